@@ -1,0 +1,130 @@
+"""Declaring a network: SymPy equations in, a verified Program out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sympy as sp
+
+from symbp.errors import SymbpError
+from symbp.expr import Expr, Index
+from symbp.language import from_sympy
+from symbp.program import Equation, Program, Tensor
+from symbp.verify import verify
+
+
+def declare(
+    equations: Sequence[Any],
+    *,
+    inputs: Iterable[Any] = (),
+    parameters: Iterable[Any] | Mapping[Any, str] = (),
+    integers: Iterable[Any] = (),
+    loss: Any = None,
+    prediction: Any = None,
+    outputs: Iterable[Any] = (),
+    facts: Iterable[Any] = (),
+    title: str = "network",
+) -> Program:
+    """A Program from SymPy equations.
+
+    equations: `Eq(target, value)` or pairs (target, value), in any order that has no cycle; targets are `z[n, h]`
+    with bare indices, or plain symbols for scalars. inputs, integers (read-only integer inputs such as labels) and
+    parameters: accesses with bare indices, `x[n, i]`, or symbols; parameters may be a mapping to initialisers
+    ("xavier", "he", "zeros", "ones"). loss, prediction, outputs: targets. facts: `Eq(sum, value)` that the data are
+    known to satisfy.
+
+    Raises SymbpError naming the equation or tensor at fault.
+    """
+    pairs = [_pair(e) for e in equations]
+    if not pairs:
+        raise SymbpError("a network needs at least one equation: the list is empty")
+    inits = dict(parameters) if isinstance(parameters, Mapping) else dict.fromkeys(parameters, "")
+    declared = [
+        *((a, "input", "real", "") for a in inputs),
+        *((a, "input", "int", "") for a in integers),
+        *((a, "parameter", "real", init) for a, init in inits.items()),
+    ]
+    scalars = {a.name for a, *_ in [*declared, *pairs] if isinstance(a, sp.Symbol)}
+    tensors: dict[str, Tensor] = {}
+    for a, role, dtype, init in declared:
+        tensor = _tensor(a, scalars, role, dtype, init)
+        if tensor.name in tensors:
+            raise SymbpError(f"tensor {tensor.name} is declared twice: keep one declaration")
+        tensors[tensor.name] = tensor
+    read: list[Equation] = []
+    for target, value in pairs:
+        tensor = _tensor(target, scalars, "computed", "real", "")
+        if tensor.name in tensors:
+            again = "defined twice" if tensors[tensor.name].role == "computed" else "declared, and defined by an equation too"
+            raise SymbpError(f"tensor {tensor.name} is {again}: rename one of the two")
+        tensors[tensor.name] = tensor
+        read.append(Equation(tensor.access, from_sympy(value, scalars, f"equation for {tensor.name}")))
+    ordered = sort_equations(read)
+    name = None if loss is None else _name(loss)
+    program = Program(
+        title=title,
+        tensors=tensors,
+        equations=tuple(ordered),
+        outputs=tuple(_name(o) for o in outputs) or ((name,) if name else (ordered[-1].name,)),
+        loss=name,
+        prediction=None if prediction is None else _name(prediction),
+        facts=tuple(_fact(f, scalars) for f in facts),
+    )
+    return verify(program)
+
+
+def _pair(equation: Any) -> tuple[Any, Any]:
+    if isinstance(equation, sp.Eq):
+        return equation.lhs, equation.rhs
+    if isinstance(equation, tuple) and len(equation) == 2:
+        return equation[0], sp.sympify(equation[1], strict=True)
+    raise SymbpError(f"{equation} is not an equation: write Eq(target, value) or (target, value)")
+
+
+def _name(target: Any) -> str:
+    if isinstance(target, sp.Indexed):
+        return str(target.base.label)
+    return str(target)
+
+
+def _tensor(a: Any, scalars: set[str], role: str, dtype: str, init: str) -> Tensor:
+    if isinstance(a, sp.Symbol):
+        return Tensor(a.name, (), role, dtype, init)
+    if not isinstance(a, sp.Indexed):
+        raise SymbpError(f"{a} is not a tensor: write an access with bare indices such as x[n, i], or a symbol")
+    name = _name(a)
+    e = from_sympy(a, scalars, f"tensor {name}")
+    for i in e.args:
+        if not isinstance(i, Index):
+            raise SymbpError(f"tensor {name}: {a} is not written with bare indices: write {name}[n, i] with Idx objects")
+    return Tensor(name, e.args, role, dtype, init)  # type: ignore[arg-type]
+
+
+def _fact(fact: Any, scalars: set[str]) -> tuple[Expr, Expr]:
+    left, right = _pair(fact)
+    return from_sympy(left, scalars, "fact"), from_sympy(right, scalars, "fact")
+
+
+def sort_equations(equations: Sequence[Equation]) -> list[Equation]:
+    """The equations in an order in which they can be run, as close to the given one as that allows.
+
+    Raises SymbpError naming the tensors of a cycle.
+    """
+    by_name = {e.name: e for e in equations}
+    done: dict[str, Equation] = {}
+
+    def visit(e: Equation, path: tuple[str, ...]) -> None:
+        if e.name in done:
+            return
+        if e.name in path:
+            cycle = " -> ".join((*path[path.index(e.name) :], e.name))
+            raise SymbpError(f"the equations form a cycle: {cycle}; break it by a tensor that doesn't read the others")
+        for name in sorted(e.value.tensors):
+            if name in by_name:
+                visit(by_name[name], (*path, e.name))
+        done[e.name] = e
+
+    for e in equations:
+        visit(e, ())
+    return list(done.values())

@@ -1,0 +1,51 @@
+"""Naive expansion: what a textbook warns against, done exactly so that its cost can be shown.
+
+At neuron level the loss is substituted down to inputs and parameters, and SymPy differentiates that one expression
+from scratch by each parameter. Nothing is shared: not between parameters, not with the forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symbp.expr import Expr, access, transform
+from symbp.functions import expand
+from symbp.language import from_sympy, to_sympy
+from symbp.program import Equation, Program, Reason, Tensor
+from symbp.unroll import unroll
+
+
+def naive(
+    program: Program, wrt: Sequence[str], loss: str, sizes: Mapping[str, int] | None = None
+) -> Program:
+    """A neuron-level Program: the loss and each d_<entry> as one fully expanded equation."""
+    import sympy as sp
+
+    unrolled = unroll(program, sizes)
+    expanded = expand_loss(unrolled, loss)
+    scalars = frozenset(unrolled.tensors)
+    formula = to_sympy(expanded)
+    equations = [Equation(access(loss), expanded)]
+    new = [Tensor(loss)]
+    for t in unrolled.tensors.values():
+        if t.entry and t.entry[0] in wrt and t.role != "computed":
+            derivative = formula.diff(sp.Symbol(t.name, real=True))
+            name = f"d_{t.name}"
+            new.append(Tensor(name, entry=(f"d_{t.entry[0]}", t.entry[1]), layer=t.layer))
+            equations.append(Equation(access(name), from_sympy(derivative, scalars), Reason("expanded", loss, t.name)))
+    outputs = tuple(e.name for e in equations)
+    return unrolled.with_(equations, new, outputs)
+
+
+def expand_loss(unrolled: Program, loss: str) -> Expr:
+    """The loss of a neuron-level program in terms of inputs and parameters only."""
+    known: dict[Expr, Expr] = {}
+    memo: dict[Expr, Expr] = {}
+    for equation in unrolled.equations:
+        known[equation.target] = transform(expand_formulas(equation.value), lambda e: known.get(e, e), memo)
+    return known[access(loss)]
+
+
+def expand_formulas(e: Expr) -> Expr:
+    """Defined functions replaced by their formulas, so that SymPy and we differentiate the same thing."""
+    return transform(e, expand)

@@ -1,0 +1,77 @@
+"""Administrative normal form: what reverse accumulation needs to see only local derivatives.
+
+A sum stays inside an equation where it is a term with a constant factor (`z = Sum(x*W) + b`), a maximum where it is
+the whole right-hand side. Every other reduction gets an equation of its own, named after the tensor that it belongs to.
+"""
+
+from __future__ import annotations
+
+from symbp.expr import Access, Expr, Index, Reduce, access, add, coefficient, factors, maximum_over, mul, rebuild, sum_over, terms
+from symbp.program import Equation, Program, Reason, Tensor
+
+
+def normalise(program: Program) -> Program:
+    """The program with its nested reductions in equations of their own; the same object if there are none."""
+    taken = set(program.tensors)
+    new: list[Tensor] = []
+    equations: list[Equation] = []
+    for equation in program.equations:
+        hoisted: list[Equation] = []
+        value = _Hoister(program.tensors[equation.name], taken, new, hoisted).equation(equation.value)
+        equations += hoisted
+        equations.append(equation if not hoisted else Equation(equation.target, value, equation.reason))
+    return program.with_(equations, new) if new else program
+
+
+def linear_sum(term: Expr) -> tuple[Expr, Reduce] | None:
+    """(constant, sum) where the term is a sum with a factor of numbers and sizes only, else None."""
+    sums = [f for f in factors(term) if isinstance(f, Reduce) and f.label == "sum"]
+    rest = mul(*(f for f in factors(term) if f not in sums))
+    if len(sums) == 1 and not rest.accesses and not rest.free and not _has_reduction(rest):
+        return rest, sums[0]
+    return None
+
+
+def _has_reduction(e: Expr) -> bool:
+    return isinstance(e, Reduce) or any(_has_reduction(a) for a in e.args)
+
+
+class _Hoister:
+    def __init__(self, tensor: Tensor, taken: set[str], new: list[Tensor], equations: list[Equation]) -> None:
+        self.tensor, self.taken, self.new, self.equations = tensor, taken, new, equations
+        self.known: dict[Expr, Access] = {}
+
+    def equation(self, value: Expr) -> Expr:
+        if isinstance(value, Reduce) and value.label == "max":
+            return maximum_over(self.hoist(value.body), value.indices)
+        return add(*(self.term(t) for t in terms(value)))
+
+    def term(self, term: Expr) -> Expr:
+        linear = linear_sum(term)
+        if linear is None:
+            return self.hoist(term)
+        constant, total = linear
+        return mul(constant, sum_over(self.hoist(total.body), total.indices))
+
+    def hoist(self, e: Expr) -> Expr:
+        """The expression with every reduction replaced by an access to the tensor that now holds it."""
+        if not e.args or isinstance(e, Index) or not _has_reduction(e):
+            return e
+        if not isinstance(e, Reduce):
+            return rebuild(e, [self.hoist(a) for a in e.args])
+        if e not in self.known:
+            order = {i: n for n, i in enumerate(self.tensor.indices)}
+            axes = tuple(sorted(e.free, key=lambda i: (order.get(i, len(order)), i.label)))
+            name = self.name("sum" if e.label == "sum" else "max")
+            self.new.append(Tensor(name, axes, layer=self.tensor.layer))
+            target = access(name, axes)
+            self.equations.append(Equation(target, rebuild(e, (self.hoist(e.body), *e.indices)), Reason("normalised")))
+            self.known[e] = target
+        return self.known[e]
+
+    def name(self, suffix: str) -> str:
+        name, n = f"{self.tensor.name}_{suffix}", 2
+        while name in self.taken:
+            name, n = f"{self.tensor.name}_{suffix}{n}", n + 1
+        self.taken.add(name)
+        return name

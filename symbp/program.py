@@ -1,0 +1,221 @@
+"""The Program: a list of tensor equations. Forward, backward, naive and simplified ones are all of this one type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from symbp.expr import ZERO, Access, Expr, Index, Size, access, mul, walk
+
+if TYPE_CHECKING:
+    from symbp.count import Counts
+    from symbp.show.derivation import Derivation
+
+ROLES = ("input", "parameter", "state", "computed")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What is known of a tensor beside its equation.
+
+    indices: one formal index an axis; their sizes are the shape. role: one of ROLES. dtype: "real" or "int".
+    init: how a parameter starts ("xavier", "he", "zeros", "ones"). layer: its place in a chain of layers, from 1.
+    symbol, adjoint: LaTeX of the tensor and of the loss's gradient by it, where a textbook has a name for them.
+    subscripts: the order in which the axes are written as subscripts at neuron level (None: as they are).
+    entry: (tensor, position) where this is one entry of an unrolled tensor.
+    """
+
+    name: str
+    indices: tuple[Index, ...] = ()
+    role: str = "computed"
+    dtype: str = "real"
+    init: str = ""
+    layer: int | None = None
+    symbol: str = ""
+    adjoint: str = ""
+    subscripts: tuple[int, ...] | None = None
+    entry: tuple[str, tuple[int, ...]] | None = None
+
+    @property
+    def shape(self) -> tuple[Expr, ...]:
+        return tuple(i.size for i in self.indices)
+
+    @property
+    def access(self) -> Access:
+        return access(self.name, self.indices)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of an adjoint or tangent: the chain rule through one use.
+
+    through: the equation's target. read: the access that is differentiated. local: the local derivative.
+    """
+
+    through: Access
+    read: Access
+    local: Expr
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a derived equation is there.
+
+    kind: "adjoint", "tangent", "expanded" (naive), "shared" or "normalised". of, wrt: the loss and the tensor that it is
+    differentiated by. terms: one a use.
+    """
+
+    kind: str
+    of: str = ""
+    wrt: str = ""
+    terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True)
+class Equation:
+    """target = value for all values of the target's indices."""
+
+    target: Access
+    value: Expr
+    reason: Reason | None = None
+
+    @property
+    def name(self) -> str:
+        return self.target.label
+
+
+@dataclass(frozen=True)
+class Program:
+    """Tensor equations in an order in which they can be run.
+
+    tensors: every tensor by name. outputs: what running it is for. loss: the scalar that `gradient` differentiates.
+    prediction: what `predict` returns. facts: pairs (sum, value) declared to be equal, e.g. targets that add up to one.
+    updates: state tensor -> the computed tensor that replaces it after a step. inference: the same network as used
+    for prediction where that differs from training (batch norm), else None. task: "regression", "classification" or
+    "binary": what the prediction is for, hence the metric.
+    """
+
+    title: str
+    tensors: Mapping[str, Tensor]
+    equations: tuple[Equation, ...]
+    outputs: tuple[str, ...]
+    loss: str | None = None
+    prediction: str | None = None
+    facts: tuple[tuple[Expr, Expr], ...] = ()
+    updates: Mapping[str, str] = field(default_factory=dict)
+    inference: Program | None = None
+    task: str = "regression"
+
+    # ------------------------------------------------------------------------------------- looking at it
+
+    def of_role(self, role: str) -> tuple[Tensor, ...]:
+        return tuple(t for t in self.tensors.values() if t.role == role)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return self.of_role("input")
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        return self.of_role("parameter")
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        return self.of_role("state")
+
+    def equation(self, name: str) -> Equation:
+        """The equation that defines a tensor. Raises KeyError if nothing does."""
+        for e in self.equations:
+            if e.name == name:
+                return e
+        raise KeyError(name)
+
+    @property
+    def size_names(self) -> tuple[str, ...]:
+        """The symbolic sizes, in order of appearance."""
+        found: dict[str, None] = {}
+        for t in self.tensors.values():
+            for s in t.shape:
+                found.update((n.label, None) for n in walk(s) if isinstance(n, Size))
+        return tuple(found)
+
+    @property
+    def parameter_count(self) -> Expr:
+        """How many numbers the parameters hold, in the sizes."""
+        total: Expr = ZERO
+        for t in self.parameters:
+            total = total + mul(*t.shape)
+        return total
+
+    def sympy(self) -> list[tuple[Any, Any]]:
+        """(target, value) of each equation as SymPy objects."""
+        from symbp.language import to_sympy
+
+        return [(to_sympy(e.target), to_sympy(e.value)) for e in self.equations]
+
+    # ------------------------------------------------------------------------ making another one from it
+
+    def with_(
+        self,
+        equations: Iterable[Equation],
+        new_tensors: Iterable[Tensor] = (),
+        outputs: tuple[str, ...] | None = None,
+    ) -> Program:
+        """The same program with other equations: tensors that nothing computes any more are dropped."""
+        kept = tuple(equations)
+        computed = {e.name for e in kept}
+        known = dict(self.tensors) | {t.name: t for t in new_tensors}
+        tensors = {n: t for n, t in known.items() if t.role != "computed" or n in computed}
+        return replace(self, tensors=tensors, equations=kept, outputs=self.outputs if outputs is None else outputs)
+
+    # ----------------------------------------------- the stages that follow, as methods (imported on use)
+
+    def gradient(
+        self,
+        wrt: str | Iterable[str] | None = None,
+        *,
+        of: str | None = None,
+        method: str = "reverse",
+        simplify: bool = True,
+        sizes: Mapping[str, int] | None = None,
+    ) -> Program:
+        """The Program that computes the loss and its gradients `d_<name>`. See `symbp.derive.gradient`."""
+        from symbp.derive import gradient
+
+        return gradient(self, wrt, of=of, method=method, simplify=simplify, sizes=sizes)
+
+    def unroll(self, sizes: Mapping[str, int] | None = None) -> Program:
+        """The same program at neuron level: one scalar equation an entry. See `symbp.unroll.unroll`."""
+        from symbp.unroll import unroll
+
+        return unroll(self, sizes)
+
+    def evaluate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All tensors' values, by the reference interpreter. See `symbp.evaluate.evaluate`."""
+        from symbp.evaluate import evaluate
+
+        return evaluate(self, values)
+
+    def derivation(self, wrt: str | Iterable[str] | None = None, *, level: str = "matrix") -> Derivation:
+        """The step-by-step derivation of the gradients. See `symbp.show.derivation.derivation`."""
+        from symbp.show.derivation import derivation
+
+        return derivation(self, wrt, level=level)
+
+    def count(self, sizes: Mapping[str, int] | None = None) -> Counts:
+        """Operations of every way to compute the gradient, at neuron level. See `symbp.count.compare`."""
+        from symbp.count import compare
+
+        return compare(self, sizes)
+
+    def __str__(self) -> str:
+        from symbp.show.text import program_text
+
+        return program_text(self)
+
+    def _repr_latex_(self) -> str:
+        from symbp.show.latex import program_latex
+
+        return "$$" + program_latex(self) + "$$"

@@ -1,0 +1,58 @@
+"""Simplification: small named passes, each a Program in and an equal Program out.
+
+`PASSES` is the whole pipeline; every pass is verified, and `report` tells what each one saved. The passes look at the
+structure of expressions and at operation counts, never at what layer an equation came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from symbp.operations import cost
+from symbp.program import Program
+from symbp.simplify.algebra import tidy_equations
+from symbp.simplify.dead import drop_dead
+from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
+from symbp.simplify.logarithms import combine_logs
+from symbp.simplify.nominal import nominal
+from symbp.simplify.reuse import expand_functions, reuse_values
+from symbp.simplify.share import share_terms
+from symbp.verify import verify
+
+Pass = Callable[[Program], Program]
+
+PASSES: tuple[Pass, ...] = (
+    expand_functions,  # silu(z) -> z sigmoid(z): what is inside can be shared
+    combine_logs,  # log(softmax) -> score - log-sum-exp, log(sigmoid) -> softplus
+    tidy_equations,  # common factors out, products opened where that's cheaper, deltas used up
+    reuse_values,  # exp(s)/Sum(exp(s)) is the softmax p computed before
+    inline_where_cheaper,  # an adjoint written out where things then cancel
+    inline_single_uses,  # d_a into d_z = d_a * a * (1 - a)
+    reuse_values,
+    share_terms,  # what is computed twice gets a name
+    drop_dead,  # what nobody reads goes
+)
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Operations after a pass, at the nominal sizes of `symbp.simplify.nominal`."""
+
+    name: str
+    operations: int
+
+
+def simplify(program: Program, *, keep_adjoints: bool = False, report: list[Saving] | None = None) -> Program:
+    """An equal program that costs less and reads better.
+
+    keep_adjoints: leave adjoints in equations of their own, as a step-by-step derivation shows them. report: a list that
+    receives the operations after each pass.
+    """
+    for step in PASSES:
+        if keep_adjoints and step is inline_single_uses:
+            continue
+        program = verify(step(program), step.__name__)
+        if report is not None:
+            report.append(Saving(step.__name__, sum(cost(e.value, nominal) for e in program.equations)))
+    return program

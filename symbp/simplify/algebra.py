@@ -1,0 +1,139 @@
+"""Rewriting one expression: common factors, opened products, deltas and sums over sums. The cheapest form wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from symbp.expr import (
+    Add,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Reduce,
+    add,
+    base_exponent,
+    coefficient,
+    delta,
+    factors,
+    mul,
+    num,
+    power,
+    substitute,
+    sum_over,
+    transform,
+    walk,
+)
+from symbp.operations import cost
+from symbp.program import Program
+from symbp.simplify.nominal import nominal
+
+
+def tidy_equations(program: Program) -> Program:
+    """Every equation in its cheapest form among those that `forms` proposes."""
+    return program.with_(replace(e, value=tidy(e.value)) for e in program.equations)
+
+
+def tidy(e: Expr) -> Expr:
+    """The cheapest of the forms of an expression; the given one where none is cheaper."""
+    found = _tidied.get(e)
+    if found is None:
+        found = _tidied[e] = min(forms(e), key=price)
+    return found
+
+
+def price(e: Expr) -> tuple[int, int, int]:
+    """What forms are compared by: operations, then reductions, then the length of the text."""
+    nodes = list(walk(e))
+    return cost(e, nominal), sum(1 for n in nodes if isinstance(n, Reduce)), len(nodes)
+
+
+_tidied: dict[Expr, Expr] = {}
+FORMS = 12  # more were never needed; a bound keeps the search linear in the number of equations
+
+
+def forms(e: Expr) -> list[Expr]:
+    """The expression and equal ones: what a few of the rules below make of it, one after another."""
+    found = [e]
+    for form in found:  # grows while it is read
+        for rule in (use_delta, factor_common, open_cancelling, open_products, open_sums):
+            if len(found) < FORMS:
+                new = transform(form, rule)
+                if new not in found:
+                    found.append(new)
+    return found
+
+
+def use_delta(e: Expr) -> Expr:
+    """delta(i, j) f(i) = delta(i, j) f(j): the index is replaced in the other factors, so that they can cancel."""
+    if isinstance(e, Mul):
+        for d in e.args:
+            if isinstance(d, Delta):
+                for i, other in (d.args, d.args[::-1]):
+                    if isinstance(i, Index) and i not in other.free and not isinstance(other, Index):
+                        rest = mul(*(f for f in e.args if f is not d))
+                        if i in rest.free:
+                            return mul(delta(i, other), substitute(rest, {i: other}))
+    return e
+
+
+def open_products(e: Expr) -> Expr:
+    """(a + b) c = a c + b c, and (a + b)^2 left alone."""
+    if isinstance(e, Mul):
+        for f in e.args:
+            if isinstance(f, Add):
+                rest = mul(*(g for g in e.args if g is not f))
+                return add(*(open_products(mul(t, rest)) for t in f.args))
+    return e
+
+
+def open_cancelling(e: Expr) -> Expr:
+    """(a / c + b) c = a + b c: opened only where a term's denominator is a factor outside."""
+    if isinstance(e, Mul):
+        for f in e.args:
+            if isinstance(f, Add):
+                rest = [g for g in e.args if g is not f]
+                above = {base_exponent(g)[0] for g in rest if not isinstance(base_exponent(g)[0], Num)}
+                below = {b for t in f.args for g in factors(t) for b, n in (base_exponent(g),) if _negative(n)}
+                if above & below:
+                    return add(*(open_cancelling(mul(t, *rest)) for t in f.args))
+    return e
+
+
+def _negative(n: Expr) -> bool:
+    return isinstance(n, Num) and n.value < 0
+
+
+def open_sums(e: Expr) -> Expr:
+    """Sum(a + b) = Sum(a) + Sum(b)."""
+    if isinstance(e, Reduce) and e.label == "sum" and isinstance(e.body, Add):
+        return add(*(sum_over(t, e.indices) for t in e.body.args))
+    return e
+
+
+def factor_common(e: Expr) -> Expr:
+    """a c + b c = (a + b) c for the factors that all terms share, a common numeric coefficient included."""
+    if not isinstance(e, Add):
+        return e
+    powers = [_powers(t) for t in e.args]
+    numbers = {abs(Fraction(coefficient(t)[0])) for t in e.args}
+    number = numbers.pop() if len(numbers) == 1 else Fraction(1)
+    shared = dict(powers[0])
+    for other in powers[1:]:
+        shared = {
+            b: min(n, other[b]) if n > 0 else max(n, other[b])
+            for b, n in shared.items()
+            if b in other and (other[b] > 0) == (n > 0)
+        }
+    if not shared and number == 1:
+        return e
+    common = mul(num(number), *(power(b, num(n)) for b, n in shared.items()))
+    return mul(common, add(*(t / common for t in e.args)))
+
+
+def _powers(term: Expr) -> dict[Expr, Fraction]:
+    """base -> exponent of the term's factors with numeric exponents, without its coefficient."""
+    split = map(base_exponent, factors(coefficient(term)[1]))
+    return {b: Fraction(n.value) for b, n in split if isinstance(n, Num) and not isinstance(b, Num)}

@@ -1,0 +1,12 @@
+"""Sizes to compare costs at: a symbolic size stands for 64."""
+
+from __future__ import annotations
+
+from symbp.expr import Index, Num
+
+NOMINAL = 64
+
+
+def nominal(i: Index) -> int:
+    """How many values the index is taken to have."""
+    return max(2, int(i.size.value)) if isinstance(i.size, Num) else NOMINAL

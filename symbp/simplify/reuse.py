@@ -1,0 +1,220 @@
+"""Reuse of values that an earlier equation has computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from symbp.expr import (
+    ONE,
+    Access,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    base_exponent,
+    factors,
+    mul,
+    power,
+    substitute,
+    sum_over,
+    transform,
+)
+from symbp.functions import expand
+from symbp.operations import is_constant
+from symbp.program import Program
+from symbp.simplify.algebra import forms, price, tidy
+
+
+def expand_functions(program: Program) -> Program:
+    """Functions that are defined by a formula replaced by it."""
+    return program.with_(replace(e, value=transform(e.value, expand)) for e in program.equations)
+
+
+@dataclass(frozen=True)
+class Known:
+    """An expression whose value is at hand: pattern, with its free indices as variables, equals value."""
+
+    pattern: Expr
+    value: Expr
+    indices: tuple[Index, ...]
+    tensors: frozenset[str]
+
+
+def known(pattern: Expr, value: Expr, indices: Sequence[Expr]) -> Known:
+    """The pattern without its constant factors, and what that equals."""
+    constant = mul(*(f for f in factors(pattern) if is_constant(f)))
+    rest = pattern / constant
+    return Known(rest, value / constant, tuple(indices), rest.tensors)  # type: ignore[arg-type]
+
+
+def reuse_values(program: Program) -> Program:
+    """Subexpressions that equal the right-hand side of an earlier equation, or a declared fact, replaced by its value.
+
+    Every form of an expression is tried, since a value may show only once a product or a sum is opened.
+    """
+    at_hand = _Library()
+    for left, right in program.facts:
+        at_hand.add(known(left, right, sorted(left.free, key=lambda i: i.digest)))
+    equations = []
+    for equation in program.equations:
+        value = at_hand.cheapest(equation.value)
+        equations.append(replace(equation, value=value))
+        if value.args and not isinstance(value, (Access, Delta)):
+            at_hand.add(known(value, equation.target, equation.target.args))
+    return program.with_(equations)
+
+
+class _Library:
+    """The known values, found by a tensor that their pattern reads."""
+
+    def __init__(self) -> None:
+        self.by_tensor: dict[str, list[Known]] = {}
+
+    def add(self, entry: Known) -> None:
+        if isinstance(entry.pattern, Access) or not entry.tensors:
+            return
+        self.by_tensor.setdefault(min(entry.tensors), []).append(entry)
+
+    def cheapest(self, e: Expr) -> Expr:
+        """The cheapest of the expression's forms after rewriting."""
+        found = [e]
+        for form in forms(e):
+            rewritten = self.rewrite(form)
+            if rewritten is not form:
+                found.append(tidy(rewritten))
+        return min(found, key=price)
+
+    def rewrite(self, e: Expr) -> Expr:
+        for _ in range(4):  # a replacement can make way for another one; four rounds are more than was ever seen
+            new = transform(e, self.rule)
+            if new is e:
+                break
+            e = new
+        return e
+
+    def rule(self, e: Expr) -> Expr:
+        if not e.args or isinstance(e, (Access, Index)):
+            return e
+        names = e.tensors
+        for name in sorted(names):
+            for entry in self.by_tensor.get(name, ()):
+                if entry.tensors <= names:
+                    new = apply(entry, e)
+                    if new is not None:
+                        return new
+        return e
+
+
+def apply(entry: Known, e: Expr) -> Expr | None:
+    """The expression with one occurrence of the pattern at its top replaced by the known value, or None."""
+    pattern = entry.pattern
+    binding: dict[Index, Expr] = {}
+    if type(pattern) is type(e) and match(pattern, e, entry.indices, binding) and len(binding) == len(entry.indices):
+        return instance(entry, binding)
+    if isinstance(pattern, Pow) and isinstance(e, Pow) and isinstance(pattern.args[1], Num) and isinstance(e.args[1], Num):
+        ratio = e.args[1] / pattern.args[1]
+        binding = {}
+        if isinstance(ratio, Num) and isinstance(ratio.value, int) and match(pattern.args[0], e.args[0], entry.indices, binding):
+            return power(instance(entry, binding), ratio) if len(binding) == len(entry.indices) else None
+    if isinstance(e, Mul):
+        if isinstance(pattern, Mul):
+            found = _part(entry, list(e.args), [])
+            if found is not None:
+                return found
+        for r in e.args:
+            if isinstance(r, Reduce) and r.label == "sum" and isinstance(pattern, Mul):
+                outer = [f for f in e.args if f is not r]
+                inner = _part(entry, list(factors(r.body)), outer)
+                if inner is not None:
+                    return sum_over(inner, r.indices)
+    return None
+
+
+def instance(entry: Known, binding: Mapping[Index, Expr]) -> Expr:
+    """The known value at the indices that were matched."""
+    return substitute(entry.value, dict(binding))
+
+
+def _part(entry: Known, body: list[Expr], outer: list[Expr]) -> Expr | None:
+    """body * outer with a sub-product that matches the pattern replaced; with outer given, it must use both.
+
+    Of a power, as much is used as the pattern has: x^(-1/2) is a part of x^(-3/2).
+    """
+    available = body + outer
+    Taken = dict[int, Expr]  # position -> what is left of that factor
+
+    def search(wanted: tuple[Expr, ...], bound: dict[Index, Expr], taken: Taken) -> tuple[dict[Index, Expr], Taken] | None:
+        if not wanted:
+            return bound, taken
+        for k, f in enumerate(available):
+            if k not in taken:
+                trial = dict(bound)
+                left = _take(wanted[0], f, entry.indices, trial)
+                if left is not None:
+                    found = search(wanted[1:], trial, {**taken, k: left})
+                    if found is not None:
+                        return found
+        return None
+
+    found = search(factors(entry.pattern), {}, {})
+    if found is None or len(found[0]) != len(entry.indices):
+        return None
+    binding, taken = found
+    if outer and not (any(k < len(body) for k in taken) and any(k >= len(body) for k in taken)):
+        return None
+    return mul(instance(entry, binding), *(taken.get(k, f) for k, f in enumerate(available)))
+
+
+def _take(wanted: Expr, factor: Expr, variables: Sequence[Index], binding: dict[Index, Expr]) -> Expr | None:
+    """What is left of the factor after the wanted one is taken out of it, None if it isn't in there."""
+    (base, n), (have, m) = base_exponent(wanted), base_exponent(factor)
+    if isinstance(n, Num) and isinstance(m, Num) and (n.value > 0) == (m.value > 0) and abs(n.value) <= abs(m.value):
+        return power(have, m - n) if match(base, have, variables, binding) else None
+    return ONE if n is m and match(base, have, variables, binding) else None
+
+
+def match(pattern: Expr, e: Expr, variables: Sequence[Index], binding: dict[Index, Expr]) -> bool:
+    """Whether e is the pattern with its variables replaced by index expressions; these are noted in the binding."""
+    if isinstance(pattern, Index) and pattern in variables:
+        if pattern in binding:
+            return binding[pattern] is e
+        if isinstance(e, Index) and e.size is not pattern.size:
+            return False
+        if not isinstance(e, (Index, Num, Access)):
+            return False
+        binding[pattern] = e
+        return True
+    if pattern is e:
+        free = pattern.free
+        for v in variables:
+            if v in free and binding.setdefault(v, v) is not v:
+                return False
+        return True
+    if type(pattern) is not type(e) or pattern.label != e.label or len(pattern.args) != len(e.args):
+        return False
+    if not pattern.args:
+        return False
+    if isinstance(pattern, Index):
+        return False
+    if isinstance(pattern, Reduce):
+        return _match_reduction(pattern, e, variables, binding)
+    return all(match(p, a, variables, binding) for p, a in zip(pattern.args, e.args, strict=True))
+
+
+def _match_reduction(pattern: Reduce, e: Expr, variables: Sequence[Index], binding: dict[Index, Expr]) -> bool:
+    """Bound indices match bound indices: they're variables within."""
+    inner = [*variables, *pattern.indices]
+    trial = dict(binding)
+    if any(i in trial for i in pattern.indices):
+        return False
+    if not match(pattern.body, e.args[0], inner, trial):
+        return False
+    if {trial.get(i) for i in pattern.indices} != set(e.args[1:]):
+        return False
+    binding.update({k: v for k, v in trial.items() if k in variables})
+    return True
+

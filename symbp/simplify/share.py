@@ -1,0 +1,167 @@
+"""Common subexpressions: what is computed more than once gets an equation, under a name that says what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from symbp.expr import (
+    Access,
+    Add,
+    Call,
+    Condition,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    access,
+    coefficient,
+    substitute,
+    transform,
+    walk,
+)
+from symbp.operations import is_constant, node_operations
+from symbp.program import Equation, Program, Reason, Tensor
+
+
+def share_terms(program: Program) -> Program:
+    """Subexpressions that occur more than once are computed once, the largest first."""
+    while True:
+        found = _largest_repeated(program)
+        if found is None:
+            return program
+        program = _name_it(program, *found)
+
+
+def canonical(e: Expr) -> tuple[bytes, tuple[Index, ...]]:
+    """(what the expression is but for the names of its free indices, these indices in order of appearance)."""
+    order: dict[Index, None] = {}
+
+    def visit(node: Expr) -> None:
+        if isinstance(node, Index):
+            if node in e.free:
+                order.setdefault(node)
+        else:
+            for a in node.args:
+                visit(a)
+
+    visit(e)
+    from symbp.expr import index
+
+    names: dict[Expr, Expr] = {i: index(f"#{n}", i.size) for n, i in enumerate(order)}
+    return substitute(e, names).digest, tuple(order)
+
+
+def _worth_sharing(e: Expr) -> bool:
+    """Whether the node does work of its own: not a leaf, a constant, a sign, a scaling or a delta."""
+    if isinstance(e, (Access, Index, Condition, Delta)) or not e.args or is_constant(e):
+        return False
+    if isinstance(e, Reduce):
+        return True
+    if isinstance(e, Mul) and sum(1 for f in e.args if not is_constant(f)) < 2:
+        return False
+    return sum(node_operations(e).values()) > 0
+
+
+def _largest_repeated(program: Program) -> tuple[Expr, tuple[Index, ...], bytes] | None:
+    seen: dict[bytes, int] = {}
+    example: dict[bytes, tuple[Expr, tuple[Index, ...]]] = {}
+    weight: dict[bytes, int] = {}
+    for equation in program.equations:
+        counts: dict[Expr, int] = {}
+        _occurrences(equation.value, counts)
+        for node, n in counts.items():
+            if node is equation.value or not _worth_sharing(node):
+                continue
+            key, order = canonical(node)
+            seen[key] = seen.get(key, 0) + n
+            if key not in example:
+                example[key] = node, order
+                weight[key] = sum(1 for _ in walk(node))
+    repeated = [k for k, n in seen.items() if n > 1]
+    if not repeated:
+        return None
+    best = max(repeated, key=lambda k: weight[k])
+    return (*example[best], best)
+
+
+def _occurrences(e: Expr, counts: dict[Expr, int]) -> None:
+    counts[e] = counts.get(e, 0) + 1
+    if not isinstance(e, (Access, Index)):
+        for a in e.args:
+            _occurrences(a, counts)
+
+
+def _name_it(program: Program, node: Expr, order: tuple[Index, ...], key: bytes) -> Program:
+    first = next(n for n, e in enumerate(program.equations) if _contains(e.value, key))
+    owner = program.equations[first].target
+    axes = _axis_order(node, order, owner)
+    position = {i: order.index(i) for i in axes}
+    name = unused(name_for(node, owner.label), program)
+    target = access(name, axes)
+
+    def rule(e: Expr) -> Expr:
+        if type(e) is type(node) and e.skeleton == node.skeleton:
+            found, indices = canonical(e)
+            if found == key:
+                return access(name, [indices[position[i]] for i in axes])
+        return e
+
+    layer = program.tensors[owner.label].layer
+    shared = Equation(target, node, Reason("shared"))
+    equations = [replace(e, value=transform(e.value, rule)) for e in program.equations]
+    return program.with_([*equations[:first], shared, *equations[first:]], [Tensor(name, axes, layer=layer)])
+
+
+def _axis_order(node: Expr, order: tuple[Index, ...], owner: Access) -> tuple[Index, ...]:
+    """The axes as in the tensors that it reads, those with most axes first."""
+    reads = sorted(node.accesses, key=lambda a: (-len(a.args), a.label, a.digest))
+    preferred = list(dict.fromkeys((*(i for a in reads for i in a.args), *owner.args)))
+    return tuple(sorted(order, key=preferred.index))
+
+
+def _contains(e: Expr, key: bytes) -> bool:
+    return any(_worth_sharing(n) and canonical(n)[0] == key for n in walk(e))
+
+
+def name_for(e: Expr, owner: str) -> str:
+    """A name that says what the value is where that's short (y_minus_t, exp_z), else one after its owner."""
+
+    def simple(a: Expr) -> str | None:
+        return a.label if isinstance(a, Access) else None
+
+    def sole(a: Expr) -> str | None:
+        return next(iter(a.tensors)) if len(a.tensors) == 1 else None
+
+    match e:
+        case Call() if len(e.args) == 1:
+            return f"{e.label}_{sole(e.args[0]) or owner}"
+        case Add() if len(e.args) == 2:
+            signed = sorted((coefficient(t) for t in e.args), key=lambda ct: -ct[0])
+            (c1, a), (c2, b) = signed
+            left = "1" if isinstance(a, Num) and c1 == 1 else simple(a)
+            right = simple(b)
+            if left == "1" and right and c2 == -1:
+                return f"one_minus_{right}"
+            if left and left != "1" and right and c1 == 1 and c2 in (1, -1):
+                return f"{left}_{'plus' if c2 == 1 else 'minus'}_{right}"
+        case Pow() if sole(e.args[0]) and isinstance(e.args[1], Num):
+            names = {"2": "square", "-1": "inverse", "1/2": "root", "-1/2": "inverse_root"}
+            kind = names.get(e.args[1].label)
+            if kind:
+                return f"{kind}_{sole(e.args[0])}"
+        case Mul() if len(e.args) == 2 and simple(e.args[0]) and simple(e.args[1]):
+            return "_times_".join(sorted(a.label for a in e.args))
+        case Reduce():
+            return f"{owner}_{e.label}"
+    return f"{owner}_part"
+
+
+def unused(name: str, program: Program) -> str:
+    """The name, with a number behind it if it is taken."""
+    candidate, n = name, 2
+    while candidate in program.tensors:
+        candidate, n = f"{name}{n}", n + 1
+    return candidate
