@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from symbp.errors import SymbpError
-
-if TYPE_CHECKING:
-    from symbp.program import Program
+from symbp.errors import SymbpError, nearest
+from symbp.functions import TABLE
+from symbp.layers import LOSSES, Activation, BatchNorm, Dense, Layer, Softmax
+from symbp.program import Program
+from symbp.sequence import Sequential
 
 GRAMMAR = """\
 mlp:SIZES,LAYERS[/OUTPUT],LOSS
@@ -45,9 +46,6 @@ def load(text: str) -> Program:
 
 def mlp(text: str) -> Program:
     """A multi-layer perceptron from its text, see GRAMMAR."""
-    from symbp.layers import LOSSES, Dense
-    from symbp.sequence import Sequential, nearest
-
     fields = text.removeprefix("mlp:").split(",")
     if len(fields) != 3:
         raise SymbpError(f"{text!r}: expected mlp:SIZES,LAYERS,LOSS as in mlp:2-3-2-1,sigmoid,half_squared_error")
@@ -62,7 +60,7 @@ def mlp(text: str) -> Program:
         squared = not LOSSES[loss].takes_scores
         output = "sigmoid" if hidden == "sigmoid" and squared else "linear"
     features, *units = map(int, widths)
-    layers = []
+    layers: list[Layer] = []
     for position, width in enumerate(units):
         layers.append(Dense(width))
         names = hidden if position < len(units) - 1 else output
@@ -70,11 +68,7 @@ def mlp(text: str) -> Program:
     return Sequential(*layers, features=features, loss=loss, title=text)
 
 
-def _layer(text: str, name: str):  # type: ignore[no-untyped-def]
-    from symbp.functions import TABLE
-    from symbp.layers import Activation, BatchNorm, Softmax
-    from symbp.sequence import nearest
-
+def _layer(text: str, name: str) -> Layer | None:
     if name in ("linear", "batch_norm", "softmax"):
         return {"linear": None, "batch_norm": BatchNorm(), "softmax": Softmax()}[name]
     usable = [n for n, row in TABLE.items() if row.arity - len(row.defaults) == 1]
@@ -86,13 +80,11 @@ def _layer(text: str, name: str):  # type: ignore[no-untyped-def]
 
 def from_file(path: Path) -> Program:
     """The Program called `net` in a Python file, which is run."""
-    import runpy
-
-    from symbp.program import Program
-
     if not path.is_file():
         raise SymbpError(f"there is no file {path}")
     found = runpy.run_path(str(path)).get("net")
     if not isinstance(found, Program):
-        raise SymbpError(f"{path} does not define `net` as a symbp Program: end it with net = declare(...) or Sequential(...)")
+        raise SymbpError(
+            f"{path} does not define `net` as a symbp Program: end it with net = declare(...) or Sequential(...)"
+        )
     return found

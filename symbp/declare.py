@@ -56,7 +56,11 @@ def declare(
     for target, value in pairs:
         tensor = _tensor(target, scalars, "computed", "real", "")
         if tensor.name in tensors:
-            again = "defined twice" if tensors[tensor.name].role == "computed" else "declared, and defined by an equation too"
+            again = (
+                "defined twice"
+                if tensors[tensor.name].role == "computed"
+                else "declared, and defined by an equation too"
+            )
             raise SymbpError(f"tensor {tensor.name} is {again}: rename one of the two")
         tensors[tensor.name] = tensor
         read.append(Equation(tensor.access, from_sympy(value, scalars, f"equation for {tensor.name}")))
@@ -97,7 +101,9 @@ def _tensor(a: Any, scalars: set[str], role: str, dtype: str, init: str) -> Tens
     e = from_sympy(a, scalars, f"tensor {name}")
     for i in e.args:
         if not isinstance(i, Index):
-            raise SymbpError(f"tensor {name}: {a} is not written with bare indices: write {name}[n, i] with Idx objects")
+            raise SymbpError(
+                f"tensor {name}: {a} is not written with bare indices: write {name}[n, i] with Idx objects"
+            )
     return Tensor(name, e.args, role, dtype, init)  # type: ignore[arg-type]
 
 

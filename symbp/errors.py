@@ -1,4 +1,7 @@
-"""The one exception that symbp raises on bad input."""
+"""The one exception that symbp raises on bad input, its one warning, and the hint that messages end with."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class SymbpError(Exception):
@@ -7,3 +10,11 @@ class SymbpError(Exception):
 
 class UnusedParameterWarning(UserWarning):
     """A parameter does not influence the loss, so its gradient is zero."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'did you mean ...? known are ...', for messages."""
+    names = list(known)
+    close = get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known are {', '.join(names)}"

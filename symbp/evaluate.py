@@ -42,7 +42,9 @@ def evaluate(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
                 raise SymbpError(f"no value for the {tensor.role} {tensor.name}, shape {shape_text(tensor)}")
             arrays[tensor.name] = bind(tensor, values[tensor.name], sizes)
     for equation in program.equations:
-        arrays[equation.name] = _Interpreter(arrays, sizes).tensor(equation.value, program.tensors[equation.name].indices)
+        arrays[equation.name] = _Interpreter(arrays, sizes).tensor(
+            equation.value, program.tensors[equation.name].indices
+        )
     return arrays
 
 
@@ -186,5 +188,7 @@ class _Interpreter:
         if not np.iscomplexobj(array):
             return np.max(array, axis=over), left
         # The complex number whose real part is largest: complex-step differentiation follows the real maximum.
-        flat = np.moveaxis(array, over, range(-len(over), 0)).reshape([len_ for n, len_ in enumerate(array.shape) if n not in over] + [-1])
+        flat = np.moveaxis(array, over, range(-len(over), 0)).reshape(
+            [len_ for n, len_ in enumerate(array.shape) if n not in over] + [-1]
+        )
         return np.take_along_axis(flat, np.argmax(flat.real, -1)[..., None], -1)[..., 0], left

@@ -27,6 +27,8 @@ class Expr:
     label: str  # what distinguishes nodes of one class beside their arguments: a name, a number, an operator
     digest: bytes  # of the whole structure
     skeleton: bytes  # the same without the names of indices: equal for expressions that differ by renaming
+    _free: frozenset[Index] | None
+    _accesses: frozenset[Access] | None
 
     def __add__(self, other: Expr | Number) -> Expr:
         return add(self, other)

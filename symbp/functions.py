@@ -85,7 +85,7 @@ def _erf(x: Any) -> Any:
     """Real or complex argument, the latter for complex-step differentiation."""
     if not np.iscomplexobj(x):
         return np.vectorize(math.erf, otypes=[float])(x)
-    import mpmath
+    import mpmath  # type: ignore[import-untyped]
 
     return np.vectorize(lambda z: complex(mpmath.erf(z)), otypes=[complex])(x)
 
@@ -265,9 +265,7 @@ _ROWS = (
     Row(  # the tanh form: Hendrycks & Gimpel 2016, Gaussian Error Linear Units, section 2
         "gelu_tanh",
         r"\operatorname{{GELU}}_{{\tanh}}({0})",
-        definition=lambda a: (
-            a[0] * HALF * (1 + call("tanh", sqrt(2 / PI) * (a[0] + Fraction("0.044715") * a[0] ** 3)))
-        ),
+        definition=lambda a: a[0] * HALF * (1 + call("tanh", sqrt(2 / PI) * (a[0] + Fraction("0.044715") * a[0] ** 3))),
     ),
     Row("mish", r"\operatorname{{Mish}}({0})", definition=lambda a: a[0] * call("tanh", call("softplus", a[0]))),
     Row(
@@ -331,11 +329,7 @@ def _diff(e: Expr, v: Expr, memo: dict[Expr, Expr]) -> Expr:
             out = add(*(_diff(t, v, memo) for t in e.args))
         case Mul():
             out = add(
-                *(
-                    mul(d, *(g for g in e.args if g is not f))
-                    for f in e.args
-                    if (d := _diff(f, v, memo)) is not ZERO
-                )
+                *(mul(d, *(g for g in e.args if g is not f)) for f in e.args if (d := _diff(f, v, memo)) is not ZERO)
             )
         case Pow():
             base, n = e.args

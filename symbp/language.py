@@ -8,7 +8,6 @@ from the table. Nothing here evaluates text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +15,7 @@ import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from symbp import expr as ex
-from symbp.errors import SymbpError
+from symbp.errors import SymbpError, nearest
 from symbp.expr import Expr, Index
 from symbp.functions import TABLE, Row, diff
 
@@ -149,8 +148,7 @@ class _Reader:
         if e.func in _BY_CLASS:
             return ex.call(_BY_CLASS[e.func], *map(self.read, e.args))
         name = getattr(e.func, "__name__", str(e.func))
-        known = get_close_matches(name.lower(), TABLE, 1) or [", ".join(TABLE)]
-        raise self.fail(f"{name} is not in symbp's language ({e}); the nearest known: {known[0]}")
+        raise self.fail(f"{name} is not in symbp's language ({e}): {nearest(name.lower(), TABLE)}")
 
     def index(self, i: Any) -> Index:
         if i.lower is None or i.upper is None:

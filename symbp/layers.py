@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import sympy as sp
 from sympy import Sum
 
+from symbp.builder import Builder
 from symbp.language import FUNCTIONS
-from symbp.sequence import Builder
 
 
 def size_of(i: Any) -> Any:
@@ -73,6 +73,9 @@ class Softmax(Layer):
         return net.tensor("p", (n, k), sp.exp(x) / Sum(sp.exp(x.base[n, j]), j))
 
 
+_EPSILON, _MOMENTUM = sp.Rational(1, 100_000), sp.Rational(1, 10)
+
+
 @dataclass(frozen=True)
 class BatchNorm(Layer):
     """Normalises every feature over the batch (Ioffe & Szegedy 2015, algorithm 1), then scales and shifts it.
@@ -80,8 +83,8 @@ class BatchNorm(Layer):
     The running mean and variance are state with their own update equations; prediction uses them instead.
     """
 
-    epsilon: Any = sp.Rational(1, 100_000)
-    momentum: Any = sp.Rational(1, 10)
+    epsilon: Any = _EPSILON
+    momentum: Any = _MOMENTUM
 
     def define(self, net: Builder, x: Any) -> Any:
         n, j = x.indices

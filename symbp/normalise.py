@@ -6,7 +6,7 @@ the whole right-hand side. Every other reduction gets an equation of its own, na
 
 from __future__ import annotations
 
-from symbp.expr import Access, Expr, Index, Reduce, access, add, coefficient, factors, maximum_over, mul, rebuild, sum_over, terms
+from symbp.expr import Access, Expr, Index, Reduce, access, add, factors, maximum_over, mul, rebuild, sum_over, terms
 from symbp.program import Equation, Program, Reason, Tensor
 
 
@@ -21,6 +21,15 @@ def normalise(program: Program) -> Program:
         equations += hoisted
         equations.append(equation if not hoisted else Equation(equation.target, value, equation.reason))
     return program.with_(equations, new) if new else program
+
+
+def leading_to(program: Program, name: str) -> set[str]:
+    """The tensors that a tensor is computed from, itself included."""
+    needed = {name}
+    for equation in reversed(program.equations):
+        if equation.name in needed:
+            needed |= equation.value.tensors
+    return needed
 
 
 def linear_sum(term: Expr) -> tuple[Expr, Reduce] | None:

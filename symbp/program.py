@@ -63,14 +63,15 @@ class Term:
 class Reason:
     """Why a derived equation is there.
 
-    kind: "adjoint", "tangent", "expanded" (naive), "shared" or "normalised". of, wrt: the loss and the tensor that it is
-    differentiated by. terms: one a use.
+    kind: "adjoint", "tangent", "expanded" (naive), "shared" or "normalised". of, wrt: the loss and the tensor that
+    it is differentiated by. terms: one a use. via: the terms of derived equations that were written out in this one.
     """
 
     kind: str
     of: str = ""
     wrt: str = ""
     terms: tuple[Term, ...] = ()
+    via: tuple[Term, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ class Program:
         simplify: bool = True,
         sizes: Mapping[str, int] | None = None,
     ) -> Program:
-        """The Program that computes the loss and its gradients `d_<name>`. See `symbp.derive.gradient`."""
-        from symbp.derive import gradient
+        """The Program that computes the loss and its gradients `d_<name>`. See `symbp.gradient.gradient`."""
+        from symbp.gradient import gradient
 
         return gradient(self, wrt, of=of, method=method, simplify=simplify, sizes=sizes)
 

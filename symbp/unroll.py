@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from typing import Any
@@ -10,7 +11,24 @@ from typing import Any
 import numpy as np
 
 from symbp.errors import SymbpError
-from symbp.expr import ZERO, Access, Expr, Index, Num, Reduce, Size, access, add, call, num, rebuild, substitute, walk
+from symbp.expr import (
+    ZERO,
+    Access,
+    Expr,
+    Index,
+    Num,
+    Reduce,
+    Size,
+    access,
+    add,
+    call,
+    index,
+    num,
+    rebuild,
+    size,
+    substitute,
+    walk,
+)
 from symbp.program import Equation, Program, Reason, Tensor, Term
 
 LIMIT = 200_000  # scalar equations; beyond that nobody reads them, and the tensor level is there
@@ -25,7 +43,9 @@ def unroll(program: Program, sizes: Mapping[str, int] | None = None) -> Program:
     program = fix_sizes(program, concrete_sizes(program, sizes))
     entries = sum(int(np.prod(shape(program.tensors[e.name]))) for e in program.equations)
     if entries > LIMIT:
-        raise SymbpError(f"{program.title} has {entries} entries at neuron level, more than {LIMIT}: use the tensor level")
+        raise SymbpError(
+            f"{program.title} has {entries} entries at neuron level, more than {LIMIT}: use the tensor level"
+        )
     tensors: dict[str, Tensor] = {}
     for t in program.tensors.values():
         if t.dtype == "int" and t.indices:
@@ -66,12 +86,12 @@ def concrete_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[st
     given = dict(sizes or {})
     for name, value in given.items():
         if name not in program.size_names:
-            raise SymbpError(f"{program.title} has no size {name}: its sizes are {', '.join(program.size_names) or 'all fixed'}")
+            raise SymbpError(
+                f"{program.title} has no size {name}: its sizes are {', '.join(program.size_names) or 'all fixed'}"
+            )
         if not isinstance(value, int) or value < 1:
             raise SymbpError(f"the size {name} must be a positive integer, not {value!r}")
-    of_parameters = {
-        n.label for t in program.parameters for s in t.shape for n in walk(s) if isinstance(n, Size)
-    }
+    of_parameters = {n.label for t in program.parameters for s in t.shape for n in walk(s) if isinstance(n, Size)}
     missing = [n for n in program.size_names if n not in given and n in of_parameters]
     if missing:
         raise SymbpError(f"give a value for the size {missing[0]}: at neuron level every size is a number")
@@ -80,10 +100,6 @@ def concrete_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[st
 
 def fix_sizes(program: Program, sizes: Mapping[str, int]) -> Program:
     """The program with numbers for its symbolic sizes."""
-    from dataclasses import replace
-
-    from symbp.expr import index, size
-
     if not program.size_names:
         return program
     mapping: dict[Expr, Expr] = {size(n): num(v) for n, v in sizes.items()}
@@ -91,8 +107,10 @@ def fix_sizes(program: Program, sizes: Mapping[str, int]) -> Program:
     for e in program.equations:
         indices |= {n for n in walk(e.value) if isinstance(n, Index)}
         for term in e.reason.terms if e.reason else ():
-            indices |= {n for v in (term.value, term.local, term.through, term.read) for n in walk(v) if isinstance(n, Index)}
-    fixed: dict[Expr, Expr] = {i: index(i.label, substitute(i.size, mapping)) for i in indices}
+            indices |= {
+                n for v in (term.value, term.local, term.through, term.read) for n in walk(v) if isinstance(n, Index)
+            }
+    fixed: dict[Index, Index] = {i: index(i.label, substitute(i.size, mapping)) for i in indices}
 
     def fix(e: Expr, memo: dict[Expr, Expr]) -> Expr:
         if e in mapping:
@@ -107,9 +125,7 @@ def fix_sizes(program: Program, sizes: Mapping[str, int]) -> Program:
         return found
 
     memo: dict[Expr, Expr] = {}
-    tensors = {
-        n: replace(t, indices=tuple(fixed[i] for i in t.indices)) for n, t in program.tensors.items()
-    }
+    tensors = {n: replace(t, indices=tuple(fixed[i] for i in t.indices)) for n, t in program.tensors.items()}
     equations = tuple(
         Equation(
             fix(e.target, memo),  # type: ignore[arg-type]
@@ -146,7 +162,7 @@ def entry_name(name: str, at: tuple[int, ...]) -> str:
 
 
 def entry_symbol(tensor: Tensor, at: tuple[int, ...], symbol: str | None = None) -> str:
-    """LaTeX of one entry as textbooks write it: w^{(1)}_{12}, counted from 1, axes of length one left out at the front."""
+    """LaTeX of one entry as textbooks write it: w^{(1)}_{12}, counted from 1, without a batch axis of length one."""
     letters = symbol or tensor.symbol
     if not letters:
         return ""
@@ -181,7 +197,9 @@ class _Scalars:
             if self.program.tensors[e.label].dtype == "int" and e.args:
                 return access(e.label, at)
             if not all(isinstance(a, Num) for a in at):
-                raise SymbpError(f"{e.label} is read through an integer input, which has no neuron-level form: use one-hot targets")
+                raise SymbpError(
+                    f"{e.label} is read through an integer input, which has no neuron-level form: use one-hot targets"
+                )
             return access(entry_name(e.label, tuple(int(a.value) for a in at)))  # type: ignore[attr-defined]
         if isinstance(e, Reduce):
             ranges = [range(int(i.size.value)) for i in e.indices]  # type: ignore[attr-defined]

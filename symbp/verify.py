@@ -65,7 +65,9 @@ def _verify(program: Program) -> None:
         indices = program.tensors[program.loss].indices
         if indices:
             names = ", ".join(i.label for i in indices)
-            raise SymbpError(f"the loss {program.loss} is not a scalar: it has the indices {names}; sum or average over them")
+            raise SymbpError(
+                f"the loss {program.loss} is not a scalar: it has the indices {names}; sum or average over them"
+            )
 
 
 def _verify_tensor(tensor: Tensor, size_names: set[str]) -> None:
@@ -92,7 +94,9 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
     lengths: dict[str, Expr] = {}
     for node in walk(equation.value):
         if isinstance(node, Index) and lengths.setdefault(node.label, node.size) is not node.size:
-            raise SymbpError(f"{where}: the index {node.label} has two sizes, {show(lengths[node.label])} and {show(node.size)}")
+            raise SymbpError(
+                f"{where}: the index {node.label} has two sizes, {show(lengths[node.label])} and {show(node.size)}"
+            )
         if isinstance(node, Size) and node.label not in size_names:
             raise SymbpError(
                 f"{where}: the symbol {node.label} is unbound: declare it as an input or a parameter, "
@@ -126,7 +130,9 @@ def _verify_access(program: Program, where: str, node: Access, defined: set[str]
                 )
         elif isinstance(i, Num) and isinstance(formal.size, Num):
             if not 0 <= i.value < formal.size.value:
-                raise SymbpError(f"{where}: {node.label} is read at {i.value}, outside its axis {position} of {formal.size.value}")
+                raise SymbpError(
+                    f"{where}: {node.label} is read at {i.value}, outside its axis {position} of {formal.size.value}"
+                )
         elif not (isinstance(i, Access) and program.tensors[i.label].dtype == "int"):
             raise SymbpError(
                 f"{where}: axis {position} of {node.label} is read at {show(i)}: "

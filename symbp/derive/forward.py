@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 from symbp.derive.reverse import adjoint_prefix, adjoint_tensor, depending_on, parts
-from symbp.errors import UnusedParameterWarning
 from symbp.expr import ZERO, Access, Expr, Index, access, add, delta, fresh_index, mul, sum_over, walk
 from symbp.functions import diff
-from symbp.normalise import normalise
+from symbp.normalise import leading_to, normalise
 from symbp.program import Equation, Program, Reason, Tensor, Term
 
 
@@ -44,21 +42,11 @@ def forward(program: Program, wrt: Sequence[str], loss: str) -> Program:
             reason = Reason("tangent", equation.name, name, tuple(found))
             derived.append(Equation(tangent.access, add(*(t.value for t in found)), reason))
         if loss not in active:
-            warnings.warn(f"{loss} does not depend on {name}: its gradient is zero", UnusedParameterWarning, stacklevel=4)
             zero = adjoint_tensor(source, gradient_name, loss)
             new.append(zero)
             derived.append(Equation(zero.access, ZERO, Reason("tangent", loss, name)))
     outputs = (loss, *(f"{prefix}_{name}" for name in wrt))
     return program.with_((*program.equations, *derived), new, outputs)
-
-
-def leading_to(program: Program, name: str) -> set[str]:
-    """The tensors that a tensor is computed from, itself included."""
-    needed = {name}
-    for equation in reversed(program.equations):
-        if equation.name in needed:
-            needed |= equation.value.tensors
-    return needed
 
 
 def tangent_terms(

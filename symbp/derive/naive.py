@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import sympy as sp
+
+from symbp.derive.reverse import adjoint_prefix
 from symbp.expr import Expr, access, transform
 from symbp.functions import expand
 from symbp.language import from_sympy, to_sympy
@@ -15,12 +18,9 @@ from symbp.program import Equation, Program, Reason, Tensor
 from symbp.unroll import unroll
 
 
-def naive(
-    program: Program, wrt: Sequence[str], loss: str, sizes: Mapping[str, int] | None = None
-) -> Program:
+def naive(program: Program, wrt: Sequence[str], loss: str, sizes: Mapping[str, int] | None = None) -> Program:
     """A neuron-level Program: the loss and each d_<entry> as one fully expanded equation."""
-    import sympy as sp
-
+    prefix = adjoint_prefix(program)
     unrolled = unroll(program, sizes)
     expanded = expand_loss(unrolled, loss)
     scalars = frozenset(unrolled.tensors)
@@ -30,8 +30,8 @@ def naive(
     for t in unrolled.tensors.values():
         if t.entry and t.entry[0] in wrt and t.role != "computed":
             derivative = formula.diff(sp.Symbol(t.name, real=True))
-            name = f"d_{t.name}"
-            new.append(Tensor(name, entry=(f"d_{t.entry[0]}", t.entry[1]), layer=t.layer))
+            name = f"{prefix}_{t.name}"
+            new.append(Tensor(name, entry=(f"{prefix}_{t.entry[0]}", t.entry[1]), layer=t.layer))
             equations.append(Equation(access(name), from_sympy(derivative, scalars), Reason("expanded", loss, t.name)))
     outputs = tuple(e.name for e in equations)
     return unrolled.with_(equations, new, outputs)

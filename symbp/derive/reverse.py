@@ -9,26 +9,28 @@ and the delta is contracted. That is the only rule: nothing here knows a layer.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 
-from symbp.errors import UnusedParameterWarning
 from symbp.expr import (
     ONE,
     ZERO,
     Access,
+    Add,
     Expr,
     Index,
+    Mul,
     Reduce,
     add,
     compare,
     delta,
     fresh_index,
     mul,
+    rebuild,
     select,
     substitute,
     sum_over,
     terms,
+    walk,
 )
 from symbp.functions import diff
 from symbp.normalise import linear_sum, normalise
@@ -50,8 +52,6 @@ def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
         tensor = program.tensors[name]
         adjoint = adjoint_tensor(tensor, f"{prefix}_{name}", loss)
         found = contributions.get(name, [])
-        if not found and name in wrt:
-            warnings.warn(f"{loss} does not depend on {name}: its gradient is zero", UnusedParameterWarning, stacklevel=5)
         new.append(adjoint)
         value = add(*(t.value for t in found))
         derived.append(Equation(adjoint.access, value, Reason("adjoint", loss, name, tuple(found))))
@@ -102,9 +102,7 @@ def depending_on(program: Program, names: Iterable[str]) -> set[str]:
     return active
 
 
-def chain_rule(
-    program: Program, equation: Equation, upstream: Expr, active: set[str]
-) -> list[tuple[Term, str]]:
+def chain_rule(program: Program, equation: Equation, upstream: Expr, active: set[str]) -> list[tuple[Term, str]]:
     """What the equation contributes to the adjoint of every active tensor that it reads: (term, tensor)."""
     out: list[tuple[Term, str]] = []
     for constant, body, bound in parts(equation):
@@ -122,7 +120,7 @@ def parts(equation: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
 
     A maximum m = max(u) is linear in u where it is attained: its body is u * [u = m], shared equally among ties.
     """
-    value = equation.value
+    value = _apart(equation)
     if isinstance(value, Reduce) and value.label == "max":
         attained = select(compare("==", value.body, equation.target), ONE, ZERO)
         return [(ONE, mul(value.body, attained, sum_over(attained, value.indices) ** -1), value.indices)]
@@ -137,13 +135,29 @@ def parts(equation: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
     return [*out, (ONE, add(*elementwise), ())] if elementwise else out
 
 
+def _apart(equation: Equation) -> Expr:
+    """The right-hand side with the indices of its outermost sums renamed where they are the target's too."""
+    own = {i.label for i in equation.target.free}
+
+    def rename(e: Expr) -> Expr:
+        if isinstance(e, (Add, Mul)):
+            return rebuild(e, [rename(a) for a in e.args])
+        if isinstance(e, Reduce) and any(i.label in own for i in e.indices):
+            taken = own | {n.label for n in walk(e) if isinstance(n, Index)}
+            new: dict[Expr, Expr] = {i: fresh_index(i, taken) for i in e.indices if i.label in own}
+            return rebuild(e, (substitute(e.body, new), *(new.get(i, i) for i in e.indices)))
+        return e
+
+    return rename(equation.value)
+
+
 def pull_back(equation: Equation, tensor: Tensor, read: Access, value: Expr, bound: tuple[Index, ...]) -> Expr:
     """Sum over the equation's indices of value * delta(tensor's formal indices, the read's index expressions)."""
-    indices = list(dict.fromkeys((*equation.target.args, *bound)))
-    renamed: dict[Expr, Expr] = {}
+    indices: list[Index] = [*equation.target.args, *bound]  # type: ignore[list-item]
+    renamed: dict[Expr, Index] = {}
     deltas: list[tuple[Index, Expr]] = []
     for formal, at in zip(tensor.indices, read.args, strict=True):
-        if at in indices and at not in renamed and at.size is formal.size:  # type: ignore[attr-defined]
+        if isinstance(at, Index) and at in indices and at not in renamed and at.size is formal.size:
             renamed[at] = formal
         else:
             deltas.append((formal, at))
@@ -152,8 +166,9 @@ def pull_back(equation: Equation, tensor: Tensor, read: Access, value: Expr, bou
     summed: list[Index] = []
     for i in indices:
         if i not in renamed:
-            if i.label in formal_names:  # type: ignore[union-attr]
-                renamed[i] = fresh_index(i, taken)  # type: ignore[arg-type]
-            summed.append(renamed.get(i, i))  # type: ignore[arg-type]
-    product = mul(substitute(value, renamed), *(delta(f, substitute(at, renamed)) for f, at in deltas))
+            if i.label in formal_names:
+                renamed[i] = fresh_index(i, taken)
+            summed.append(renamed.get(i, i))
+    new = dict(renamed.items())
+    product = mul(substitute(value, new), *(delta(f, substitute(at, new)) for f, at in deltas))
     return sum_over(product, summed)

@@ -16,6 +16,7 @@ from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.nominal import nominal
+from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_values
 from symbp.simplify.share import share_terms
 from symbp.verify import verify
@@ -23,6 +24,7 @@ from symbp.verify import verify
 Pass = Callable[[Program], Program]
 
 PASSES: tuple[Pass, ...] = (
+    recognise_functions,  # 1/(1 + exp(-z)) -> sigmoid(z), for what is written out by hand
     expand_functions,  # silu(z) -> z sigmoid(z): what is inside can be shared
     combine_logs,  # log(softmax) -> score - log-sum-exp, log(sigmoid) -> softplus
     tidy_equations,  # common factors out, products opened where that's cheaper, deltas used up
@@ -46,8 +48,8 @@ class Saving:
 def simplify(program: Program, *, keep_adjoints: bool = False, report: list[Saving] | None = None) -> Program:
     """An equal program that costs less and reads better.
 
-    keep_adjoints: leave adjoints in equations of their own, as a step-by-step derivation shows them. report: a list that
-    receives the operations after each pass.
+    keep_adjoints: leave adjoints in equations of their own, as a step-by-step derivation shows them. report: a list
+    that receives the operations after each pass.
     """
     for step in PASSES:
         if keep_adjoints and step is inline_single_uses:

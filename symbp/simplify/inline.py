@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from symbp.expr import Access, Expr, Reduce, substitute, transform, walk
+from symbp.expr import Access, Add, Expr, Reduce, substitute, transform, walk
 from symbp.operations import cost
 from symbp.program import Equation, Program
 from symbp.simplify.algebra import tidy
@@ -22,7 +22,7 @@ def inline_single_uses(program: Program) -> Program:
 
 def inline_where_cheaper(program: Program) -> Program:
     """A derived equation is written out in all its uses if that, after tidying, makes the program cheaper."""
-    return _inline(program, lambda e, users: len(users) <= 3 and (_elementwise(e) or _outside(e, users)), always=False)
+    return _inline(program, lambda e, users: len(users) <= 3 and (_product(e) or _outside(e, users)), always=False)
 
 
 def _inline(program: Program, wanted: Callable[[Equation, list[Equation]], bool], always: bool) -> Program:
@@ -34,7 +34,7 @@ def _inline(program: Program, wanted: Callable[[Equation, list[Equation]], bool]
         users = [e for e in program.equations if current.name in e.value.tensors]
         if not users or not wanted(current, users):
             continue
-        written = {e.name: replace(e, value=tidy(write_out(e.value, current))) for e in users}
+        written = {e.name: _written(e, current) for e in users}
         trial = program.with_(written.get(e.name, e) for e in program.equations if e is not current)
         if always:
             program = trial
@@ -47,12 +47,21 @@ def _inline(program: Program, wanted: Callable[[Equation, list[Equation]], bool]
     return program
 
 
+def _written(user: Equation, inner: Equation) -> Equation:
+    """The user with the inner equation written out in it, and in its reason."""
+    reason = user.reason
+    if reason is not None and inner.reason is not None:
+        reason = replace(reason, via=(*inner.reason.via, *inner.reason.terms, *reason.via))
+    return replace(user, value=tidy(write_out(user.value, inner)), reason=reason)
+
+
 def _tidied(program: Program, written: dict[str, Equation]) -> Program:
     return reuse_values(program) if written else program
 
 
-def _elementwise(equation: Equation) -> bool:
-    return not any(isinstance(node, Reduce) for node in walk(equation.value))
+def _product(equation: Equation) -> bool:
+    """Whether the value is a plain product, such as -t/p: what holds a sum is better computed once."""
+    return not any(isinstance(node, (Reduce, Add)) for node in walk(equation.value))
 
 
 def _outside(equation: Equation, users: list[Equation]) -> bool:

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
-from symbp.expr import ONE, Access, Add, Call, Expr, Mul, Pow, add, call, mul, substitute, transform
+from symbp.expr import (
+    ONE,
+    Access,
+    Add,
+    Call,
+    Expr,
+    Mul,
+    Num,
+    Pow,
+    add,
+    call,
+    coefficient,
+    factors,
+    mul,
+    substitute,
+    transform,
+)
 from symbp.program import Program
 
 
@@ -34,7 +51,7 @@ def combine_logs(program: Program) -> Program:
             if isinstance(other, Call) and other.label == "sigmoid":
                 return mul(-1, call("softplus", other.args[0]))
         if _has_exponential(inside):
-            return add(*(_log_of_factor(f) for f in inside.args))
+            return _log_of_product(inside)
         return e
 
     return program.with_(replace(e, value=transform(e.value, rule)) for e in program.equations)
@@ -44,7 +61,15 @@ def _has_exponential(e: Expr) -> bool:
     return isinstance(e, Mul) and any(isinstance(f, Call) and f.label == "exp" for f in e.args)
 
 
-def _log_of_factor(f: Expr) -> Expr:
-    if isinstance(f, Pow):
-        return mul(f.args[1], call("log", f.args[0]))
-    return call("log", f)
+def _log_of_product(e: Expr) -> Expr:
+    """log(exp(s) c / Z) = s + log c - log Z; more is not split off: two negative factors have no logarithm each."""
+    number, rest = coefficient(e)
+    outside = [f.args[0] for f in factors(rest) if isinstance(f, Call) and f.label == "exp"]
+    inside = mul(*(f for f in factors(rest) if not (isinstance(f, Call) and f.label == "exp")))
+    if number > 0:
+        outside.append(call("log", number))
+    else:
+        inside = mul(number, inside)
+    if isinstance(inside, Pow) and isinstance(inside.args[1], Num) and Fraction(inside.args[1].value).numerator % 2:
+        return add(*outside, mul(inside.args[1], call("log", inside.args[0])))
+    return add(*outside, call("log", inside))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from symbp.expr import (
     ONE,
@@ -115,10 +116,19 @@ def apply(entry: Known, e: Expr) -> Expr | None:
     binding: dict[Index, Expr] = {}
     if type(pattern) is type(e) and match(pattern, e, entry.indices, binding) and len(binding) == len(entry.indices):
         return instance(entry, binding)
-    if isinstance(pattern, Pow) and isinstance(e, Pow) and isinstance(pattern.args[1], Num) and isinstance(e.args[1], Num):
+    if (
+        isinstance(pattern, Pow)
+        and isinstance(e, Pow)
+        and isinstance(pattern.args[1], Num)
+        and isinstance(e.args[1], Num)
+    ):
         ratio = e.args[1] / pattern.args[1]
         binding = {}
-        if isinstance(ratio, Num) and isinstance(ratio.value, int) and match(pattern.args[0], e.args[0], entry.indices, binding):
+        if (
+            isinstance(ratio, Num)
+            and isinstance(ratio.value, int)
+            and match(pattern.args[0], e.args[0], entry.indices, binding)
+        ):
             return power(instance(entry, binding), ratio) if len(binding) == len(entry.indices) else None
     if isinstance(e, Mul):
         if isinstance(pattern, Mul):
@@ -128,6 +138,8 @@ def apply(entry: Known, e: Expr) -> Expr | None:
         for r in e.args:
             if isinstance(r, Reduce) and r.label == "sum" and isinstance(pattern, Mul):
                 outer = [f for f in e.args if f is not r]
+                if any(i in f.free for f in outer for i in r.indices):
+                    continue  # moved under the sum, the outer factor's index would be captured
                 inner = _part(entry, list(factors(r.body)), outer)
                 if inner is not None:
                     return sum_over(inner, r.indices)
@@ -136,7 +148,7 @@ def apply(entry: Known, e: Expr) -> Expr | None:
 
 def instance(entry: Known, binding: Mapping[Index, Expr]) -> Expr:
     """The known value at the indices that were matched."""
-    return substitute(entry.value, dict(binding))
+    return substitute(entry.value, dict(binding.items()))
 
 
 def _part(entry: Known, body: list[Expr], outer: list[Expr]) -> Expr | None:
@@ -145,9 +157,11 @@ def _part(entry: Known, body: list[Expr], outer: list[Expr]) -> Expr | None:
     Of a power, as much is used as the pattern has: x^(-1/2) is a part of x^(-3/2).
     """
     available = body + outer
-    Taken = dict[int, Expr]  # position -> what is left of that factor
 
-    def search(wanted: tuple[Expr, ...], bound: dict[Index, Expr], taken: Taken) -> tuple[dict[Index, Expr], Taken] | None:
+    # taken: position -> what is left of that factor
+    def search(
+        wanted: tuple[Expr, ...], bound: dict[Index, Expr], taken: dict[int, Expr]
+    ) -> tuple[dict[Index, Expr], dict[int, Expr]] | None:
         if not wanted:
             return bound, taken
         for k, f in enumerate(available):
@@ -172,7 +186,7 @@ def _part(entry: Known, body: list[Expr], outer: list[Expr]) -> Expr | None:
 def _take(wanted: Expr, factor: Expr, variables: Sequence[Index], binding: dict[Index, Expr]) -> Expr | None:
     """What is left of the factor after the wanted one is taken out of it, None if it isn't in there."""
     (base, n), (have, m) = base_exponent(wanted), base_exponent(factor)
-    if isinstance(n, Num) and isinstance(m, Num) and (n.value > 0) == (m.value > 0) and abs(n.value) <= abs(m.value):
+    if isinstance(n, Num) and isinstance(m, Num) and Fraction(m.value) / n.value >= 1:
         return power(have, m - n) if match(base, have, variables, binding) else None
     return ONE if n is m and match(base, have, variables, binding) else None
 
@@ -213,8 +227,10 @@ def _match_reduction(pattern: Reduce, e: Expr, variables: Sequence[Index], bindi
         return False
     if not match(pattern.body, e.args[0], inner, trial):
         return False
-    if {trial.get(i) for i in pattern.indices} != set(e.args[1:]):
+    bound = set(e.args[1:])
+    if {trial.get(i) for i in pattern.indices} != bound or len(bound) != len(pattern.indices):
         return False
+    if any(v.free & bound for k, v in trial.items() if k in variables):
+        return False  # the index would leave the sum that binds it
     binding.update({k: v for k, v in trial.items() if k in variables})
     return True
-

@@ -18,7 +18,10 @@ from symbp.expr import (
     Reduce,
     access,
     coefficient,
+    index,
+    mul,
     substitute,
+    terms,
     transform,
     walk,
 )
@@ -48,8 +51,6 @@ def canonical(e: Expr) -> tuple[bytes, tuple[Index, ...]]:
                 visit(a)
 
     visit(e)
-    from symbp.expr import index
-
     names: dict[Expr, Expr] = {i: index(f"#{n}", i.size) for n, i in enumerate(order)}
     return substitute(e, names).digest, tuple(order)
 
@@ -132,12 +133,17 @@ def name_for(e: Expr, owner: str) -> str:
     def simple(a: Expr) -> str | None:
         return a.label if isinstance(a, Access) else None
 
+    def leading(a: Expr) -> str | None:
+        c, rest = coefficient(a)
+        positive = [simple(mul(c, t)) for t in terms(rest) if c * coefficient(t)[0] > 0]
+        return positive[0] if len(positive) == 1 else None
+
     def sole(a: Expr) -> str | None:
         return next(iter(a.tensors)) if len(a.tensors) == 1 else None
 
     match e:
         case Call() if len(e.args) == 1:
-            return f"{e.label}_{sole(e.args[0]) or owner}"
+            return f"{e.label}_{sole(e.args[0]) or leading(e.args[0]) or owner}"
         case Add() if len(e.args) == 2:
             signed = sorted((coefficient(t) for t in e.args), key=lambda ct: -ct[0])
             (c1, a), (c2, b) = signed

@@ -1,0 +1,48 @@
+"""Emission: a Program becomes one standalone NumPy module that trains it.
+
+The mathematics comes from `symbp.lower`, line by line; the file's structure from the templates.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from symbp.emit.context import module_context
+from symbp.emit.render import ModuleContext, render_module
+from symbp.program import Program
+
+__all__ = ["ModuleContext", "generate", "module_context", "render_module", "write_whole"]
+
+
+def generate(
+    program: Program,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    optimizers: tuple[str, ...] = ("adam", "momentum", "sgd"),
+    dtype: str = "float64",
+    learning_rate: float = 1e-3,
+) -> str:
+    """The text of a module with init_params, forward, loss, loss_and_grads, train, predict and a command line.
+
+    path: where to write it, whole or not at all. optimizers: those to include, the first the default.
+    dtype: "float64" or "float32". Raises SymbpError for a program that can't be trained as it stands.
+    """
+    text = render_module(module_context(program, optimizers, dtype, learning_rate))
+    if path is not None:
+        write_whole(Path(path), text)
+    return text
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes the file in one step: a failure leaves what was there before."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent or Path("."), prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
