@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 from symbp.errors import SymbpError, nearest
@@ -87,4 +88,4 @@ def from_file(path: Path) -> Program:
         raise SymbpError(
             f"{path} does not define `net` as a symbp Program: end it with net = declare(...) or Sequential(...)"
         )
-    return found
+    return replace(found, title=path.as_posix())

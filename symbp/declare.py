@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -36,9 +37,50 @@ def declare(
 
     Raises SymbpError naming the equation or tensor at fault.
     """
+    empty = Program(title, {}, (), ())
+    return _extended(
+        empty, equations, inputs, parameters, integers, loss, prediction, outputs, facts, "a network needs equations"
+    )
+
+
+def extend(
+    program: Program,
+    equations: Sequence[Any],
+    *,
+    inputs: Iterable[Any] = (),
+    parameters: Iterable[Any] | Mapping[Any, str] = (),
+    integers: Iterable[Any] = (),
+    loss: Any = None,
+    outputs: Iterable[Any] = (),
+    facts: Iterable[Any] = (),
+) -> Program:
+    """The program with further SymPy equations over its tensors, e.g. over the gradients that it computes.
+
+    Arguments as in `declare`; a tensor W of the program is read as IndexedBase("W")[i, j], a scalar L as Symbol("L").
+    loss: what `gradient` differentiates from now on, default as before. outputs: default those of before and the loss.
+    A Hessian-vector product is the gradient of (gradient . v):
+
+        g = net.gradient()
+        hv = g.extend([(q, Sum(d_W[i, j] * v[i, j], i, j))], inputs=[v[i, j]], loss=q).gradient("W")
+    """
+    return _extended(program, equations, inputs, parameters, integers, loss, None, outputs, facts, "nothing to add")
+
+
+def _extended(
+    program: Program,
+    equations: Sequence[Any],
+    inputs: Iterable[Any],
+    parameters: Iterable[Any] | Mapping[Any, str],
+    integers: Iterable[Any],
+    loss: Any,
+    prediction: Any,
+    outputs: Iterable[Any],
+    facts: Iterable[Any],
+    if_empty: str,
+) -> Program:
     pairs = [_pair(e) for e in equations]
     if not pairs:
-        raise SymbpError("a network needs at least one equation: the list is empty")
+        raise SymbpError(f"{if_empty}: the list of equations is empty; write [(target, value), ...]")
     inits = dict(parameters) if isinstance(parameters, Mapping) else dict.fromkeys(parameters, "")
     declared = [
         *((a, "input", "real", "") for a in inputs),
@@ -46,7 +88,8 @@ def declare(
         *((a, "parameter", "real", init) for a, init in inits.items()),
     ]
     scalars = {a.name for a, *_ in [*declared, *pairs] if isinstance(a, sp.Symbol)}
-    tensors: dict[str, Tensor] = {}
+    scalars |= {t.name for t in program.tensors.values() if not t.indices}
+    tensors = dict(program.tensors)
     for a, role, dtype, init in declared:
         tensor = _tensor(a, scalars, role, dtype, init)
         if tensor.name in tensors:
@@ -56,26 +99,25 @@ def declare(
     for target, value in pairs:
         tensor = _tensor(target, scalars, "computed", "real", "")
         if tensor.name in tensors:
-            again = (
-                "defined twice"
-                if tensors[tensor.name].role == "computed"
-                else "declared, and defined by an equation too"
-            )
+            computed = tensors[tensor.name].role == "computed"
+            again = "defined twice" if computed else "declared, and defined by an equation too"
             raise SymbpError(f"tensor {tensor.name} is {again}: rename one of the two")
         tensors[tensor.name] = tensor
         read.append(Equation(tensor.access, from_sympy(value, scalars, f"equation for {tensor.name}")))
-    ordered = sort_equations(read)
-    name = None if loss is None else _name(loss)
-    program = Program(
-        title=title,
-        tensors=tensors,
-        equations=tuple(ordered),
-        outputs=tuple(_name(o) for o in outputs) or ((name,) if name else (ordered[-1].name,)),
-        loss=name,
-        prediction=None if prediction is None else _name(prediction),
-        facts=tuple(_fact(f, scalars) for f in facts),
+    ordered = sort_equations([*program.equations, *read])
+    name = program.loss if loss is None else _name(loss)
+    added = [_name(o) for o in outputs] or ([] if loss is None else [_name(loss)])
+    return verify(
+        replace(
+            program,
+            tensors=tensors,
+            equations=tuple(ordered),
+            outputs=tuple(dict.fromkeys((*program.outputs, *added))) or (ordered[-1].name,),
+            loss=name,
+            prediction=program.prediction if prediction is None else _name(prediction),
+            facts=(*program.facts, *(_fact(f, scalars) for f in facts)),
+        )
     )
-    return verify(program)
 
 
 def _pair(equation: Any) -> tuple[Any, Any]:

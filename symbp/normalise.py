@@ -1,7 +1,8 @@
 """Administrative normal form: what reverse accumulation needs to see only local derivatives.
 
 A sum stays inside an equation where it is a term with a constant factor (`z = Sum(x*W) + b`), a maximum where it is
-the whole right-hand side. Every other reduction gets an equation of its own, named after the tensor that it belongs to.
+the whole right-hand side and its body one access (its derivative compares the two). Every other reduction gets an
+equation of its own, named after the tensor that it belongs to.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class _Hoister:
 
     def equation(self, value: Expr) -> Expr:
         if isinstance(value, Reduce) and value.label == "max":
-            return maximum_over(self.hoist(value.body), value.indices)
+            body = self.hoist(value.body)
+            return maximum_over(body if isinstance(body, Access) else self.named(body, "values"), value.indices)
         return add(*(self.term(t) for t in terms(value)))
 
     def term(self, term: Expr) -> Expr:
@@ -69,14 +71,17 @@ class _Hoister:
         if not isinstance(e, Reduce):
             return rebuild(e, [self.hoist(a) for a in e.args])
         if e not in self.known:
-            order = {i: n for n, i in enumerate(self.tensor.indices)}
-            axes = tuple(sorted(e.free, key=lambda i: (order.get(i, len(order)), i.label)))
-            name = self.name("sum" if e.label == "sum" else "max")
-            self.new.append(Tensor(name, axes, layer=self.tensor.layer))
-            target = access(name, axes)
-            self.equations.append(Equation(target, rebuild(e, (self.hoist(e.body), *e.indices)), Reason("normalised")))
-            self.known[e] = target
+            self.known[e] = self.named(rebuild(e, (self.hoist(e.body), *e.indices)), e.label)
         return self.known[e]
+
+    def named(self, value: Expr, suffix: str) -> Access:
+        """The access to a new tensor that holds the value."""
+        order = {i: n for n, i in enumerate(self.tensor.indices)}
+        axes = tuple(sorted(value.free, key=lambda i: (order.get(i, len(order)), i.label)))
+        target = access(self.name(suffix), axes)
+        self.new.append(Tensor(target.label, axes, layer=self.tensor.layer))
+        self.equations.append(Equation(target, value, Reason("normalised")))
+        return target
 
     def name(self, suffix: str) -> str:
         name, n = f"{self.tensor.name}_{suffix}", 2

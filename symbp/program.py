@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +186,12 @@ class Program:
         from symbp.gradient import gradient
 
         return gradient(self, wrt, of=of, method=method, simplify=simplify, sizes=sizes)
+
+    def extend(self, equations: Sequence[Any], **declared: Any) -> Program:
+        """The program with further SymPy equations, e.g. over its gradients. See `symbp.declare.extend`."""
+        from symbp.declare import extend
+
+        return extend(self, equations, **declared)
 
     def unroll(self, sizes: Mapping[str, int] | None = None) -> Program:
         """The same program at neuron level: one scalar equation an entry. See `symbp.unroll.unroll`."""

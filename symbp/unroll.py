@@ -22,7 +22,9 @@ from symbp.expr import (
     access,
     add,
     call,
+    delta,
     index,
+    mul,
     num,
     rebuild,
     size,
@@ -38,7 +40,8 @@ def unroll(program: Program, sizes: Mapping[str, int] | None = None) -> Program:
     """The program with one scalar equation an entry, in the order in which a person would write them.
 
     sizes: values of the symbolic sizes; those that are no axis of a parameter (the batch) are 1 unless given.
-    Integer inputs stay tensors. Raises SymbpError for a missing size or a network of more than LIMIT entries.
+    Integer inputs stay tensors, and a read through one becomes a sum with KroneckerDelta. Raises SymbpError for a
+    missing size or a network of more than LIMIT entries.
     """
     program = fix_sizes(program, concrete_sizes(program, sizes))
     entries = sum(int(np.prod(shape(program.tensors[e.name]))) for e in program.equations)
@@ -197,9 +200,7 @@ class _Scalars:
             if self.program.tensors[e.label].dtype == "int" and e.args:
                 return access(e.label, at)
             if not all(isinstance(a, Num) for a in at):
-                raise SymbpError(
-                    f"{e.label} is read through an integer input, which has no neuron-level form: use one-hot targets"
-                )
+                return self.through_integers(e.label, at)
             return access(entry_name(e.label, tuple(int(a.value) for a in at)))  # type: ignore[attr-defined]
         if isinstance(e, Reduce):
             ranges = [range(int(i.size.value)) for i in e.indices]  # type: ignore[attr-defined]
@@ -211,6 +212,13 @@ class _Scalars:
                 return add(*each) if each else ZERO
             return reduce(lambda a, b: call("maximum", a, b), each)
         return rebuild(e, [self.expand(a) for a in e.args]) if e.args else e
+
+    def through_integers(self, name: str, at: tuple[Expr, ...]) -> Expr:
+        """A read through an integer input: the sum over all entries, each with the deltas that pick it."""
+        lengths = shape(self.program.tensors[name])
+        ranges = [(int(a.value),) if isinstance(a, Num) else range(n) for a, n in zip(at, lengths, strict=True)]
+        picked = (mul(access(entry_name(name, p)), *map(delta, map(num, p), at)) for p in product(*ranges))
+        return add(*picked)
 
 
 def split(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:

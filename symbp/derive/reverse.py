@@ -116,14 +116,14 @@ def chain_rule(program: Program, equation: Equation, upstream: Expr, active: set
 
 
 def parts(equation: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
-    """The equation as a sum of constant * Sum(body, bound): a list of (constant, body, bound).
+    """The equation as a sum of Sum(constant * body, bound): a list of (constant, body, bound).
 
-    A maximum m = max(u) is linear in u where it is attained: its body is u * [u = m], shared equally among ties.
+    A maximum m = max(u) is linear in u where it is attained: the constant is [u = m], shared equally among ties.
     """
     value = _apart(equation)
     if isinstance(value, Reduce) and value.label == "max":
         attained = select(compare("==", value.body, equation.target), ONE, ZERO)
-        return [(ONE, mul(value.body, attained, sum_over(attained, value.indices) ** -1), value.indices)]
+        return [(attained / sum_over(attained, value.indices), value.body, value.indices)]
     elementwise: list[Expr] = []
     out: list[tuple[Expr, Expr, tuple[Index, ...]]] = []
     for term in terms(value):

@@ -29,7 +29,8 @@ def generate(
     path: where to write it, whole or not at all. optimizers: those to include, the first the default.
     dtype: "float64" or "float32". Raises SymbpError for a program that can't be trained as it stands.
     """
-    text = render_module(module_context(program, optimizers, dtype, learning_rate))
+    name = "net.py" if path is None else Path(path).name
+    text = render_module(module_context(program, optimizers, dtype, learning_rate, name))
     if path is not None:
         write_whole(Path(path), text)
     return text

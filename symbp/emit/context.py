@@ -26,9 +26,9 @@ def equation_text(e: Equation, program: Program) -> str:
 
 
 def module_context(
-    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float
+    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str
 ) -> ModuleContext:
-    """The strings of the emitted module. Raises SymbpError where the program lacks what training needs."""
+    """The strings of the emitted module, a file of this name. Raises SymbpError where the program lacks what training needs."""
     x, t = data_of(program)
     assert program.loss is not None and program.prediction is not None
     inference = program.inference or program
@@ -40,7 +40,7 @@ def module_context(
     return ModuleContext(
         title=program.title,
         equations=tuple(f"({n}) {equation_text(e, program)}" for n, e in enumerate(program.equations, 1)),
-        command=command(program, optimizers, dtype, learning_rate),
+        command=command(program, optimizers, dtype, learning_rate, name),
         version=symbp.__version__,
         licence=LICENCE,
         dtype=dtype,
@@ -63,10 +63,10 @@ def module_context(
     )
 
 
-def command(program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float) -> str:
+def command(program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str) -> str:
     """The command line that makes the module again."""
     options = [f"--optimizer {','.join(optimizers)}", f"--dtype {dtype}", f"--lr {learning_rate:g}"]
-    return " ".join(["symbp", "generate", program.title, *options])
+    return " ".join(["symbp", "generate", program.title, "-o", name, *options])
 
 
 def data_of(program: Program) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ PASSES: tuple[Pass, ...] = (
     expand_functions,  # silu(z) -> z sigmoid(z): what is inside can be shared
     combine_logs,  # log(softmax) -> score - log-sum-exp, log(sigmoid) -> softplus
     tidy_equations,  # common factors out, products opened where that's cheaper, deltas used up
+    recognise_functions,
     reuse_values,  # exp(s)/Sum(exp(s)) is the softmax p computed before
     inline_where_cheaper,  # an adjoint written out where things then cancel
     inline_single_uses,  # d_a into d_z = d_a * a * (1 - a)

@@ -46,23 +46,30 @@ def tidy(e: Expr) -> Expr:
 
 def price(e: Expr) -> tuple[int, int, int]:
     """What forms are compared by: operations, then reductions, then the length of the text."""
-    nodes = list(walk(e))
-    return cost(e, nominal), sum(1 for n in nodes if isinstance(n, Reduce)), len(nodes)
+    if e not in _prices:
+        nodes = list(walk(e))
+        _prices[e] = cost(e, nominal), sum(1 for n in nodes if isinstance(n, Reduce)), len(nodes)
+    return _prices[e]
 
 
 _tidied: dict[Expr, Expr] = {}
-FORMS = 12  # more were never needed; a bound keeps the search linear in the number of equations
+_forms: dict[Expr, list[Expr]] = {}
+_prices: dict[Expr, tuple[int, int, int]] = {}
+FORMS = 16  # more were never needed; a bound keeps the search linear in the number of equations
 
 
 def forms(e: Expr) -> list[Expr]:
     """The expression and equal ones: what a few of the rules below make of it, one after another."""
+    if e in _forms:
+        return _forms[e]
     found = [e]
     for form in found:  # grows while it is read
-        for rule in (use_delta, factor_common, open_cancelling, open_products, open_sums):
+        for rule in (use_delta, factor_common, factor_some, open_cancelling, open_products, open_sums):
             if len(found) < FORMS:
                 new = transform(form, rule)
                 if new not in found:
                     found.append(new)
+    _forms[e] = found
     return found
 
 
@@ -131,6 +138,23 @@ def factor_common(e: Expr) -> Expr:
         return e
     common = mul(num(number), *(power(b, num(n)) for b, n in shared.items()))
     return mul(common, add(*(t / common for t in e.args)))
+
+
+def factor_some(e: Expr) -> Expr:
+    """a c + b c + d = (a + b) c + d for the factor that most terms share."""
+    if not isinstance(e, Add) or len(e.args) < 3:
+        return e
+    holders: dict[Expr, list[Expr]] = {}
+    for t in e.args:
+        for f in factors(coefficient(t)[1]):
+            if not isinstance(f, Num):
+                holders.setdefault(f, []).append(t)
+    shared = [(len(ts), f.digest, f) for f, ts in holders.items() if 1 < len(ts) < len(e.args)]
+    if not shared:
+        return e
+    f = max(shared)[2]
+    rest = [t for t in e.args if t not in holders[f]]
+    return add(factor_common(add(*holders[f])), *rest)
 
 
 def _powers(term: Expr) -> dict[Expr, Fraction]:

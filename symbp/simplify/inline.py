@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from symbp.expr import Access, Add, Expr, Reduce, substitute, transform, walk
@@ -10,41 +9,53 @@ from symbp.operations import cost
 from symbp.program import Equation, Program
 from symbp.simplify.algebra import tidy
 from symbp.simplify.nominal import nominal
-from symbp.simplify.reuse import reuse_values
+from symbp.simplify.reuse import Library
 
 DERIVED = ("adjoint", "tangent")
 
 
 def inline_single_uses(program: Program) -> Program:
     """A derived equation with one use outside of a reduction is written there: d_z = Sum(d_y W) * a * (1 - a)."""
-    return _inline(program, lambda e, users: len(users) == 1 and _once_outside(e, users[0]), always=True)
+    equations = {e.name: e for e in program.equations}
+    for inner in _candidates(program):
+        current = equations[inner.name]
+        users = [e for e in equations.values() if inner.name in e.value.tensors]
+        if len(users) == 1 and _once_outside(current, users[0]):
+            del equations[inner.name]
+            equations[users[0].name] = _written(users[0], current)
+    return program.with_(equations.values())
 
 
 def inline_where_cheaper(program: Program) -> Program:
     """A derived equation is written out in all its uses if that, after tidying, makes the program cheaper."""
-    return _inline(program, lambda e, users: len(users) <= 3 and (_product(e) or _outside(e, users)), always=False)
+    equations = {e.name: e for e in program.equations}
+    position = {name: n for n, name in enumerate(equations)}
+    library = Library(program.facts)
+    for name, e in equations.items():
+        library.add(e, position[name])
+    for inner in _candidates(program):
+        current = equations[inner.name]
+        users = [e for e in equations.values() if inner.name in e.value.tensors]
+        if not 1 <= len(users) <= 3 or not (_product(current) or _outside(current, users)):
+            continue
+        library.drop(position[inner.name])
+        written = [_written(u, current) for u in users]
+        written = [replace(w, value=library.cheapest(w.value, position[w.name])) for w in written]
+        before = cost(current.value, nominal) + sum(cost(u.value, nominal) for u in users)
+        if sum(cost(w.value, nominal) for w in written) < before:
+            del equations[inner.name]
+            for w in written:
+                equations[w.name] = w
+                library.add(w, position[w.name])
+        else:
+            library.add(current, position[inner.name])
+    return program.with_(equations.values())
 
 
-def _inline(program: Program, wanted: Callable[[Equation, list[Equation]], bool], always: bool) -> Program:
+def _candidates(program: Program) -> list[Equation]:
+    """The derived equations that nothing outside of the program asks for."""
     keep = {*program.outputs, *program.updates.values()}
-    for equation in program.equations:
-        if equation.name in keep or equation.reason is None or equation.reason.kind not in DERIVED:
-            continue
-        current = next(e for e in program.equations if e.name == equation.name)
-        users = [e for e in program.equations if current.name in e.value.tensors]
-        if not users or not wanted(current, users):
-            continue
-        written = {e.name: _written(e, current) for e in users}
-        trial = program.with_(written.get(e.name, e) for e in program.equations if e is not current)
-        if always:
-            program = trial
-            continue
-        trial = _tidied(trial, written)
-        before = cost(current.value, nominal) + sum(cost(e.value, nominal) for e in users)
-        after = sum(cost(trial.equation(name).value, nominal) for name in written)
-        if after < before:
-            program = trial
-    return program
+    return [e for e in program.equations if e.name not in keep and e.reason and e.reason.kind in DERIVED]
 
 
 def _written(user: Equation, inner: Equation) -> Equation:
@@ -53,10 +64,6 @@ def _written(user: Equation, inner: Equation) -> Equation:
     if reason is not None and inner.reason is not None:
         reason = replace(reason, via=(*inner.reason.via, *inner.reason.terms, *reason.via))
     return replace(user, value=tidy(write_out(user.value, inner)), reason=reason)
-
-
-def _tidied(program: Program, written: dict[str, Equation]) -> Program:
-    return reuse_values(program) if written else program
 
 
 def _product(equation: Equation) -> bool:

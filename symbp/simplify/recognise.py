@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
-from symbp.expr import ONE, Add, Call, Expr, Mul, Num, Pow, add, base_exponent, call, coefficient, mul, transform
+from symbp.expr import ONE, Add, Call, Expr, Mul, Num, Pow, add, base_exponent, call, coefficient, mul, power, transform
 from symbp.program import Program
 
 
@@ -18,33 +19,47 @@ def recognise(e: Expr) -> Expr:
     match e:
         case Call() if e.label == "log" and (u := _one_plus_exp(e.args[0])) is not None:
             return call("softplus", u)
-        case Pow() if isinstance(e.args[1], Num) and e.args[1].value == -1:
-            u = _one_plus_exp(e.args[0])
-            return e if u is None else _sigmoid(mul(-1, u))
+        case Pow() if _integer(e.args[1]) < 0 and (u := _one_plus_exp(e.args[0])) is not None:
+            return power(_sigmoid(mul(-1, u)), -_integer(e.args[1]))
         case Mul():
-            return _product(e)
+            return _absorb_exp(_hyperbolic_tangent(e))
     return e
 
 
-def _product(e: Mul) -> Expr:
-    """exp(u) / (1 + exp(u))^n, and (exp(u) - exp(-u)) / (exp(u) + exp(-u))."""
+def _absorb_exp(e: Expr) -> Expr:
+    """exp(k u) sigmoid(-u)^n = exp((k - 1) u) sigmoid(u) sigmoid(-u)^(n - 1)."""
+    exponent = next((f.args[0] for f in e.args if isinstance(f, Call) and f.label == "exp"), None)
+    if exponent is None:
+        return e
+    for f in e.args:
+        base, n = base_exponent(f)
+        minus_u = _argument_of_sigmoid(base)
+        if minus_u is not None and _integer(n) > 0:
+            k = exponent / mul(-1, minus_u)
+            if isinstance(k, Num) and k.value >= 1:
+                rest = mul(e, power(f, -1), call("exp", minus_u))
+                return _absorb_exp(mul(rest, _sigmoid(mul(-1, minus_u)), power(base, n - 1)))
+    return e
+
+
+def _hyperbolic_tangent(e: Expr) -> Expr:
+    """(exp(u) - exp(-u)) / (exp(u) + exp(-u)), or a power of it."""
     for below in e.args:
         base, n = base_exponent(below)
-        if not (isinstance(n, Num) and isinstance(n.value, int) and n.value < 0):
-            continue
-        u = _one_plus_exp(base)
-        if u is not None and call("exp", u) in e.args:
-            rest = mul(*(f for f in e.args if f is not below and f is not call("exp", u)))
-            return mul(rest, _sigmoid(u), _sigmoid(mul(-1, u)) ** (-n.value - 1))
-        half = _two_cosh(base)
-        if half is not None:
-            above = add(call("exp", half), mul(-1, call("exp", mul(-1, half))))
-            for f in e.args:
-                top, m = base_exponent(f)
-                for x, sinh in ((half, above), (mul(-1, half), mul(-1, above))):
-                    if top is sinh and isinstance(m, Num) and m.value == -n.value:
-                        return mul(call("tanh", x) ** m, *(g for g in e.args if g is not f and g is not below))
+        u = _two_cosh(base)
+        if u is not None and _integer(n) < 0:
+            sinh = add(call("exp", u), mul(-1, call("exp", mul(-1, u))))
+            sign, bare = coefficient(sinh)
+            for above in e.args:
+                top, m = base_exponent(above)
+                if top is bare and _integer(m) == -_integer(n):
+                    return mul(e, power(above, -1), power(below, -1), power(mul(sign, call("tanh", u)), m))
     return e
+
+
+def _integer(n: Expr) -> int:
+    """The value of an integer, 0 for anything else."""
+    return int(n.value) if isinstance(n, Num) and Fraction(n.value).denominator == 1 else 0
 
 
 def _sigmoid(u: Expr) -> Expr:
@@ -54,19 +69,23 @@ def _sigmoid(u: Expr) -> Expr:
     return call("sigmoid", u)
 
 
+def _argument_of_sigmoid(e: Expr) -> Expr | None:
+    """u where e is sigmoid(u) as `_sigmoid` writes it."""
+    if isinstance(e, Call) and e.label == "sigmoid":
+        return e.args[0]
+    rest = 1 - e if isinstance(e, Add) else e
+    return mul(-1, rest.args[0]) if isinstance(rest, Call) and rest.label == "sigmoid" else None
+
+
 def _one_plus_exp(e: Expr) -> Expr | None:
     """u where e is 1 + exp(u)."""
-    if isinstance(e, Add) and len(e.args) == 2 and ONE in e.args:
-        other = e.args[0] if e.args[1] is ONE else e.args[1]
-        if isinstance(other, Call) and other.label == "exp":
-            return other.args[0]
-    return None
+    rest = e - 1 if isinstance(e, Add) and ONE in e.args else e
+    return rest.args[0] if rest is not e and isinstance(rest, Call) and rest.label == "exp" else None
 
 
 def _two_cosh(e: Expr) -> Expr | None:
     """u where e is exp(u) + exp(-u)."""
-    if isinstance(e, Add) and len(e.args) == 2:
-        exponents = [t.args[0] for t in e.args if isinstance(t, Call) and t.label == "exp"]
-        if len(exponents) == 2 and exponents[0] is mul(-1, exponents[1]):
-            return max(exponents, key=lambda u: coefficient(u)[0])
+    exponents = [t.args[0] for t in e.args if isinstance(t, Call) and t.label == "exp"] if isinstance(e, Add) else []
+    if len(exponents) == len(e.args) == 2 and exponents[0] is mul(-1, exponents[1]):
+        return max(exponents, key=lambda u: coefficient(u)[0])
     return None

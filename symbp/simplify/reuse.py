@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -26,7 +26,7 @@ from symbp.expr import (
 )
 from symbp.functions import expand
 from symbp.operations import is_constant
-from symbp.program import Program
+from symbp.program import Equation, Program
 from symbp.simplify.algebra import forms, price, tidy
 
 
@@ -37,19 +37,15 @@ def expand_functions(program: Program) -> Program:
 
 @dataclass(frozen=True)
 class Known:
-    """An expression whose value is at hand: pattern, with its free indices as variables, equals value."""
+    """An expression whose value is at hand: pattern, with its free indices as variables, equals value.
+
+    position: of the equation that computes it; -1 for a declared fact.
+    """
 
     pattern: Expr
     value: Expr
     indices: tuple[Index, ...]
-    tensors: frozenset[str]
-
-
-def known(pattern: Expr, value: Expr, indices: Sequence[Expr]) -> Known:
-    """The pattern without its constant factors, and what that equals."""
-    constant = mul(*(f for f in factors(pattern) if is_constant(f)))
-    rest = pattern / constant
-    return Known(rest, value / constant, tuple(indices), rest.tensors)  # type: ignore[arg-type]
+    position: int
 
 
 def reuse_values(program: Program) -> Program:
@@ -57,56 +53,72 @@ def reuse_values(program: Program) -> Program:
 
     Every form of an expression is tried, since a value may show only once a product or a sum is opened.
     """
-    at_hand = _Library()
-    for left, right in program.facts:
-        at_hand.add(known(left, right, sorted(left.free, key=lambda i: i.digest)))
+    library = Library(program.facts)
     equations = []
-    for equation in program.equations:
-        value = at_hand.cheapest(equation.value)
-        equations.append(replace(equation, value=value))
-        if value.args and not isinstance(value, (Access, Delta)):
-            at_hand.add(known(value, equation.target, equation.target.args))
+    for n, equation in enumerate(program.equations):
+        new = replace(equation, value=library.cheapest(equation.value, n))
+        equations.append(new)
+        library.add(new, n)
     return program.with_(equations)
 
 
-class _Library:
-    """The known values, found by a tensor that their pattern reads."""
+class Library:
+    """The known values of a program's equations and facts, found by a tensor that their pattern reads."""
 
-    def __init__(self) -> None:
-        self.by_tensor: dict[str, list[Known]] = {}
+    def __init__(self, facts: Iterable[tuple[Expr, Expr]] = ()) -> None:
+        self.by_tensor: dict[str, dict[int, Known]] = {}
+        self.tensor_of: dict[int, str] = {}
+        for n, (left, right) in enumerate(facts, 1):
+            self._put(left, right, sorted(left.free, key=lambda i: i.digest), -n)
 
-    def add(self, entry: Known) -> None:
-        if isinstance(entry.pattern, Access) or not entry.tensors:
-            return
-        self.by_tensor.setdefault(min(entry.tensors), []).append(entry)
+    def add(self, equation: Equation, position: int) -> None:
+        """The equation's right-hand side is known from this position on; replaces what was known from there."""
+        self.drop(position)
+        if equation.value.args and not isinstance(equation.value, (Access, Delta)):
+            self._put(equation.value, equation.target, equation.target.args, position)
 
-    def cheapest(self, e: Expr) -> Expr:
-        """The cheapest of the expression's forms after rewriting."""
+    def drop(self, position: int) -> None:
+        """What the equation at this position computed isn't known any more."""
+        name = self.tensor_of.pop(position, None)
+        if name is not None:
+            del self.by_tensor[name][position]
+
+    def _put(self, pattern: Expr, value: Expr, indices: Sequence[Expr], position: int) -> None:
+        constant = mul(*(f for f in factors(pattern) if is_constant(f)))
+        rest = pattern / constant
+        if rest.tensors and not isinstance(rest, Access):
+            name = self.tensor_of[position] = min(rest.tensors)
+            known = Known(rest, value / constant, tuple(indices), position)  # type: ignore[arg-type]
+            self.by_tensor.setdefault(name, {})[position] = known
+
+    def cheapest(self, e: Expr, before: int) -> Expr:
+        """The cheapest of the expression's forms, rewritten with what is known before a position."""
         found = [e]
         for form in forms(e):
-            rewritten = self.rewrite(form)
+            rewritten = self.rewrite(form, before)
             if rewritten is not form:
                 found.append(tidy(rewritten))
         return min(found, key=price)
 
-    def rewrite(self, e: Expr) -> Expr:
+    def rewrite(self, e: Expr, before: int) -> Expr:
+        """The expression with every known part replaced."""
+
+        def rule(node: Expr) -> Expr:
+            if node.args and not isinstance(node, (Access, Index)):
+                names = node.tensors
+                for name in sorted(names):
+                    for known in self.by_tensor.get(name, {}).values():
+                        if known.position < before and known.pattern.tensors <= names:
+                            new = apply(known, node)
+                            if new is not None:
+                                return new
+            return node
+
         for _ in range(4):  # a replacement can make way for another one; four rounds are more than was ever seen
-            new = transform(e, self.rule)
+            new = transform(e, rule)
             if new is e:
                 break
             e = new
-        return e
-
-    def rule(self, e: Expr) -> Expr:
-        if not e.args or isinstance(e, (Access, Index)):
-            return e
-        names = e.tensors
-        for name in sorted(names):
-            for entry in self.by_tensor.get(name, ()):
-                if entry.tensors <= names:
-                    new = apply(entry, e)
-                    if new is not None:
-                        return new
         return e
 
 

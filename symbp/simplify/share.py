@@ -31,11 +31,44 @@ from symbp.program import Equation, Program, Reason, Tensor
 
 def share_terms(program: Program) -> Program:
     """Subexpressions that occur more than once are computed once, the largest first."""
-    while True:
-        found = _largest_repeated(program)
-        if found is None:
-            return program
-        program = _name_it(program, *found)
+    table = _Occurrences()
+    for equation in program.equations:
+        table.count(equation, 1)
+    while (found := table.largest_repeated()) is not None:
+        program = _name_it(program, *found, table)
+    return program
+
+
+class _Occurrences:
+    """How often each subexpression, but for the names of its indices, stands in the equations' right-hand sides."""
+
+    def __init__(self) -> None:
+        self.seen: dict[bytes, int] = {}
+        self.users: dict[bytes, dict[str, int]] = {}
+        self.example: dict[bytes, tuple[Expr, tuple[Index, ...]]] = {}
+        self.weight: dict[bytes, int] = {}
+
+    def count(self, equation: Equation, sign: int) -> None:
+        """Adds (or with sign -1 takes away) what an equation holds."""
+        counts: dict[Expr, int] = {}
+        _occurrences(equation.value, counts)
+        for node, n in counts.items():
+            if node is equation.value or not _worth_sharing(node):
+                continue
+            key, order = canonical(node)
+            self.seen[key] = self.seen.get(key, 0) + sign * n
+            users = self.users.setdefault(key, {})
+            users[equation.name] = users.get(equation.name, 0) + sign * n
+            if key not in self.example:
+                self.example[key] = node, order
+                self.weight[key] = sum(1 for _ in walk(node))
+
+    def largest_repeated(self) -> tuple[Expr, tuple[Index, ...], bytes] | None:
+        repeated = [k for k, n in self.seen.items() if n > 1]
+        if not repeated:
+            return None
+        best = max(repeated, key=lambda k: self.weight[k])
+        return (*self.example[best], best)
 
 
 def canonical(e: Expr) -> tuple[bytes, tuple[Index, ...]]:
@@ -66,28 +99,6 @@ def _worth_sharing(e: Expr) -> bool:
     return sum(node_operations(e).values()) > 0
 
 
-def _largest_repeated(program: Program) -> tuple[Expr, tuple[Index, ...], bytes] | None:
-    seen: dict[bytes, int] = {}
-    example: dict[bytes, tuple[Expr, tuple[Index, ...]]] = {}
-    weight: dict[bytes, int] = {}
-    for equation in program.equations:
-        counts: dict[Expr, int] = {}
-        _occurrences(equation.value, counts)
-        for node, n in counts.items():
-            if node is equation.value or not _worth_sharing(node):
-                continue
-            key, order = canonical(node)
-            seen[key] = seen.get(key, 0) + n
-            if key not in example:
-                example[key] = node, order
-                weight[key] = sum(1 for _ in walk(node))
-    repeated = [k for k, n in seen.items() if n > 1]
-    if not repeated:
-        return None
-    best = max(repeated, key=lambda k: weight[k])
-    return (*example[best], best)
-
-
 def _occurrences(e: Expr, counts: dict[Expr, int]) -> None:
     counts[e] = counts.get(e, 0) + 1
     if not isinstance(e, (Access, Index)):
@@ -95,8 +106,11 @@ def _occurrences(e: Expr, counts: dict[Expr, int]) -> None:
             _occurrences(a, counts)
 
 
-def _name_it(program: Program, node: Expr, order: tuple[Index, ...], key: bytes) -> Program:
-    first = next(n for n, e in enumerate(program.equations) if _contains(e.value, key))
+def _name_it(
+    program: Program, node: Expr, order: tuple[Index, ...], key: bytes, table: _Occurrences
+) -> Program:
+    users = {name for name, n in table.users[key].items() if n > 0}
+    first = next(n for n, e in enumerate(program.equations) if e.name in users)
     owner = program.equations[first].target
     axes = _axis_order(node, order, owner)
     position = {i: order.index(i) for i in axes}
@@ -112,7 +126,13 @@ def _name_it(program: Program, node: Expr, order: tuple[Index, ...], key: bytes)
 
     layer = program.tensors[owner.label].layer
     shared = Equation(target, node, Reason("shared"))
-    equations = [replace(e, value=transform(e.value, rule)) for e in program.equations]
+    equations = list(program.equations)
+    for n, e in enumerate(equations):
+        if e.name in users:
+            table.count(e, -1)
+            equations[n] = replace(e, value=transform(e.value, rule))
+            table.count(equations[n], 1)
+    table.count(shared, 1)
     return program.with_([*equations[:first], shared, *equations[first:]], [Tensor(name, axes, layer=layer)])
 
 
@@ -121,10 +141,6 @@ def _axis_order(node: Expr, order: tuple[Index, ...], owner: Access) -> tuple[In
     reads = sorted(node.accesses, key=lambda a: (-len(a.args), a.label, a.digest))
     preferred = list(dict.fromkeys((*(i for a in reads for i in a.args), *owner.args)))
     return tuple(sorted(order, key=preferred.index))
-
-
-def _contains(e: Expr, key: bytes) -> bool:
-    return any(_worth_sharing(n) and canonical(n)[0] == key for n in walk(e))
 
 
 def name_for(e: Expr, owner: str) -> str:

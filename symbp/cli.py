@@ -1,0 +1,224 @@
+"""The command line. SymPy is imported only by the commands that need it, so that --help is instant."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from symbp import __version__
+from symbp.errors import SymbpError
+
+if TYPE_CHECKING:
+    from symbp.program import Program
+
+class Group(click.Group):
+    """Prints a SymbpError as one line, without a traceback, and exits with 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SymbpError as error:
+            click.echo(f"symbp: {error}", err=True)
+            sys.exit(2)
+        except OSError as error:
+            click.echo(f"symbp: {error.strerror}: {error.filename}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="symbp")
+def main() -> None:
+    """Declare a network in SymPy; derive its gradients, count their cost, emit the code that trains it.
+
+    \b
+    Start here:
+      symbp demo                                              everything once, in build/demo/
+      symbp derive mlp:2-3-2-1,sigmoid,half_squared_error     the derivation, step by step
+      symbp count mlp:2-3-2-1,sigmoid,half_squared_error      naive expansion against backpropagation
+      symbp generate mlp:64-64-32-10,relu,cross_entropy -o net.py
+      python net.py train data.npz --epochs 20
+    """
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner with a clock on a terminal's standard error; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def load(net: str) -> Program:
+    """The network that a NET argument names."""
+    from symbp.architectures import load as load_network
+
+    return load_network(net)
+
+
+def write(text: str, output: str | None) -> None:
+    """The text to a file, whole or not at all, or to standard output."""
+    if output is None:
+        click.echo(text)
+        return
+    from symbp.emit import write_whole
+
+    write_whole(Path(output), text if text.endswith("\n") else text + "\n")
+    click.echo(f"wrote {output}", err=True)
+
+
+def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
+    """B=4 as a size. Raises SymbpError for anything else."""
+    out = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not (name.isidentifier() and value.isascii() and value.isdigit()):
+            raise SymbpError(f"--set {text}: write a size and a number, as in --set B=4")
+        out[name] = int(value)
+    return out
+
+
+set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N", help="A symbolic size, e.g. B=2.")
+
+
+@main.command()
+def nets() -> None:
+    """The built-in networks: how to write one, and examples."""
+    from symbp.architectures import EXAMPLES, GRAMMAR
+
+    click.echo(GRAMMAR)
+    click.echo("For example:\n")
+    for text, meaning in EXAMPLES.items():
+        click.echo(f"  {text:<58}  {meaning}")
+    click.echo("\nAny other network: a Python file that ends in `net = declare(...)` or `net = Sequential(...)`.")
+
+
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --level neuron\n"
+              "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --wrt W1,b1 --level index\n"
+              "  symbp derive mynet.py --format latex -o derivation.tex")  # fmt: skip
+@click.argument("net")
+@click.option("--wrt", metavar="P,...", help="Parameters to differentiate by; all if left out.")
+@click.option("--level", type=click.Choice(["neuron", "index", "matrix"]), default="matrix", show_default=True,
+              help="Scalars, sums over indices, or matrices.")  # fmt: skip
+@click.option("--method", type=click.Choice(["reverse", "forward", "naive"]), default="reverse", show_default=True,
+              help="Backpropagation, tangents, or naive expansion (neuron level).")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "latex"]), default="text", show_default=True)
+@click.option("--fragment", is_flag=True, help="LaTeX for \\input instead of a whole document.")
+@set_option
+@click.option("-o", "output", type=click.Path(dir_okay=False), help="A file instead of standard output.")
+def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragment: bool, settings: tuple[str, ...],
+           output: str | None) -> None:  # fmt: skip
+    """The derivation of NET's gradients, step by step.
+
+    \b
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`),
+    or a Python file that defines `net`.
+    """
+    from symbp.show.derivation import derivation
+
+    with working(f"deriving {net}"):
+        names = None if wrt is None else [name.strip() for name in wrt.split(",")]
+        found = derivation(load(net), names, level=level, method=method, sizes=sizes_option(settings) or None)
+        text = found.latex(document=not fragment) if form == "latex" else found.text()
+    write(text, output)
+
+
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp count mlp:2-3-2-1,sigmoid,half_squared_error\n"
+              "  symbp count mlp:2-4-1,sigmoid,half_squared_error --set B=4 --json")  # fmt: skip
+@click.argument("net")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@set_option
+def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
+    """Exact operation counts of every way to compute NET's gradients, at neuron level.
+
+    \b
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`),
+    or a Python file that defines `net`.
+    """
+    from symbp.count import compare
+
+    with working(f"counting {net}"):
+        found = compare(load(net), sizes_option(settings) or None)
+    click.echo(json.dumps(found.json(), indent=2) if as_json else found.table())
+
+
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp generate mlp:64-64-32-10,relu,cross_entropy -o digits_net.py\n"
+              "  symbp generate mynet.py -o mynet_numpy.py --optimizer sgd,momentum --dtype float32")  # fmt: skip
+@click.argument("net")
+@click.option("-o", "output", required=True, type=click.Path(dir_okay=False), help="The module to write.")
+@click.option("--optimizer", default="adam,momentum,sgd", show_default=True,
+              help="Optimisers to include, the first is the module's default.")  # fmt: skip
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
+@click.option("--lr", default=1e-3, show_default=True, help="The module's default learning rate.")
+def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> None:
+    """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
+
+    \b
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`),
+    or a Python file that defines `net`.
+    """
+    from symbp.emit import generate as emit
+
+    with working(f"generating {output}"):
+        names = tuple(name.strip() for name in optimizer.split(","))
+        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr)
+    click.echo(f"wrote {output}", err=True)
+    click.echo(f"try: python {output} check; python {output} train data.npz --epochs 20", err=True)
+
+
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp check mlp:2-3-2-1,sigmoid,half_squared_error\n"
+              "  symbp check digits_net.py")  # fmt: skip
+@click.argument("net_or_module")
+@click.option("--seed", default=0, show_default=True, help="Of the random parameters and data.")
+def check(net_or_module: str, seed: int) -> None:
+    """Compares the ways to the gradient on random numbers: NET (all methods), or an emitted MODULE.
+
+    Exit status 1 if they disagree.
+    """
+    if is_emitted(Path(net_or_module)):
+        command = [sys.executable, net_or_module, "check", "--seed", str(seed)]
+        sys.exit(subprocess.run(command, check=False).returncode)
+    from symbp.check import check as check_program
+    from symbp.emit.run import module_gradients
+
+    with working(f"checking {net_or_module}"):
+        report = check_program(load(net_or_module), seed=seed, others={"emitted": module_gradients})
+    click.echo(str(report))
+    sys.exit(0 if report.passed else 1)
+
+
+def is_emitted(path: Path) -> bool:
+    """Whether the path is that of a module that symbp wrote: it defines gradient_check beside loss_and_grads."""
+    if path.suffix != ".py" or not path.is_file():
+        return False
+    functions = {f.name for f in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(f, ast.FunctionDef)}
+    return {"gradient_check", "loss_and_grads"} <= functions
+
+
+@main.command()
+@click.option("--out", default="build/demo", show_default=True, type=click.Path(file_okay=False))
+def demo(out: str) -> None:
+    """Everything once: derive, count, emit, check, train; all files are left in build/demo/."""
+    from symbp.demo import run_demo
+
+    run_demo(Path(out))
+
+
+if __name__ == "__main__":
+    main()

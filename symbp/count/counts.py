@@ -1,0 +1,161 @@
+"""The result of counting: rows of figures, as text, HTML and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from symbp.count.repeats import Repeats
+from symbp.operations import KINDS
+
+WIDTH = 100
+GROUPS = {
+    "add": ("add",),
+    "mul": ("mul",),
+    "div": ("div",),
+    "functions": ("sqrt", "pow", "exp", "log", "tanh", "sin", "cos", "erf"),
+    "others": ("neg", "compare", "select"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy. operations: by kind; None where it isn't counted, and then `why` says why not.
+
+    numbers: how many it delivers: the loss, the gradients. computed: what is counted, in a line.
+    """
+
+    strategy: str
+    computed: str
+    numbers: int
+    operations: Mapping[str, int] | None
+    why: str = ""
+
+    @property
+    def total(self) -> int | None:
+        return None if self.operations is None else sum(self.operations.values())
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Operations of every way to compute the gradient of a network at neuron level.
+
+    parameters: how many numbers the loss is differentiated by. sizes: the symbolic sizes taken. expanded_loss:
+    operations of the loss written out down to inputs and parameters. repeats: the repeated work of the expanded
+    gradients, None where they aren't counted.
+    """
+
+    title: str
+    parameters: int
+    sizes: Mapping[str, int]
+    rows: tuple[Row, ...]
+    expanded_loss: int
+    repeats: Repeats | None
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, strategy: str) -> Row:
+        for row in self.rows:
+            if row.strategy == strategy:
+                return row
+        raise KeyError(strategy)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def ratio(self, strategy: str) -> float | None:
+        """Operations of a strategy by those of one forward pass; None where either isn't counted or the latter 0."""
+        total, forward = self[strategy].total, self.rows[0].total
+        return None if total is None or not forward else total / forward
+
+    # ------------------------------------------------------------------------------------------ as text
+
+    def table(self) -> str:
+        """All figures as plain text of at most 100 columns."""
+        header, body = self._cells()
+        lines = [self._heading(), "", *_aligned(header, body), ""]
+        lines += [f"{row.strategy}: not counted, {row.why}" for row in self.rows if row.operations is None]
+        lines += [f"numbers: how many come out. The loss written out in full: {self.expanded_loss:,} operations."]
+        lines += self.notes
+        if self.repeats is not None:
+            lines += ["", *self.repeats.lines()]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _heading(self) -> str:
+        at = "".join(f", {name} = {value}" for name, value in self.sizes.items())
+        return f"{self.title}: {self.parameters:,} parameters{at}"
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        used = [k for k in KINDS if any((row.operations or {}).get(k) for row in self.rows)]
+        columns: Mapping[str, tuple[str, ...]] = {k: (k,) for k in used}
+        header, body = self._figures(columns)
+        if len(_aligned(header, body)[0]) > WIDTH:
+            header, body = self._figures({g: k for g, k in GROUPS.items() if set(k) & set(used)})
+        return header, body
+
+    def _figures(self, columns: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[list[str]]]:
+        header = ["strategy", "operations", "x forward", "numbers", *columns]
+        body = []
+        for row in self.rows:
+            ratio = self.ratio(row.strategy)
+            by_kind = row.operations
+            figures = ["-"] * len(columns) if by_kind is None else [
+                f"{sum(by_kind.get(k, 0) for k in kinds):,}" for kinds in columns.values()
+            ]  # fmt: skip
+            total = "-" if row.total is None else f"{row.total:,}"
+            body.append([row.strategy, total, "-" if ratio is None else f"{ratio:,.1f}", f"{row.numbers:,}", *figures])
+        return header, body
+
+    def __str__(self) -> str:
+        return self.table()
+
+    # ------------------------------------------------------------------------------------ as HTML and data
+
+    def _repr_html_(self) -> str:
+        header, body = self._cells()
+        head = "".join(f"<th>{escape(h)}</th>" for h in header)
+        rows = "".join(
+            f'<tr title="{escape(row.computed)}">' + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>"
+            for row, cells in zip(self.rows, body, strict=True)
+        )
+        below = "".join(
+            f"<p>{escape(row.strategy)}: not counted, {escape(row.why)}</p>" for row in self.rows if not row.operations
+        )
+        if self.repeats is not None:
+            below += f"<p>{escape(self.repeats.sentence)}</p>" + self.repeats.html()
+        return f"<table><caption>{escape(self._heading())}</caption><tr>{head}</tr>{rows}</table>{below}"
+
+    def json(self) -> dict[str, Any]:
+        """All figures as a dict of plain values; a strategy that isn't counted has null operations and says why."""
+        return {
+            "title": self.title,
+            "parameters": self.parameters,
+            "sizes": dict(self.sizes),
+            "expanded_loss": self.expanded_loss,
+            "strategies": [
+                {
+                    "strategy": row.strategy,
+                    "computed": row.computed,
+                    "numbers": row.numbers,
+                    "operations": row.total,
+                    "by_kind": None if row.operations is None else dict(row.operations),
+                    "ratio_to_forward": self.ratio(row.strategy),
+                    **({"why_not": row.why} if row.operations is None else {}),
+                }
+                for row in self.rows
+            ],
+            "repeats": None if self.repeats is None else self.repeats.json(),
+            "notes": list(self.notes),
+        }
+
+
+def _aligned(header: list[str], body: list[list[str]]) -> list[str]:
+    """The first column to the left, the others to the right, a rule below the header."""
+    widths = [max(len(row[n]) for row in (header, *body)) for n in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        right = (c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([cells[0].ljust(widths[0]), *right])
+
+    return [line(header), "-" * len(line(header)), *map(line, body)]

@@ -1,0 +1,115 @@
+"""Programs at neuron level as they are counted: concrete labels, no copies, forward values read where they're used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from symbp.expr import ZERO, Access, Expr, access, transform
+from symbp.operations import graph_operations, is_constant, tree_operations
+from symbp.program import Equation, Program
+from symbp.simplify.dead import drop_dead
+from symbp.unroll import unroll
+
+
+def fix_labels(program: Program) -> Program:
+    """The program with 0 for every entry of its integer inputs.
+
+    A label picks which entry is read and which adjoint isn't zero, so at neuron level the equations depend on it; for
+    a loss that treats its classes alike their number doesn't.
+    """
+    labels = {t.name for t in program.tensors.values() if t.dtype == "int"}
+    if not labels:
+        return program
+
+    def rule(e: Expr) -> Expr:
+        return ZERO if isinstance(e, Access) and e.label in labels else e
+
+    return program.with_(replace(e, value=transform(e.value, rule), reason=None) for e in program.equations)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Scalar equations to be run one after another, and the rule by which they're counted.
+
+    share: False if every equation is written out as it stands (it reads the values of earlier ones by name), True if
+    equal subexpressions of all equations are computed once.
+    """
+
+    equations: tuple[Equation, ...]
+    outputs: tuple[str, ...]
+    share: bool = False
+
+    def operations(self) -> Counter[str]:
+        """Operations by kind."""
+        if self.share:
+            return graph_operations(e.value for e in self.equations)
+        return sum((tree_operations(e.value) for e in self.equations), Counter())
+
+    def restricted(self, output: str) -> Listing:
+        """What one output takes, alone."""
+        needed = {output}
+        kept = []
+        for equation in reversed(self.equations):
+            if equation.name in needed:
+                needed |= equation.value.tensors
+                kept.append(equation)
+        return Listing(tuple(reversed(kept)), (output,), self.share)
+
+    def each_alone(self, outputs: tuple[str, ...]) -> Counter[str]:
+        """Operations of `restricted(output)`, summed over the outputs; for written-out equations only."""
+        asked: dict[str, int] = {}  # the outputs that need a value, as bits
+        for n, name in enumerate(outputs):
+            asked[name] = asked.get(name, 0) | 1 << n
+        total: Counter[str] = Counter()
+        for equation in reversed(self.equations):
+            by = asked.get(equation.name, 0)
+            for name in equation.value.tensors:
+                asked[name] = asked.get(name, 0) | by
+            for kind, n in tree_operations(equation.value).items():
+                total[kind] += n * by.bit_count()
+        return total
+
+
+def listing(program: Program, sizes: Mapping[str, int] | None, share: bool = False) -> Listing:
+    """The program at neuron level, copies and known numbers read through, values of earlier equations read by name.
+
+    So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass. The same
+    is done to every strategy.
+    """
+    program = program.with_(replace(e, reason=None) for e in fix_labels(program).equations)
+    unrolled = drop_dead(unroll(program, sizes))
+    at_hand: dict[Expr, Expr] = {}
+    equations = []
+    for equation in unrolled.equations:
+        value = transform(equation.value, lambda e: at_hand.get(e, e))
+        if isinstance(value, Access) or is_constant(value):
+            at_hand[equation.target] = value
+        elif value in at_hand:
+            value = at_hand[equation.target] = at_hand[value]
+        else:
+            at_hand[value] = equation.target
+        if equation.target not in at_hand or equation.name in unrolled.outputs:
+            equations.append(Equation(equation.target, value))
+    found = Listing(tuple(equations), unrolled.outputs, share)
+    return replace(found, equations=tuple(_alive(found)))
+
+
+def _alive(found: Listing) -> Iterator[Equation]:
+    needed = set(found.outputs)
+    kept = []
+    for equation in reversed(found.equations):
+        if equation.name in needed:
+            needed |= equation.value.tensors
+            kept.append(equation)
+    return reversed(kept)
+
+
+def expanded(found: Listing) -> dict[str, Expr]:
+    """Every computed value in terms of inputs and parameters."""
+    known: dict[Expr, Expr] = {}
+    memo: dict[Expr, Expr] = {}
+    for equation in found.equations:
+        known[equation.target] = transform(equation.value, lambda e: known.get(e, e), memo)
+    return {e.name: known[access(e.name)] for e in found.equations}

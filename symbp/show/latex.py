@@ -1,0 +1,169 @@
+"""LaTeX: how each piece of mathematics is written, how wide it gets, and whole programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from symbp.functions import TABLE
+from symbp.show import breaks
+from symbp.show.style import ATOM, POWER
+from symbp.show.symbols import GREEK, Symbol, joined
+
+if TYPE_CHECKING:
+    from symbp.program import Program
+
+_RELATIONS = {
+    "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
+    "and": r"\wedge", "or": r"\vee", "not": r"\neg",
+}  # fmt: skip
+_SIZES = ("", r"\bigl", r"\Bigl", r"\biggl", r"\Biggl")
+
+
+class Latex:
+    """LaTeX for amsmath and amssymb; formulas can be broken anywhere, so brackets have sizes and no \\left."""
+
+    stacked = True
+    space = r"\,"
+    top = r"\top"
+    dots = r"\ldots"
+
+    def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
+        above = r"\prime" * symbol.primes + "".join(symbol.superscripts) + (self.top if transposed else "")
+        below = ",".join([*symbol.subscripts, *([_subscripts(indices)] if indices else [])])
+        return symbol.nucleus + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
+
+    def index(self, stem: str, primes: int, number: str) -> str:
+        letter = stem if len(stem) == 1 else f"\\{stem}" if stem in GREEK else rf"\mathit{{{stem}}}".replace("_", r"\_")
+        return letter + "'" * primes + (f"_{{{number}}}" if number else "")
+
+    def number(self, value: Fraction) -> str:
+        if value.denominator == 1:
+            return str(value.numerator)
+        decimal = as_decimal(value)
+        if decimal is None:
+            return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+        mantissa, exponent, exact = decimal
+        if exponent is not None:
+            return f"10^{{{exponent}}}" if mantissa == "1" else rf"{mantissa}\cdot 10^{{{exponent}}}"
+        return mantissa + ("" if exact else r"\ldots")
+
+    def size(self, name: str) -> str:
+        return name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")
+
+    def constant(self, name: str) -> str:
+        return f"\\{name}"
+
+    def partial(self, of: str, wrt: str) -> str:
+        return rf"\frac{{\partial {of}}}{{\partial {wrt}}}"
+
+    def fraction(self, top: str, bottom: str) -> str:
+        return rf"\frac{{{top}}}{{{bottom}}}"
+
+    def brackets(self, inside: str, left: str = "(", right: str = ")") -> str:
+        size = _SIZES[min(height(inside), len(_SIZES) - 1)]
+        return f"{size}{left}{inside}{size.replace('l', 'r') if size else ''}{right}"
+
+    def power(self, base: str, exponent: str) -> str:
+        return f"{base}^{{{exponent}}}"
+
+    def elementwise_power(self, base: str, exponent: str) -> str:
+        return rf"{base}^{{\odot {exponent}}}"
+
+    def root(self, inside: str) -> str:
+        return rf"\sqrt{{{inside}}}"
+
+    def reduction(self, kind: str, indices: Sequence[str]) -> str:
+        return rf"\{kind}_{{{','.join(indices)}}} "
+
+    def call(self, function: str, arguments: Sequence[str], binding: Sequence[int]) -> str:
+        template = TABLE[function].latex
+        if function == "exp":
+            short = height(arguments[0]) == 0 and len(breaks.unmarked(arguments[0])) < 60
+            return f"e^{{{breaks.unmarked(arguments[0])}}}" if short else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
+        if "(" in template and len(TABLE[function].defaults) + 1 >= len(arguments):
+            return template.partition("(")[0].replace("{{", "{").replace("}}", "}") + self.brackets(breaks.deeper(arguments[0]))
+        if template.count("{0}") and re.search(r"[A-Za-z}] \{0\}$", template):
+            held = [a if b >= POWER else self.brackets(breaks.deeper(a)) for a, b in zip(arguments, binding, strict=True)]
+            return template.format(*held)
+        return template.format(*(breaks.deeper(a) for a in arguments))
+
+    def iverson(self, condition: str) -> str:
+        return f"[{condition}]"
+
+    def cases(self, condition: str, then: str, otherwise: str) -> str:
+        return rf"\begin{{cases}}{then} & \text{{if }} {condition}\\ {otherwise} & \text{{else}}\end{{cases}}"
+
+    def relation(self, operator: str) -> str:
+        return _RELATIONS[operator]
+
+    def delta(self, a: str, b: str) -> str:
+        return rf"\delta_{{{a}{',' if len(a + b) > 2 else ''}{b}}}"
+
+    def hadamard(self) -> str:
+        return r" \odot "
+
+    def transpose(self, inside: str) -> str:
+        return f"{self.brackets(inside)}^{{{self.top}}}"
+
+    def ones(self) -> str:
+        return r"\mathbf{1}"
+
+    def identity(self) -> str:
+        return r"\mathbf{I}"
+
+    def squared_norm(self, inside: str) -> str:
+        return rf"\lVert {inside} \rVert^{{2}}"
+
+    def math(self, inside: str) -> str:
+        return f"${breaks.unmarked(inside)}$"
+
+
+def _subscripts(indices: Sequence[str]) -> str:
+    single = all(len(i.replace("'", "").lstrip("\\")) == 1 or i.lstrip("\\").rstrip("'") in GREEK for i in indices)
+    return "".join(_spaced(indices)) if single else ",".join(indices)
+
+
+def _spaced(indices: Sequence[str]) -> list[str]:
+    """A blank behind a command, so that \\alpha i is not read as \\alphai."""
+    return [f"{i} " if i.startswith("\\") and k < len(indices) - 1 else i for k, i in enumerate(indices)]
+
+
+def as_decimal(value: Fraction) -> tuple[str, int | None, bool] | None:
+    """(digits, power of ten or None, whether that is exact) where a decimal reads better than a fraction, else None."""
+    if value.denominator <= 100 or set(_primes(value.denominator)) - {2, 5}:
+        return None
+    for exponent in range(3, 20):
+        scaled = value * 10**exponent
+        if scaled.denominator == 1:
+            return (str(scaled.numerator), -exponent, True) if scaled.numerator < 10 else (_digits(value), None, len(_digits(value)) < 12)
+    return _digits(value), None, False
+
+
+def _digits(value: Fraction) -> str:
+    return f"{float(value):.10f}".rstrip("0")
+
+
+def _primes(n: int) -> list[int]:
+    found, p = [], 2
+    while n > 1:
+        while n % p == 0:
+            found.append(p)
+            n //= p
+        p += 1 if p * p <= n else n - p if n > p else 1
+    return found
+
+
+def height(latex: str) -> int:
+    """How tall the brackets around it must be: 0 for a line, more for fractions, sums and brackets inside."""
+    tallest = max((_SIZES.index(s) + 1 for s in re.findall(r"\\(?:b|B)igg?l", latex)), default=0)
+    if re.search(r"\\(frac|begin)", latex):
+        return max(2, tallest)
+    if re.search(r"\\(sum|max|sqrt)(?![a-z(])", latex):
+        return max(1 if "sqrt" in latex and "sum" not in latex else 2, tallest)
+    return tallest
+
+
+__all__ = ["ATOM", "Latex", "as_decimal", "height", "joined"]

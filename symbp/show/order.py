@@ -1,0 +1,137 @@
+"""The order in which people write terms and factors. Expressions keep a canonical order of their own.
+
+Factors: adjoints, differences such as y - t, small parameters, values, weights, functions, sums. Terms: those with a plus
+first, then in the order in which their tensors were declared, single parameters (the bias) last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symbp.expr import (
+    Access,
+    Add,
+    Call,
+    Delta,
+    Expr,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    coefficient,
+    factors,
+    mul,
+    power,
+    terms,
+)
+from symbp.operations import is_constant
+from symbp.show.symbols import Names
+
+Key = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    """sign * number * top / bottom: the factors above and below the line in the order of writing.
+
+    constants, below: sizes and irrational constants above and below. flipped: the sum among the factors that is to be
+    written with opposite signs, which is how -(a - b) becomes (b - a).
+    """
+
+    negative: bool
+    number: Fraction
+    constants: tuple[Expr, ...]
+    top: tuple[Expr, ...]
+    below: tuple[Expr, ...]
+    bottom: tuple[Expr, ...]
+    flipped: Expr | None = None
+
+
+def is_adjoint(names: Names, name: str) -> bool:
+    """Whether the tensor is an adjoint or a tangent."""
+    return name in names.derivatives
+
+
+def factor_key(names: Names, f: Expr) -> Key:
+    """Where a factor stands in a product."""
+    match f:
+        case Access():
+            return (_access_class(names, f), *_place(names, f), 0)
+        case Add():
+            first = min((a for a in f.accesses if not _is_index(names, a)), key=lambda a: _place(names, a), default=None)
+            if any(isinstance(t, Num) for t in f.args) and first is not None:
+                return (_access_class(names, first), *_place(names, first), 1)
+            return (1, *(_place(names, first) if first else (0,)), 0)
+        case Pow():
+            return factor_key(names, f.args[0])
+        case Select():
+            return (5, 0, 0)
+        case Call():
+            return (6, 0, 0)
+        case Delta():
+            return (7, 0, 0)
+        case Reduce():
+            return (8, 0, 0)
+    return (-1, 0, 0)
+
+
+def _is_index(names: Names, a: Access) -> bool:
+    return names.tensors[a.label].dtype == "int" if a.label in names.tensors else False
+
+
+def _place(names: Names, a: Access) -> tuple[int, ...]:
+    return (names.position.get(a.label, 0),)
+
+
+def _access_class(names: Names, a: Access) -> float:
+    if is_adjoint(names, a.label):
+        return 0
+    t = names.tensors.get(a.label)
+    if t is not None and t.role == "parameter":
+        return 2 if len(t.indices) < 2 else 4
+    return 3
+
+
+def product(names: Names, e: Expr) -> Product:
+    """A product taken apart for writing; -(a - b) is turned into (b - a)."""
+    number, rest = coefficient(e)
+    value = Fraction(number)
+    found = [f for f in factors(rest) if not (isinstance(f, Num) and f.value == 1)]
+    flipped = None
+    if value < 0:
+        flipped = next((f for f in found if isinstance(f, Add) and any(coefficient(t)[0] < 0 for t in f.args)), None)
+        value = value if flipped is None else -value
+    top, bottom, constants, below = [], [], [], []
+    for f in found:
+        if isinstance(f, Pow) and isinstance(f.args[1], Num) and f.args[1].value < 0:
+            upside = power(f.args[0], mul(-1, f.args[1]))
+            (below if is_constant(f) else bottom).append(upside)
+        else:
+            (constants if is_constant(f) else top).append(f)
+    top.sort(key=lambda f: factor_key(names, f))
+    bottom.sort(key=lambda f: factor_key(names, f))
+    return Product(value < 0, abs(value), tuple(constants), tuple(top), tuple(below), tuple(bottom), flipped)
+
+
+def ordered_terms(names: Names, e: Expr, flipped: bool = False) -> list[Expr]:
+    """The terms of a sum in the order of writing: never first one with a minus if there is another.
+
+    flipped: the order for the sum with opposite signs.
+    """
+    sign = -1 if flipped else 1
+    return sorted(terms(e), key=lambda t: (coefficient(t)[0] * sign < 0, _number_class(t), *_term_key(names, t)))
+
+
+def _number_class(t: Expr) -> int:
+    """Whole numbers first (1 + x), small ones last (v + 1/1000)."""
+    return 1 if not isinstance(t, Num) else 0 if Fraction(t.value).denominator == 1 else 2
+
+
+def _term_key(names: Names, t: Expr) -> Key:
+    rest = coefficient(t)[1]
+    alone = isinstance(rest, Access) and names.tensors.get(rest.label) is not None
+    bias = alone and names.tensors[rest.label].role == "parameter"  # type: ignore[attr-defined]
+    keys = sorted(factor_key(names, f) for f in factors(rest))
+    return (bool(bias), *keys[0]) if keys else (bool(bias),)

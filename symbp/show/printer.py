@@ -1,0 +1,266 @@
+"""Expressions in index notation, in any style. Which brackets, which order, what goes under a fraction line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from symbp.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Condition,
+    Const,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    Size,
+    coefficient,
+    mul,
+)
+from symbp.show import breaks
+from symbp.show.order import Product, ordered_terms, product
+from symbp.show.style import ATOM, POWER, PRODUCT, SUM, Style
+from symbp.show.symbols import Names, Partial, Symbol
+
+Piece = tuple[str, int]  # text, and how tightly it binds
+
+
+class Printer:
+    """Writes expressions of one program in one style."""
+
+    def __init__(self, names: Names, style: Style) -> None:
+        self.names, self.style = names, style
+        self.memo: dict[Expr, Piece] = {}
+
+    # ------------------------------------------------------------------------------------- entry points
+
+    def write(self, e: Expr) -> str:
+        """The expression, with marks where it may be broken."""
+        return self.piece(e)[0]
+
+    def name(self, tensor: str, indices: Sequence[Expr] = (), *, spelled: bool = False, transposed: bool = False) -> str:
+        """A tensor with the indices. spelled: an adjoint as a derivative even if it has a letter of its own."""
+        return self.named(tensor, indices, spelled, transposed)[0]
+
+    def derivative(self, of: str, above: Sequence[Expr], wrt: str, below: Sequence[Expr]) -> str:
+        """The derivative of one access by another."""
+        return self.style.partial(self.name(of, above), self.name(wrt, below))
+
+    def index(self, i: Index) -> str:
+        """An index: l2 beside l is l with a prime."""
+        stem, number = re.fullmatch(r"(.*?)(\d*)", i.label).groups()  # type: ignore[union-attr]
+        if number in ("2", "3", "4") and stem in self.names.labels:
+            return self.style.index(stem, int(number) - 1, "")
+        return self.style.index(stem or i.label, 0, number if stem else "")
+
+    def sum_of(self, indices: Sequence[Index], factors: Sequence[Expr]) -> str:
+        """A sum over a product that is written as it stands, deltas not contracted."""
+        inside = self.style.space.join(self.at_least(f, PRODUCT if k == len(factors) - 1 else POWER) for k, f in enumerate(factors))
+        if not indices:
+            return inside
+        return self.style.reduction("sum", [self.index(i) for i in indices]) + inside
+
+    # ------------------------------------------------------------------------------------------- nodes
+
+    def at_least(self, e: Expr, binding: int) -> str:
+        """The expression, in brackets if it binds less tightly than asked for."""
+        return self.held(self.piece(e), binding)
+
+    def held(self, piece: Piece, binding: int) -> str:
+        return piece[0] if piece[1] >= binding else self.style.brackets(breaks.deeper(piece[0]))
+
+    def piece(self, e: Expr) -> Piece:
+        found = self.memo.get(e)
+        if found is None:
+            found = self.memo[e] = self.convert(e)
+        return found
+
+    def convert(self, e: Expr) -> Piece:
+        style = self.style
+        match e:
+            case Num():
+                value = Fraction(e.value)
+                text = style.number(abs(value))
+                loose = value.denominator != 1 and not style.stacked
+                return (f"-{text}", SUM) if value < 0 else (text, PRODUCT if loose else ATOM)
+            case Const():
+                return style.constant(e.label), ATOM
+            case Size():
+                return style.size(e.label), ATOM
+            case Index():
+                return self.index(e), ATOM
+            case Access():
+                return self.named(e.label, e.args, False, False)
+            case Add():
+                return self.sum(e, False), SUM
+            case Mul():
+                return self.product(e)
+            case Pow():
+                return self.power(e)
+            case Call():
+                pieces = [self.piece(a) for a in e.args]
+                return style.call(e.label, [p[0] for p in pieces], [p[1] for p in pieces]), ATOM
+            case Reduce():
+                return self.reduce(e), PRODUCT
+            case Delta():
+                return style.delta(*(self.write(a) for a in self.delta_order(e))), ATOM
+            case Select():
+                return self.select(e), ATOM
+            case Condition():
+                return self.condition(e), SUM
+        raise TypeError(f"no way to write {e!r}")
+
+    def named(self, tensor: str, indices: Sequence[Expr], spelled: bool, transposed: bool) -> Piece:
+        meaning = self.names.meaning[tensor]
+        if spelled and tensor in self.names.derivatives:
+            meaning = self.names.derivatives[tensor]
+        if isinstance(meaning, Symbol):
+            written = [breaks.unmarked(self.write(i)) for i in indices]
+            return self.style.symbol(meaning, written, transposed), ATOM
+        text = self.partial(meaning, indices)
+        loose = ATOM if self.style.stacked else POWER
+        return (self.style.transpose(text), ATOM) if transposed else (text, loose)
+
+    def partial(self, p: Partial, indices: Sequence[Expr]) -> str:
+        above = self.name(p.of, indices[: p.split], spelled=True)
+        if p.of in self.names.derivatives:  # a derivative of a derivative
+            above = self.style.brackets(above)
+        return self.style.partial(above, self.name(p.wrt, indices[p.split :]))
+
+    def sum(self, e: Expr, flipped: bool) -> str:
+        out = ""
+        for t in ordered_terms(self.names, e, flipped):
+            if flipped:
+                t = mul(-1, t)
+            if isinstance(t, Add):  # -(a - b) inside of a sum of one term only
+                text, negative = self.style.brackets(self.write(t)), False
+            else:
+                text, negative = self.signed(t)
+            sign = ("-" if not out else " - ") if negative else ("" if not out else " + ")
+            text = breaks.deeper(text)
+            out += (breaks.mark(breaks.SIGN) if out else "") + sign + text
+        return out
+
+    def signed(self, t: Expr) -> tuple[str, bool]:
+        """A term without its sign, and whether that is a minus."""
+        if coefficient(t)[0] >= 0 or isinstance(t, Num):
+            text = self.at_least(t, PRODUCT) if not isinstance(t, Num) else self.style.number(abs(Fraction(t.value)))
+            return text, isinstance(t, Num) and t.value < 0
+        text, _ = self.product(t)
+        return (text[1:], True) if text.startswith("-") else (text, False)
+
+    def product(self, e: Expr) -> Piece:
+        p = product(self.names, e)
+        text, binding = self.fraction(p)
+        return (f"-{text}", SUM) if p.negative else (text, binding)
+
+    def fraction(self, p: Product) -> Piece:
+        """number * constants * top / (below * bottom) as a fraction, a factor in front, or plainly."""
+        style = self.style
+        over, under = p.number.numerator, p.number.denominator
+        above = ([style.number(Fraction(over))] if over != 1 else []) + [self.at_least(c, POWER) for c in p.constants]
+        below = ([style.number(Fraction(under))] if under != 1 else []) + [self.at_least(c, POWER) for c in p.below]
+        if p.bottom:
+            return self.over_values(p, above, below)
+        if not below:
+            return self.factors(above, p), PRODUCT if len(above) + len(p.top) > 1 else ATOM
+        if len(p.top) == 1 and not above and p.below and self.fits_above(p.top[0]):
+            inside = self.sum(p.top[0], True) if p.top[0] is p.flipped else self.write(p.top[0])
+            binding = SUM if isinstance(p.top[0], Add) else PRODUCT
+            return self.stack(breaks.unmarked(inside), binding, below, 1), PRODUCT
+        front = self.stack(style.space.join(above) or style.number(Fraction(1)), ATOM, below, max(1, len(above)))
+        if not p.top:
+            return front, PRODUCT
+        rest = self.factors([], p)
+        return f"{front}{style.space}{rest}", PRODUCT
+
+    def fits_above(self, f: Expr) -> bool:
+        """Whether a factor stands better above the line than behind the fraction."""
+        return isinstance(f, Add) and not any(isinstance(a, Reduce) for t in f.args for a in (t, *t.args)) and len(f.args) <= 3
+
+    def over_values(self, p: Product, above: list[str], below: list[str]) -> Piece:
+        parts = len(below) + len(p.bottom)
+        bottom = self.style.space.join([*below, *(self.at_least(f, POWER if parts > 1 else SUM) for f in p.bottom)])
+        count = len(above) + len(p.top)
+        single = p.top[0] if len(p.top) == 1 and not above else None
+        if single is not None and isinstance(single, Add):
+            top, binding = self.sum(single, single is p.flipped), SUM
+        else:
+            top, binding = self.factors(above, p) if count else self.style.number(Fraction(1)), PRODUCT if count > 1 else ATOM
+        loosest = min((self.piece(f)[1] for f in p.bottom), default=ATOM) if parts == 1 else PRODUCT
+        return self.stack(breaks.unmarked(top), binding, [breaks.unmarked(bottom)], 1, loosest), PRODUCT
+
+    def stack(self, top: str, binding: int, below: Sequence[str], above: int, loosest: int = 0) -> str:
+        """A fraction; on one line its parts get brackets where they need them."""
+        bottom = self.style.space.join(below)
+        if not self.style.stacked:
+            top = self.style.brackets(top) if binding < PRODUCT else top
+            tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
+            bottom = bottom if tight else self.style.brackets(bottom)
+        return self.style.fraction(top, bottom)
+
+    def factors(self, above: Sequence[str], p: Product) -> str:
+        """The factors above the line, side by side; the sum that stands last needs no brackets."""
+        written = list(above)
+        for k, f in enumerate(p.top):
+            if f is p.flipped:
+                inside = self.sum(f, True)
+                written.append(inside if len(p.top) + len(above) == 1 else self.style.brackets(breaks.deeper(inside)))
+            elif isinstance(f, Reduce) and k == len(p.top) - 1:
+                written.append(self.write(f))
+            else:
+                written.append(self.at_least(f, POWER))
+        return (breaks.mark(breaks.FACTOR) + self.style.space).join(breaks.deeper(w) for w in written)
+
+    def power(self, e: Pow) -> Piece:
+        base, n = e.args
+        if isinstance(n, Num) and n.value < 0:
+            return self.product(e)
+        if isinstance(n, Num) and n.value == Fraction(1, 2):
+            return self.style.root(breaks.unmarked(self.write(base))), ATOM
+        inside, binding = self.piece(base)
+        if binding < ATOM or (isinstance(base, Access) and not self.bare(base)) or isinstance(base, (Call, Delta)):
+            inside = self.style.brackets(breaks.deeper(inside))
+        exponent = self.style.number(Fraction(n.value)) if isinstance(n, Num) else breaks.unmarked(self.write(n))
+        return self.style.power(inside, exponent), POWER
+
+    def bare(self, a: Access) -> bool:
+        """Whether a power can be written onto the symbol itself."""
+        meaning = self.names.meaning[a.label]
+        return isinstance(meaning, Symbol) and not meaning.superscripts and not meaning.primes
+
+    def reduce(self, e: Reduce) -> str:
+        order = list(self.names.labels_in_order)
+        indices = sorted(e.indices, key=lambda i: (order.index(i.label) if i.label in order else len(order), i.label))
+        body = self.piece(e.body)
+        sign = ""
+        if isinstance(e.body, Mul) and body[1] == SUM:
+            body = (self.style.brackets(body[0]), ATOM)
+        return sign + self.style.reduction(e.label, [self.index(i) for i in indices]) + breaks.deeper(self.held(body, PRODUCT))
+
+    def delta_order(self, e: Delta) -> tuple[Expr, ...]:
+        """Bare indices first, in alphabetical order."""
+        return tuple(sorted(e.args, key=lambda a: (not isinstance(a, Index), len(a.label), a.label)))
+
+    def select(self, e: Select) -> str:
+        condition, then, otherwise = e.args
+        if then is ONE and otherwise is ZERO:
+            return self.style.iverson(breaks.unmarked(self.write(condition)))
+        return self.style.cases(*(breaks.unmarked(self.write(a)) for a in e.args))
+
+    def condition(self, e: Condition) -> str:
+        if not e.args:
+            return e.label
+        if e.label == "not":
+            return self.style.relation("not") + self.style.brackets(self.write(e.args[0]))
+        sign = self.style.relation(e.label)
+        return f" {sign} ".join(self.write(a) for a in e.args)

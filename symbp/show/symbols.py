@@ -1,0 +1,187 @@
+"""What tensors and indices are called on paper: a tensor's own symbol, else a good one made from its name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from symbp.expr import Index, walk
+from symbp.program import Program, Reason, Tensor
+
+GREEK = {
+    name: unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}")
+    for name, case in [
+        *((n, "SMALL") for n in """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma
+        tau upsilon phi chi psi omega""".split()),
+        *((n, "CAPITAL") for n in "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()),
+    ]
+}
+_ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "dot": "\u0307", "vec": "\u20d7"}
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A LaTeX symbol in its parts, so that indices, primes and powers can be added without a double script."""
+
+    nucleus: str
+    superscripts: tuple[str, ...] = ()
+    subscripts: tuple[str, ...] = ()
+    primes: int = 0
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The derivative of one tensor by another; the first `split` indices belong to the tensor above."""
+
+    of: str
+    wrt: str
+    split: int
+
+
+def parse(latex: str) -> Symbol:
+    """The parts of a symbol: \\tilde\\mu^{(1)}' is \\tilde\\mu with one prime and the superscript (1)."""
+    scripts: dict[str, list[str]] = {"^": [], "_": []}
+    primes, rest, depth, k = 0, "", 0, 0
+    while k < len(latex):
+        c = latex[k]
+        if depth == 0 and c in "^_" and (k == 0 or latex[k - 1] != "\\"):
+            group, k = _group(latex, k + 1)
+            scripts[c].append(group)
+            continue
+        if depth == 0 and c == "'":
+            primes += 1
+        else:
+            depth += (c == "{") - (c == "}")
+            rest += c
+        k += 1
+    return Symbol(rest.strip(), tuple(scripts["^"]), tuple(scripts["_"]), primes)
+
+
+def _group(latex: str, k: int) -> tuple[str, int]:
+    """The argument that starts at position k, and where it ends."""
+    if k < len(latex) and latex[k] == "{":
+        depth = 0
+        for end in range(k, len(latex)):
+            depth += (latex[end] == "{") - (latex[end] == "}")
+            if depth == 0:
+                return latex[k + 1 : end], end + 1
+    found = re.compile(r"\\[A-Za-z]+|.").match(latex, k)
+    return (found.group(), found.end()) if found else ("", k + 1)
+
+
+def default_symbol(name: str) -> str:
+    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, gamma -> \\gamma, W_q -> W_{q}, attn -> \\mathrm{attn}."""
+    stem, number = re.fullmatch(r"(.*?)_?(\d*)", name.rstrip("_") or name).groups()  # type: ignore[union-attr]
+    if not stem:
+        stem, number = name, ""
+    layer = f"^{{({int(number)})}}" if number else ""
+    head, _, tail = stem.partition("_")
+    if tail and (len(head) == 1 or head in GREEK):
+        return f"{_word(head)}{layer}_{{{_word(tail)}}}"
+    return _word(stem) + layer
+
+
+def _word(text: str) -> str:
+    if len(text) == 1:
+        return text
+    return f"\\{text}" if text in GREEK else r"\mathrm{%s}" % text.replace("_", r"\_")
+
+
+def with_symbols(program: Program) -> Program:
+    """The program with a symbol for every tensor that is no derivative; two tensors never share one."""
+    used = {t.symbol for t in program.tensors.values() if t.symbol}
+    derived = {e.name for e in program.equations if e.reason and e.reason.kind in ("adjoint", "tangent")}
+    tensors = dict(program.tensors)
+    for name, t in tensors.items():
+        if not t.symbol and name not in derived:
+            symbol = default_symbol(name)
+            if symbol in used:
+                symbol = r"\mathrm{%s}" % name.replace("_", r"\_")
+            used.add(symbol)
+            tensors[name] = replace(t, symbol=symbol)
+    return replace(program, tensors=tensors)
+
+
+HELPERS = ("shared", "normalised")
+_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
+
+
+def with_helper_letters(program: Program) -> Program:
+    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer."""
+    tensors = dict(program.tensors)
+    nuclei = {(parse(t.symbol).nucleus.lower(), t.layer) for t in tensors.values()}
+    for e in program.equations:
+        t = tensors[e.name]
+        if e.reason and e.reason.kind in HELPERS and not t.symbol:
+            letter = next((c for c in _LETTERS if (c, t.layer) not in nuclei), "")
+            mark = f"^{{({t.layer})}}" if t.layer else ""
+            symbol = letter + mark if letter else default_symbol(e.name)
+            nuclei.add((letter, t.layer))
+            tensors[e.name] = replace(t, symbol=symbol)
+    return replace(program, tensors=tensors)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of a program's tensors and indices.
+
+    meaning: what to print for a tensor. derivatives: what each adjoint or tangent is of and by, those with a letter of
+    their own included. labels: of all indices. position: the order in which the tensors were declared.
+    """
+
+    tensors: Mapping[str, Tensor]
+    meaning: Mapping[str, Symbol | Partial]
+    derivatives: Mapping[str, Partial]
+    labels: frozenset[str]
+    position: Mapping[str, int]
+
+
+def names_of(program: Program, ranks: Mapping[str, int]) -> Names:
+    """The names in a program. ranks: number of indices by tensor-level name (to read the entries of tangents)."""
+    reasons = {e.name: e.reason for e in program.equations if e.reason}
+    meaning: dict[str, Symbol | Partial] = {}
+    derivatives: dict[str, Partial] = {}
+    for name, t in program.tensors.items():
+        reason = reasons.get(name)
+        if reason and reason.kind in ("adjoint", "tangent", "expanded"):
+            derivatives[name] = _partial(t, reason, ranks)
+        if t.symbol:
+            meaning[name] = parse(t.symbol)
+        elif name in derivatives:
+            meaning[name] = derivatives[name]
+        else:
+            meaning[name] = parse(default_symbol(name))
+    labels = {i.label for t in program.tensors.values() for i in t.indices}
+    for e in program.equations:
+        labels |= {n.label for n in walk(e.value) if isinstance(n, Index)}
+    position = {name: k for k, name in enumerate(program.tensors)}
+    return Names(program.tensors, meaning, derivatives, frozenset(labels), position)
+
+
+def _partial(t: Tensor, reason: Reason, ranks: Mapping[str, int]) -> Partial:
+    if reason.kind == "tangent" and t.entry:
+        from symbp.unroll import entry_name
+
+        tensor, at = t.entry
+        of = reason.of
+        split = ranks.get(of, 0)
+        source = tensor.split("_by_", 1)[1] if "_by_" in tensor else tensor.split("_", 1)[1]
+        return Partial(entry_name(of, at[:split]), entry_name(source, at[split:]), 0)
+    return Partial(reason.of, reason.wrt, ranks.get(reason.of, 0) if not t.entry else 0)
+
+
+def plain(latex: str) -> str:
+    """Unicode for a LaTeX nucleus: \\tilde\\mu -> μ̃, \\mathrm{attn} -> attn."""
+    text = re.sub(r"\\(?:mathrm|mathbf|mathit|operatorname|text)\{((?:[^{}])*)\}", r"\1", latex)
+    text = text.replace(r"\_", "_")
+    for name, mark in _ACCENTS.items():
+        text = re.sub(rf"\\{name}\s*(?:\{{(.*?)\}}|(\\[A-Za-z]+|[^\W_]))", lambda m, k=mark: f"{m[1] or m[2]}{k}", text)
+    text = re.sub(r"\\([A-Za-z]+)\s*", lambda m: GREEK.get(m[1], m[1]), text)
+    return text.replace("{", "").replace("}", "").replace("\\", "")
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Subscripts side by side where all are one character, else with commas."""
+    return ("" if all(len(p) == 1 for p in parts) else ",").join(parts)
