@@ -61,12 +61,15 @@ def mlp(text: str) -> Program:
         squared = not LOSSES[loss].takes_scores
         output = "sigmoid" if hidden == "sigmoid" and squared else "linear"
     features, *units = map(int, widths)
+    after_hidden, after_last = _layers(text, hidden), _layers(text, output)
     layers: list[Layer] = []
     for position, width in enumerate(units):
-        layers.append(Dense(width))
-        names = hidden if position < len(units) - 1 else output
-        layers += [layer for name in names.split("+") if (layer := _layer(text, name)) is not None]
+        layers += [Dense(width), *(after_hidden if position < len(units) - 1 else after_last)]
     return Sequential(*layers, features=features, loss=loss, title=text)
+
+
+def _layers(text: str, names: str) -> list[Layer]:
+    return [layer for name in names.split("+") if (layer := _layer(text, name)) is not None]
 
 
 def _layer(text: str, name: str) -> Layer | None:

@@ -124,7 +124,7 @@ def _pair(equation: Any) -> tuple[Any, Any]:
     if isinstance(equation, sp.Eq):
         return equation.lhs, equation.rhs
     if isinstance(equation, tuple) and len(equation) == 2:
-        return equation[0], sp.sympify(equation[1], strict=True)
+        return equation[0], equation[1]
     raise SymbpError(f"{equation} is not an equation: write Eq(target, value) or (target, value)")
 
 

@@ -56,8 +56,9 @@ def bind(tensor: Tensor, value: Any, sizes: dict[str, int]) -> Any:
     for length, s in zip(array.shape, tensor.shape, strict=True):
         expected = s.value if isinstance(s, ex.Num) else sizes.setdefault(s.label, length)
         if expected != length:
-            raise SymbpError(f"{tensor.name} has shape {shape_text(tensor)}, the value has shape {array.shape}: "
-                             f"{s.label} is {expected}, not {length}")  # fmt: skip
+            known = "" if isinstance(s, ex.Num) else f": {s.label} is {expected}, not {length}"
+            message = f"{tensor.name} has shape {shape_text(tensor)}, the value has shape {array.shape}{known}"
+            raise SymbpError(message)
     return array
 
 

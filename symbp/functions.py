@@ -87,7 +87,8 @@ def _erf(x: Any) -> Any:
         return np.vectorize(math.erf, otypes=[float])(x)
     import mpmath  # type: ignore[import-untyped]
 
-    return np.vectorize(lambda z: complex(mpmath.erf(z)), otypes=[complex])(x)
+    with mpmath.workdps(60):  # the step of 1e-30 must not be lost beside the real part
+        return np.vectorize(lambda z: complex(mpmath.erf(z)), otypes=[complex])(x)
 
 
 _SIGMOID_HELPER = '''

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from symbp.derive.forward import forward
 from symbp.derive.naive import naive
@@ -46,6 +47,7 @@ def gradient(
     if program.tensors[loss].indices:
         indices = ", ".join(i.label for i in program.tensors[loss].indices)
         raise SymbpError(f"{loss} is not a scalar: it has the indices {indices}; sum or average over them")
+    program = replace(program, loss=loss)
     names = _names(program, wrt)
     used = leading_to(program, loss)
     for name in names:

@@ -78,7 +78,12 @@ def from_sympy(value: Any, scalars: Iterable[str] = (), where: str = "expression
     scalars: names of rank-0 tensors; every other plain symbol is taken as a size. `where` names the place in errors.
     Raises SymbpError on what the language doesn't have.
     """
-    return _Reader(frozenset(scalars), where).read(sp.sympify(value, strict=True))
+    try:
+        given = sp.sympify(value, strict=True)
+    except sp.SympifyError:
+        message = f"{where}: {value!r} is no SymPy expression: write it with SymPy objects, not as text"
+        raise SymbpError(message) from None
+    return _Reader(frozenset(scalars), where).read(given)
 
 
 class _Reader:

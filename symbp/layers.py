@@ -14,6 +14,8 @@ import sympy as sp
 from sympy import Sum
 
 from symbp.builder import Builder
+from symbp.errors import SymbpError, nearest
+from symbp.functions import TABLE
 from symbp.language import FUNCTIONS
 
 
@@ -53,6 +55,13 @@ class Activation(Layer):
 
     function: str
     arguments: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        elementwise = [name for name, row in TABLE.items() if row.arity - len(row.defaults) == 1]
+        if self.function not in elementwise:
+            raise SymbpError(f"unknown activation {self.function!r}: {nearest(self.function, elementwise)}")
+        if len(self.arguments) >= TABLE[self.function].arity:
+            raise SymbpError(f"{self.function} takes {TABLE[self.function].arity - 1} arguments, not {self.arguments}")
 
     @property
     def init(self) -> str:  # type: ignore[override]

@@ -2,12 +2,30 @@
 
 A sum stays inside an equation where it is a term with a constant factor (`z = Sum(x*W) + b`), a maximum where it is
 the whole right-hand side and its body one access (its derivative compares the two). Every other reduction gets an
-equation of its own, named after the tensor that it belongs to.
+equation of its own, named after the tensor that it belongs to. No sum is over an index of its equation's target.
 """
 
 from __future__ import annotations
 
-from symbp.expr import Access, Expr, Index, Reduce, access, add, factors, maximum_over, mul, rebuild, sum_over, terms
+from dataclasses import replace
+
+from symbp.expr import (
+    Access,
+    Expr,
+    Index,
+    Reduce,
+    access,
+    add,
+    factors,
+    fresh_index,
+    mul,
+    rebuild,
+    substitute,
+    sum_over,
+    terms,
+    transform,
+    walk,
+)
 from symbp.program import Equation, Program, Reason, Tensor
 
 
@@ -16,12 +34,27 @@ def normalise(program: Program) -> Program:
     taken = set(program.tensors)
     new: list[Tensor] = []
     equations: list[Equation] = []
-    for equation in program.equations:
+    for equation in map(separate_indices, program.equations):
         hoisted: list[Equation] = []
         value = _Hoister(program.tensors[equation.name], taken, new, hoisted).equation(equation.value)
         equations += hoisted
         equations.append(equation if not hoisted else Equation(equation.target, value, equation.reason))
-    return program.with_(equations, new) if new else program
+    return program if tuple(equations) == program.equations else program.with_(equations, new)
+
+
+def separate_indices(equation: Equation) -> Equation:
+    """The equation with the indices of its sums renamed where they are the target's too: a[i] = x[i] + Sum(y[i], i)."""
+    own = {i.label for i in equation.target.free}
+
+    def rename(e: Expr) -> Expr:
+        if not (isinstance(e, Reduce) and any(i.label in own for i in e.indices)):
+            return e
+        taken = own | {n.label for n in walk(e) if isinstance(n, Index)}
+        new: dict[Expr, Expr] = {i: fresh_index(i, taken) for i in e.indices if i.label in own}
+        return rebuild(e, (substitute(e.body, new), *(new.get(i, i) for i in e.indices)))
+
+    value = transform(equation.value, rename)
+    return equation if value is equation.value else replace(equation, value=value)
 
 
 def leading_to(program: Program, name: str) -> set[str]:
@@ -53,8 +86,7 @@ class _Hoister:
 
     def equation(self, value: Expr) -> Expr:
         if isinstance(value, Reduce) and value.label == "max":
-            body = self.hoist(value.body)
-            return maximum_over(body if isinstance(body, Access) else self.named(body, "values"), value.indices)
+            return self.inside(value)
         return add(*(self.term(t) for t in terms(value)))
 
     def term(self, term: Expr) -> Expr:
@@ -71,13 +103,21 @@ class _Hoister:
         if not isinstance(e, Reduce):
             return rebuild(e, [self.hoist(a) for a in e.args])
         if e not in self.known:
-            self.known[e] = self.named(rebuild(e, (self.hoist(e.body), *e.indices)), e.label)
+            self.known[e] = self.named(self.inside(e), e.label)
         return self.known[e]
+
+    def inside(self, e: Reduce) -> Expr:
+        """The reduction with nothing left to hoist in its body."""
+        body = self.hoist(e.body)
+        if e.label == "max" and not isinstance(body, Access):
+            body = self.named(body, "values")
+        return rebuild(e, (body, *e.indices))
 
     def named(self, value: Expr, suffix: str) -> Access:
         """The access to a new tensor that holds the value."""
-        order = {i: n for n, i in enumerate(self.tensor.indices)}
-        axes = tuple(sorted(value.free, key=lambda i: (order.get(i, len(order)), i.label)))
+        reads = sorted(value.accesses, key=lambda a: (-len(a.args), a.label, a.digest))
+        order = list(dict.fromkeys((*self.tensor.indices, *(i for a in reads for i in a.args))))
+        axes = tuple(sorted(value.free, key=order.index))
         target = access(self.name(suffix), axes)
         self.new.append(Tensor(target.label, axes, layer=self.tensor.layer))
         self.equations.append(Equation(target, value, Reason("normalised")))

@@ -22,7 +22,7 @@ written; as a graph (`graph_operations`, and `cost` for expressions over arrays)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -149,7 +149,7 @@ def _product(e: Mul, negated: bool) -> Step:
     return Step((("mul", len(above) - 1),), tuple((f, MINUS if f is swapped else PLUS) for f in above))
 
 
-def _denominator(below: list[Expr]) -> Expr:
+def _denominator(below: Sequence[Expr]) -> Expr:
     return mul(*(power(f.args[0], -f.args[1]) for f in below))
 
 

@@ -187,11 +187,24 @@ class Program:
 
         return gradient(self, wrt, of=of, method=method, simplify=simplify, sizes=sizes)
 
-    def extend(self, equations: Sequence[Any], **declared: Any) -> Program:
+    def extend(
+        self,
+        equations: Sequence[Any],
+        *,
+        inputs: Iterable[Any] = (),
+        parameters: Iterable[Any] | Mapping[Any, str] = (),
+        integers: Iterable[Any] = (),
+        loss: Any = None,
+        outputs: Iterable[Any] = (),
+        facts: Iterable[Any] = (),
+    ) -> Program:
         """The program with further SymPy equations, e.g. over its gradients. See `symbp.declare.extend`."""
         from symbp.declare import extend
 
-        return extend(self, equations, **declared)
+        return extend(
+            self, equations, inputs=inputs, parameters=parameters, integers=integers, loss=loss, outputs=outputs,
+            facts=facts,
+        )  # fmt: skip
 
     def unroll(self, sizes: Mapping[str, int] | None = None) -> Program:
         """The same program at neuron level: one scalar equation an entry. See `symbp.unroll.unroll`."""

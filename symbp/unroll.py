@@ -75,9 +75,14 @@ def unroll(program: Program, sizes: Mapping[str, int] | None = None) -> Program:
 def _reason(
     reason: Reason, place: Mapping[Expr, Expr], scalar: _Scalars, program: Program, at: tuple[int, ...]
 ) -> Reason:
-    """The reason of one entry: every tensor-level term splits in one scalar term a use."""
+    """The reason of one entry: every tensor-level term splits in one scalar term a use.
+
+    Terms over tensors that a simplification has written out elsewhere are left out.
+    """
     out: list[Term] = []
     for term in reason.terms:
+        if not term.value.tensors <= program.tensors.keys():
+            continue
         value = scalar.expand(substitute(term.value, place))
         out.append(Term(term.through, term.read, term.local, value))
     wrt = entry_name(reason.wrt, at) if reason.wrt in program.tensors else reason.wrt

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 
 from symbp.errors import SymbpError
-from symbp.expr import Access, Call, Const, Expr, Index, Num, Reduce, Size, walk
+from symbp.expr import Access, Add, Call, Const, Expr, Index, Mul, Num, Pow, Reduce, Size, walk
 from symbp.functions import TABLE
 from symbp.program import ROLES, Equation, Program, Tensor
 
@@ -52,13 +52,10 @@ def _verify(program: Program) -> None:
             raise SymbpError(f"equation for {equation.name}: the tensor is not declared")
         if equation.name in defined:
             role = program.tensors[equation.name].role
-            again = "defined twice" if role == "computed" else f"an {role}, and has an equation too"
+            again = "defined twice" if role == "computed" else f"declared as {role}, and has an equation too"
             raise SymbpError(f"tensor {equation.name} is {again}: rename one, or drop one of the two")
         _verify_equation(program, equation, defined, size_names)
         defined.add(equation.name)
-    for name in program.outputs:
-        if name not in defined:
-            raise SymbpError(f"output {name} has no equation: add one, or remove it from the outputs")
     if program.loss is not None:
         if program.loss not in defined:
             raise SymbpError(f"the loss {program.loss} has no equation: add one that defines it")
@@ -68,6 +65,9 @@ def _verify(program: Program) -> None:
             raise SymbpError(
                 f"the loss {program.loss} is not a scalar: it has the indices {names}; sum or average over them"
             )
+    for name in program.outputs:
+        if name not in defined:
+            raise SymbpError(f"output {name} has no equation: add one, or remove it from the outputs")
 
 
 def _verify_tensor(tensor: Tensor, size_names: set[str]) -> None:
@@ -147,4 +147,7 @@ def show(e: Expr) -> str:
     if isinstance(e, Access):
         return e.label + (f"[{', '.join(map(show, e.args))}]" if e.args else "")
     sign = {"Add": " + ", "Mul": "*", "Pow": "**"}.get(type(e).__name__)
-    return sign.join(map(show, e.args)) if sign else f"{e.label}({', '.join(map(show, e.args))})"
+    if sign is None:
+        return f"{e.label}({', '.join(map(show, e.args))})"
+    looser = (Add, Mul, Pow) if isinstance(e, Pow) else (Add,) if isinstance(e, Mul) else ()
+    return sign.join(f"({show(a)})" if isinstance(a, looser) or "/" in a.label else show(a) for a in e.args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 from symbp.count.repeats import Repeats
@@ -80,7 +81,9 @@ class Counts:
         lines += self.notes
         if self.repeats is not None:
             lines += ["", *self.repeats.lines()]
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(
+            part.rstrip() for line in lines for part in (wrap(line, WIDTH) if len(line) > WIDTH else [line])
+        )
 
     def _heading(self) -> str:
         at = "".join(f", {name} = {value}" for name, value in self.sizes.items())
@@ -88,10 +91,12 @@ class Counts:
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         used = [k for k in KINDS if any((row.operations or {}).get(k) for row in self.rows)]
-        columns: Mapping[str, tuple[str, ...]] = {k: (k,) for k in used}
-        header, body = self._figures(columns)
-        if len(_aligned(header, body)[0]) > WIDTH:
-            header, body = self._figures({g: k for g, k in GROUPS.items() if set(k) & set(used)})
+        grouped = {g: k for g, k in GROUPS.items() if set(k) & set(used)}
+        columns: Mapping[str, tuple[str, ...]]
+        for columns in ({k: (k,) for k in used}, grouped, {}):  # the most detailed that fits
+            header, body = self._figures(columns)
+            if len(_aligned(header, body)[0]) <= WIDTH:
+                break
         return header, body
 
     def _figures(self, columns: Mapping[str, tuple[str, ...]]) -> tuple[list[str], list[list[str]]]:
@@ -120,7 +125,9 @@ class Counts:
             for row, cells in zip(self.rows, body, strict=True)
         )
         below = "".join(
-            f"<p>{escape(row.strategy)}: not counted, {escape(row.why)}</p>" for row in self.rows if not row.operations
+            f"<p>{escape(row.strategy)}: not counted, {escape(row.why)}</p>"
+            for row in self.rows
+            if row.operations is None
         )
         if self.repeats is not None:
             below += f"<p>{escape(self.repeats.sentence)}</p>" + self.repeats.html()

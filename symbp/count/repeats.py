@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import sympy as sp
+
 from symbp.count.scalars import Listing, expanded
 from symbp.expr import Access, Expr, Mul, Num, base_exponent, coefficient, factors
-from symbp.language import to_sympy
+from symbp.language import from_sympy, to_sympy
 from symbp.operations import computed_nodes, graph_operations, step, tree_operations
-from symbp.program import Program, Tensor
+from symbp.program import Equation, Tensor
 
 SHOWN = 10
 FORMULA_WIDTH = 34
+HEADER = ("value", "", "computed", "operations once", "in all")
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """A value of the network and how often the expanded gradients compute it. operations: of computing it once."""
+    """A value of the network and how often the expanded gradients compute it.
+
+    tensor: whose entry it is. operations: of computing it once.
+    """
 
     name: str
+    tensor: str
     formula: str
     occurrences: int
     operations: int
@@ -52,31 +59,39 @@ class Repeats:
             f"{self.total:,} written, {self.distinct:,} distinct."
         )
 
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """The most repeated values: (name, formula, times computed, operations each, operations in all).
+
+        Entries of one tensor with the same figures stand in one row.
+        """
+        groups: dict[tuple[str, int, int], list[Repeat]] = {}
+        for r in self.most_repeated:
+            groups.setdefault((r.tensor, r.occurrences, r.operations), []).append(r)
+        out = []
+        for (_, occurrences, operations), members in list(groups.items())[:SHOWN]:
+            name = members[0].name if len(members) == 1 else f"{members[0].name} .. {members[-1].name}"
+            each = "" if len(members) == 1 else " each"
+            spent = len(members) * occurrences * operations
+            out.append((name, members[0].formula, f"{occurrences:,}{each}", f"{operations:,}", f"{spent:,}"))
+        return out
+
     def lines(self) -> list[str]:
         """The finding and the table as text of at most 100 columns."""
-        shown = self.most_repeated[:SHOWN]
-        if not shown:
+        table = [HEADER, *self.rows()]
+        if len(table) == 1:
             return [self.sentence]
-        name = max(5, *(len(r.name) for r in shown))
-        formula = max(len(r.formula) for r in shown)
-        out = [self.sentence, ""]
-        out.append(f"{'value'.ljust(name)}  {''.ljust(formula)}  computed  operations each  in all")
-        for r in shown:
-            out.append(
-                f"{r.name.ljust(name)}  {r.formula.ljust(formula)}  {r.occurrences:>8,}  {r.operations:>15,}"
-                f"  {r.occurrences * r.operations:>6,}"
-            )
-        return out
+        widths = [max(len(cells[n]) for cells in table) for n in range(len(HEADER))]
+        aligned = (
+            "  ".join(c.ljust(w) if n < 2 else c.rjust(w) for n, (c, w) in enumerate(zip(cells, widths, strict=True)))
+            for cells in table
+        )
+        return [self.sentence, "", *aligned]
 
     def html(self) -> str:
         """The table as HTML."""
-        head = "<tr><th>value</th><th></th><th>computed</th><th>operations each</th></tr>"
-        body = "".join(
-            f"<tr><td>{escape(r.name)}</td><td>{escape(r.formula)}</td><td>{r.occurrences:,}</td>"
-            f"<td>{r.operations:,}</td></tr>"
-            for r in self.most_repeated[:SHOWN]
-        )
-        return f"<table>{head}{body}</table>"
+        head = "".join(f"<th>{escape(h)}</th>" for h in HEADER)
+        body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + "</tr>" for cells in self.rows())
+        return f"<table><tr>{head}</tr>{body}</table>"
 
     def json(self) -> dict[str, Any]:
         """As plain values."""
@@ -88,19 +103,19 @@ class Repeats:
         }
 
 
-def repeats(gradients: Iterable[Expr], reverse: Listing, network: Program) -> Repeats:
+def repeats(roots: Sequence[Expr], reverse: Listing) -> Repeats:
     """What the expanded gradients compute more than once, by the names of the reverse program at neuron level."""
-    roots = list(gradients)
     times = occurrences(roots)
-    label = _Labels(network, reverse)
-    values = expanded(reverse)
+    label = _Labels(reverse.tensors)
+    scalars = frozenset(reverse.tensors)  # through SymPy and back, as the gradients came: 2 (a + b) is 2 a + 2 b there
+    values = {name: from_sympy(to_sympy(e), scalars) for name, e in expanded(reverse).items()}
     found: list[tuple[Repeat, Expr]] = []
     for equation in reverse.equations:
         value = values[equation.name]
-        n = times.get(value, 0) or _as_part(value, times)
-        if n > 1 and not isinstance(value, Access):
+        n = _as_part(value, times) if isinstance(value, Mul) else times.get(value, 0)
+        if n > 1 and not isinstance(value, Access) and equation.name not in reverse.outputs:
             operations = sum(tree_operations(value).values())
-            found.append((Repeat(label.name(equation.name), label.formula(equation.value), n, operations), value))
+            found.append((label.repeat(equation, n, operations), value))
     hidden = set()
     for repeat, value in found:
         inside = occurrences([value])
@@ -127,10 +142,10 @@ def occurrences(roots: Iterable[Expr]) -> dict[Expr, int]:
 
 
 def _as_part(product: Expr, times: Mapping[Expr, int]) -> int:
-    """How often a product's factors occur together in a larger product."""
+    """How often a product occurs, alone or among the factors of a larger one."""
     wanted = dict(map(base_exponent, factors(coefficient(product)[1])))
-    if not isinstance(product, Mul) or len(wanted) < 2:
-        return 0
+    if len(wanted) < 2:
+        return times.get(product, 0)
     found = 0
     for node, n in times.items():
         if isinstance(node, Mul) and coefficient(node)[0] == 1:  # c * rest computes rest, which is a node of its own
@@ -149,13 +164,16 @@ def _at_least(have: Expr, wanted: Expr) -> bool:
 class _Labels:
     """Names as people write them: h1_0_0 is h1_1 where the batch is one example and entries count from 1."""
 
-    def __init__(self, network: Program, listing: Listing) -> None:
-        self.tensors: dict[str, Tensor] = dict(network.tensors)
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.entries = {n: t.entry for n, t in tensors.items() if t.entry}
         self.lengths: dict[str, list[int]] = {}
-        self.entries = {n: t.entry for n, t in network.tensors.items() if t.entry}
         for name, at in self.entries.values():
             known = self.lengths.setdefault(name, [1] * len(at))
             self.lengths[name] = [max(a, b + 1) for a, b in zip(known, at, strict=True)]
+
+    def repeat(self, equation: Equation, occurrences: int, operations: int) -> Repeat:
+        tensor, _ = self.entries.get(equation.name, (equation.name, ()))
+        return Repeat(self.name(equation.name), tensor, self.formula(equation.value), occurrences, operations)
 
     def name(self, name: str) -> str:
         if name not in self.entries:
@@ -166,8 +184,6 @@ class _Labels:
         return "_".join((tensor, *written))
 
     def formula(self, e: Expr) -> str:
-        import sympy as sp
-
         names = {a.label: sp.Symbol(self.name(a.label), real=True) for a in e.accesses}
         text = str(to_sympy(e, names))
         return text if len(text) <= FORMULA_WIDTH else text[: FORMULA_WIDTH - 3] + "..."

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from symbp.derive.naive import expand_formulas
 from symbp.expr import ZERO, Access, Expr, access, transform
 from symbp.operations import graph_operations, is_constant, tree_operations
-from symbp.program import Equation, Program
+from symbp.program import Equation, Program, Tensor
 from symbp.simplify.dead import drop_dead
 from symbp.unroll import unroll
 
@@ -34,11 +35,12 @@ class Listing:
     """Scalar equations to be run one after another, and the rule by which they're counted.
 
     share: False if every equation is written out as it stands (it reads the values of earlier ones by name), True if
-    equal subexpressions of all equations are computed once.
+    equal subexpressions of all equations are computed once. tensors: every scalar by name.
     """
 
     equations: tuple[Equation, ...]
     outputs: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
     share: bool = False
 
     def operations(self) -> Counter[str]:
@@ -47,18 +49,18 @@ class Listing:
             return graph_operations(e.value for e in self.equations)
         return sum((tree_operations(e.value) for e in self.equations), Counter())
 
-    def restricted(self, output: str) -> Listing:
-        """What one output takes, alone."""
-        needed = {output}
+    def restricted(self, outputs: tuple[str, ...]) -> Listing:
+        """What these outputs take, alone."""
+        needed = set(outputs)
         kept = []
         for equation in reversed(self.equations):
             if equation.name in needed:
                 needed |= equation.value.tensors
                 kept.append(equation)
-        return Listing(tuple(reversed(kept)), (output,), self.share)
+        return replace(self, equations=tuple(reversed(kept)), outputs=outputs)
 
     def each_alone(self, outputs: tuple[str, ...]) -> Counter[str]:
-        """Operations of `restricted(output)`, summed over the outputs; for written-out equations only."""
+        """Operations of `restricted((output,))`, summed over the outputs; for written-out equations only."""
         asked: dict[str, int] = {}  # the outputs that need a value, as bits
         for n, name in enumerate(outputs):
             asked[name] = asked.get(name, 0) | 1 << n
@@ -69,17 +71,17 @@ class Listing:
                 asked[name] = asked.get(name, 0) | by
             for kind, n in tree_operations(equation.value).items():
                 total[kind] += n * by.bit_count()
-        return total
+        return +total
 
 
-def listing(program: Program, sizes: Mapping[str, int] | None, share: bool = False) -> Listing:
+def listing(program: Program, share: bool = False) -> Listing:
     """The program at neuron level, copies and known numbers read through, values of earlier equations read by name.
 
-    So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass. The same
-    is done to every strategy.
+    So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass.
+    The same is done to every strategy.
     """
     program = program.with_(replace(e, reason=None) for e in fix_labels(program).equations)
-    unrolled = drop_dead(unroll(program, sizes))
+    unrolled = drop_dead(unroll(program))
     at_hand: dict[Expr, Expr] = {}
     equations = []
     for equation in unrolled.equations:
@@ -92,24 +94,13 @@ def listing(program: Program, sizes: Mapping[str, int] | None, share: bool = Fal
             at_hand[value] = equation.target
         if equation.target not in at_hand or equation.name in unrolled.outputs:
             equations.append(Equation(equation.target, value))
-    found = Listing(tuple(equations), unrolled.outputs, share)
-    return replace(found, equations=tuple(_alive(found)))
-
-
-def _alive(found: Listing) -> Iterator[Equation]:
-    needed = set(found.outputs)
-    kept = []
-    for equation in reversed(found.equations):
-        if equation.name in needed:
-            needed |= equation.value.tensors
-            kept.append(equation)
-    return reversed(kept)
+    return Listing(tuple(equations), unrolled.outputs, unrolled.tensors, share).restricted(unrolled.outputs)
 
 
 def expanded(found: Listing) -> dict[str, Expr]:
-    """Every computed value in terms of inputs and parameters."""
+    """Every computed value in terms of inputs and parameters, functions defined by a formula written out."""
     known: dict[Expr, Expr] = {}
     memo: dict[Expr, Expr] = {}
     for equation in found.equations:
-        known[equation.target] = transform(equation.value, lambda e: known.get(e, e), memo)
+        known[equation.target] = transform(expand_formulas(equation.value), lambda e: known.get(e, e), memo)
     return {e.name: known[access(e.name)] for e in found.equations}

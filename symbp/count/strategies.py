@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbp.count.counts import Counts, Row
@@ -19,17 +19,17 @@ from symbp.errors import SymbpError, UnusedParameterWarning
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
 from symbp.program import Program
-from symbp.unroll import concrete_sizes, shape, fix_sizes
+from symbp.unroll import concrete_sizes, fix_sizes, shape
 
-EXPANDED_LIMIT = 50_000  # operations of the expanded loss times parameters: what SymPy differentiates in seconds
-TANGENT_LIMIT = 20_000  # scalar equations of the forward pass times parameters
+EXPANDED_LIMIT = 250_000  # operations of the expanded loss times parameters: what SymPy differentiates in 10 s
+TANGENT_LIMIT = 20_000  # scalar equations of the forward pass times parameters: as many have tangents
 
 COMPUTED = {
     "forward": "the loss alone",
     "expanded": "each dL/dp written out down to inputs and parameters, the loss not included; nothing is shared",
     "per parameter": "each dL/dp by a forward and a backward pass of its own, only what it needs of them",
-    "finite differences, one-sided": "P + 1 forward passes; p + h, a subtraction and a division a parameter",
-    "finite differences, central": "2 P forward passes; p + h, p - h, a subtraction and a division a parameter",
+    "one-sided differences": "P + 1 forward passes; p + h, a subtraction and a division a parameter",
+    "central differences": "2 P forward passes; p + h, p - h, a subtraction and a division a parameter",
     "forward mode": "one forward pass, one tangent pass a parameter",
     "forward mode + CSE": "the same after the simplify pipeline, equal subexpressions computed once",
     "reverse": "one forward pass, one backward pass",
@@ -54,6 +54,7 @@ class Materialised:
 
     program: Program
     sizes: Mapping[str, int] | None = None
+    built: dict[str, Listing] = field(default_factory=dict)
 
     @cached_property
     def concrete(self) -> Program:
@@ -76,68 +77,60 @@ class Materialised:
             total += entries
         return total
 
-    @cached_property
-    def forward(self) -> Listing:
-        """The loss."""
-        return listing(self.concrete, None)
+    def listing(self, strategy: str) -> Listing:
+        """The equations of a strategy that has a list of its own: forward, expanded, forward mode, reverse, + CSE.
 
-    @cached_property
-    def expanded_loss(self) -> int:
-        """Operations of the loss written out down to inputs and parameters."""
-        return sum(tree_operations(expanded(self.forward)[str(self.concrete.loss)]).values())
+        Raises SymbpError where they would be too many.
+        """
+        found = self.built.get(strategy)
+        if found is None:
+            found = self.built[strategy] = self.build(strategy)
+        return found
 
-    def gradient(self, method: str, simplify: bool) -> Listing:
-        """The loss and all gradients by a method of `symbp.gradient`."""
-        if method == "forward":
-            self.refuse(len(self.forward.equations) * self.parameters, TANGENT_LIMIT, "scalar equations")
-        derived = self.derive(self.concrete, method, simplify)
-        return listing(derived, None, share=simplify)
+    def build(self, strategy: str) -> Listing:
+        if strategy == "forward":
+            return listing(self.concrete)
+        if strategy == "expanded":
+            return self.expanded()
+        method, _, cse = strategy.partition(" + ")
+        if method == "forward mode":
+            entries = len(self.listing("forward").equations) * self.parameters
+            self.refuse(entries, TANGENT_LIMIT, "scalar equations")
+        return listing(derive(self.concrete, method.removesuffix(" mode"), bool(cse)), share=bool(cse))
 
-    @staticmethod
-    def derive(program: Program, method: str, simplify: bool) -> Program:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnusedParameterWarning)
-            return program.gradient(method=method, simplify=simplify)
-
-    @cached_property
-    def reverse(self) -> Listing:
-        return self.gradient("reverse", simplify=False)
-
-    @cached_property
-    def naive(self) -> Listing:
+    def expanded(self) -> Listing:
         """Each dL/dp as one expression of inputs and parameters, without the loss."""
         self.refuse(self.expanded_loss * self.parameters, EXPANDED_LIMIT, "operations of the loss times parameters")
-        written = self.derive(fix_labels(self.concrete), "naive", False)
+        written = derive(fix_labels(self.concrete), "naive", False)
         equations = tuple(e for e in written.equations if e.name != self.concrete.loss)
-        return Listing(equations, tuple(e.name for e in equations))
+        return Listing(equations, tuple(e.name for e in equations), written.tensors)
 
     def refuse(self, size: int, limit: int, of: str) -> None:
         if size > limit:
             raise SymbpError(f"{size:,} {of} are more than the {limit:,} that are written out")
 
+    @cached_property
+    def expanded_loss(self) -> int:
+        """Operations of the loss written out down to inputs and parameters."""
+        return sum(tree_operations(expanded(self.listing("forward"))[str(self.concrete.loss)]).values())
+
     # ---------------------------------------------------------------------------------------- the counts
 
     def operations(self, strategy: str) -> Counter[str]:
         """Operations by kind. Raises SymbpError where the strategy can't be written out."""
-        passes, p = self.forward.operations(), self.parameters
+        p = self.parameters
         match strategy:
-            case "forward":
-                return passes
-            case "expanded":
-                return self.naive.operations()
             case "per parameter":
-                return self.reverse.each_alone(tuple(o for o in self.reverse.outputs if o != self.concrete.loss))
-            case "finite differences, one-sided":
-                return _times(passes, p + 1) + Counter(add=2 * p, div=p)
-            case "finite differences, central":
-                return _times(passes, 2 * p) + Counter(add=3 * p, div=p)
-            case "reverse":
-                return self.reverse.operations()
-        method, _, cse = strategy.partition(" + ")
-        return self.gradient(method.partition(" ")[0], simplify=bool(cse)).operations()
+                reverse = self.listing("reverse")
+                return reverse.each_alone(tuple(o for o in reverse.outputs if o != self.concrete.loss))
+            case "one-sided differences":
+                return _times(self.listing("forward").operations(), p + 1) + Counter(add=2 * p, div=p)
+            case "central differences":
+                return _times(self.listing("forward").operations(), 2 * p) + Counter(add=3 * p, div=p)
+        return self.listing(strategy).operations()
 
     def row(self, strategy: str) -> Row:
-        gives_loss = strategy not in ("expanded", "per parameter", "finite differences, central")
+        gives_loss = strategy not in ("expanded", "per parameter", "central differences")
         numbers = 1 if strategy == "forward" else self.parameters + gives_loss
         operations, why = None, ""
         try:
@@ -150,16 +143,18 @@ class Materialised:
         rows = tuple(self.row(s) for s in STRATEGIES)
         found = None
         if rows[1].operations is not None:
-            found = repeats((e.value for e in self.naive.equations), self.reverse, self.unrolled_reverse)
+            found = repeats([e.value for e in self.listing("expanded").equations], self.listing("reverse"))
         labels = [t.name for t in self.program.tensors.values() if t.dtype == "int"]
         notes = (f"Counted for {', '.join(labels)} = 0: a label picks entries, which costs nothing.",) if labels else ()
         sizes = concrete_sizes(self.program, self.sizes)
         return Counts(self.program.title, self.parameters, sizes, rows, self.expanded_loss, found, notes)
 
-    @cached_property
-    def unrolled_reverse(self) -> Program:
-        derived = self.derive(self.concrete, "reverse", False)
-        return fix_labels(derived).with_(replace(e, reason=None) for e in fix_labels(derived).equations).unroll()
+
+def derive(program: Program, method: str, simplify: bool) -> Program:
+    """The gradient's program, without a warning for a parameter that the loss doesn't depend on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedParameterWarning)
+        return program.gradient(method=method, simplify=simplify)
 
 
 def _times(operations: Counter[str], n: int) -> Counter[str]:

@@ -15,22 +15,18 @@ from symbp.expr import (
     ONE,
     ZERO,
     Access,
-    Add,
     Expr,
     Index,
-    Mul,
     Reduce,
     add,
     compare,
     delta,
     fresh_index,
     mul,
-    rebuild,
     select,
     substitute,
     sum_over,
     terms,
-    walk,
 )
 from symbp.functions import diff
 from symbp.normalise import linear_sum, normalise
@@ -90,7 +86,8 @@ def adjoint_prefix(program: Program) -> str:
 
 def adjoint_tensor(tensor: Tensor, name: str, loss: str) -> Tensor:
     """The tensor that holds the gradient of the loss by this one: the same shape, named as the literature does."""
-    return Tensor(name, tensor.indices, layer=tensor.layer, symbol=tensor.adjoint, subscripts=tensor.subscripts)
+    symbol = tensor.adjoint if name.startswith("d_") else ""  # the letter is taken where d2_ is: delta stays one thing
+    return Tensor(name, tensor.indices, layer=tensor.layer, symbol=symbol, subscripts=tensor.subscripts)
 
 
 def depending_on(program: Program, names: Iterable[str]) -> set[str]:
@@ -120,7 +117,7 @@ def parts(equation: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
 
     A maximum m = max(u) is linear in u where it is attained: the constant is [u = m], shared equally among ties.
     """
-    value = _apart(equation)
+    value = equation.value
     if isinstance(value, Reduce) and value.label == "max":
         attained = select(compare("==", value.body, equation.target), ONE, ZERO)
         return [(attained / sum_over(attained, value.indices), value.body, value.indices)]
@@ -133,22 +130,6 @@ def parts(equation: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
         else:
             out.append((linear[0], linear[1].body, linear[1].indices))
     return [*out, (ONE, add(*elementwise), ())] if elementwise else out
-
-
-def _apart(equation: Equation) -> Expr:
-    """The right-hand side with the indices of its outermost sums renamed where they are the target's too."""
-    own = {i.label for i in equation.target.free}
-
-    def rename(e: Expr) -> Expr:
-        if isinstance(e, (Add, Mul)):
-            return rebuild(e, [rename(a) for a in e.args])
-        if isinstance(e, Reduce) and any(i.label in own for i in e.indices):
-            taken = own | {n.label for n in walk(e) if isinstance(n, Index)}
-            new: dict[Expr, Expr] = {i: fresh_index(i, taken) for i in e.indices if i.label in own}
-            return rebuild(e, (substitute(e.body, new), *(new.get(i, i) for i in e.indices)))
-        return e
-
-    return rename(equation.value)
 
 
 def pull_back(equation: Equation, tensor: Tensor, read: Access, value: Expr, bound: tuple[Index, ...]) -> Expr:

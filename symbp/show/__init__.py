@@ -1,1 +1,1 @@
-"""Showing: a Program, or the derivation of its gradients, as LaTeX and as plain text. Entry: `show.derivation.derivation`."""
+"""Showing: a Program, or the derivation of its gradients, as LaTeX and as text. Start at `derivation.derivation`."""

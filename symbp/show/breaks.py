@@ -29,18 +29,18 @@ def unmarked(text: str) -> str:
     return _MARKS.sub("", text)
 
 
-def split(text: str, width: float, measure: Callable[[str], float], times: str, first: float = 0.0) -> list[str]:
-    """The lines. first: what already stands on the first line; times: what a line starts with that begins with a factor.
+def split(text: str, width: float, measure: Callable[[str], float], times: str) -> list[tuple[int, str]]:
+    """The lines, each with the depth in brackets of the place where it starts; the first with 0.
 
-    A line that has no mark in it stays as wide as it is.
+    times: what a line starts with that begins with a factor. A line that has no mark in it stays as wide as it is.
     """
     pieces = _pieces(text)
     sizes = [measure(piece) for _, piece in pieces]
-    lines: list[str] = []
-    start, used, k = 0, first, 0
+    lines: list[tuple[int, str]] = []
+    start, used, k = 0, 0.0, 0
     while k < len(pieces):
         if used + sizes[k] > width and k > start:
-            cut = _cut(pieces, sizes, start, k, width if lines else width - first)
+            cut = _cut(pieces, sizes, start, k, width)
             lines.append(_line(pieces, start, cut, times))
             start, k, used = cut, cut, 0.0
         used += sizes[k]
@@ -60,17 +60,16 @@ def _pieces(text: str) -> list[tuple[int, str]]:
 
 
 def _cut(pieces: list[tuple[int, str]], sizes: list[float], start: int, end: int, width: float) -> int:
-    """The piece that the next line starts with: the shallowest mark that leaves the line at least a third full."""
-    best, filled = end, 0.0
-    level = pieces[end][0] & _DEEPEST
+    """The piece that the next line starts with: a full line is good, a place outside of brackets is better."""
+    best, highest, filled = end, -1e9, 0.0
     for k in range(start + 1, end + 1):
         filled += sizes[k - 1]
-        here = pieces[k][0] & _DEEPEST
-        if (filled >= width / 3 or here == 0) and here <= level:
-            best, level = k, here
+        score = filled / width - 0.45 * (pieces[k][0] & _DEEPEST)
+        if score > highest:
+            best, highest = k, score
     return best
 
 
-def _line(pieces: list[tuple[int, str]], start: int, end: int, times: str) -> str:
+def _line(pieces: list[tuple[int, str]], start: int, end: int, times: str) -> tuple[int, str]:
     head = times if start and pieces[start][0] >= FACTOR else ""
-    return head + "".join(piece for _, piece in pieces[start:end]).strip()
+    return pieces[start][0] & _DEEPEST, head + "".join(piece for _, piece in pieces[start:end]).strip()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from symbp.functions import TABLE
 from symbp.show import breaks
-from symbp.show.style import ATOM, POWER
-from symbp.show.symbols import GREEK, Symbol, joined
+from symbp.show.decimals import as_decimal
+from symbp.show.style import POWER
+from symbp.show.symbols import GREEK, Symbol, group
 
 if TYPE_CHECKING:
     from symbp.program import Program
@@ -82,11 +83,19 @@ class Latex:
         template = TABLE[function].latex
         if function == "exp":
             short = height(arguments[0]) == 0 and len(breaks.unmarked(arguments[0])) < 60
-            return f"e^{{{breaks.unmarked(arguments[0])}}}" if short else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
+            return (
+                f"e^{{{breaks.unmarked(arguments[0])}}}"
+                if short
+                else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
+            )
         if "(" in template and len(TABLE[function].defaults) + 1 >= len(arguments):
-            return template.partition("(")[0].replace("{{", "{").replace("}}", "}") + self.brackets(breaks.deeper(arguments[0]))
+            return template.partition("(")[0].replace("{{", "{").replace("}}", "}") + self.brackets(
+                breaks.deeper(arguments[0])
+            )
         if template.count("{0}") and re.search(r"[A-Za-z}] \{0\}$", template):
-            held = [a if b >= POWER else self.brackets(breaks.deeper(a)) for a, b in zip(arguments, binding, strict=True)]
+            held = [
+                a if b >= POWER else self.brackets(breaks.deeper(a)) for a, b in zip(arguments, binding, strict=True)
+            ]
             return template.format(*held)
         return template.format(*(breaks.deeper(a) for a in arguments))
 
@@ -100,7 +109,7 @@ class Latex:
         return _RELATIONS[operator]
 
     def delta(self, a: str, b: str) -> str:
-        return rf"\delta_{{{a}{',' if len(a + b) > 2 else ''}{b}}}"
+        return rf"\delta_{{{a}{',' if len((a + b).replace(chr(39), '')) > 2 else ''}{b}}}"
 
     def hadamard(self) -> str:
         return r" \odot "
@@ -118,7 +127,17 @@ class Latex:
         return rf"\lVert {inside} \rVert^{{2}}"
 
     def math(self, inside: str) -> str:
-        return f"${breaks.unmarked(inside)}$"
+        return f"${_slashed(breaks.unmarked(inside))}$"
+
+
+def _slashed(latex: str) -> str:
+    """Derivatives on one line: \\partial L/\\partial z, as they read best within a sentence."""
+    head, found, rest = latex.partition(r"\frac{\partial ")
+    if not found:
+        return latex
+    above, at = group(r"{\partial " + rest, 0)
+    below, end = group(r"{\partial " + rest, at)
+    return f"{head}{above}/{below}" + _slashed((r"{\partial " + rest)[end:])
 
 
 def _subscripts(indices: Sequence[str]) -> str:
@@ -131,31 +150,6 @@ def _spaced(indices: Sequence[str]) -> list[str]:
     return [f"{i} " if i.startswith("\\") and k < len(indices) - 1 else i for k, i in enumerate(indices)]
 
 
-def as_decimal(value: Fraction) -> tuple[str, int | None, bool] | None:
-    """(digits, power of ten or None, whether that is exact) where a decimal reads better than a fraction, else None."""
-    if value.denominator <= 100 or set(_primes(value.denominator)) - {2, 5}:
-        return None
-    for exponent in range(3, 20):
-        scaled = value * 10**exponent
-        if scaled.denominator == 1:
-            return (str(scaled.numerator), -exponent, True) if scaled.numerator < 10 else (_digits(value), None, len(_digits(value)) < 12)
-    return _digits(value), None, False
-
-
-def _digits(value: Fraction) -> str:
-    return f"{float(value):.10f}".rstrip("0")
-
-
-def _primes(n: int) -> list[int]:
-    found, p = [], 2
-    while n > 1:
-        while n % p == 0:
-            found.append(p)
-            n //= p
-        p += 1 if p * p <= n else n - p if n > p else 1
-    return found
-
-
 def height(latex: str) -> int:
     """How tall the brackets around it must be: 0 for a line, more for fractions, sums and brackets inside."""
     tallest = max((_SIZES.index(s) + 1 for s in re.findall(r"\\(?:b|B)igg?l", latex)), default=0)
@@ -166,4 +160,13 @@ def height(latex: str) -> int:
     return tallest
 
 
-__all__ = ["ATOM", "Latex", "as_decimal", "height", "joined"]
+def program_latex(program: Program) -> str:
+    """A Program's equations in index notation, as an aligned environment."""
+    from symbp.show.binders import clear_names, declared_indices
+    from symbp.show.printer import Printer
+    from symbp.show.symbols import names_of, with_helper_letters, with_symbols
+
+    named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
+    printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Latex())
+    rows = [f"{printer.write(e.target)} &= {breaks.unmarked(printer.write(e.value))}" for e in named.equations]
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"

@@ -1,7 +1,7 @@
 """The order in which people write terms and factors. Expressions keep a canonical order of their own.
 
-Factors: adjoints, differences such as y - t, small parameters, values, weights, functions, sums. Terms: those with a plus
-first, then in the order in which their tensors were declared, single parameters (the bias) last.
+Factors: adjoints, differences such as y - t, small parameters, values, weights, functions, sums. Terms: those with a
+plus first, then in the order in which their tensors were declared, single parameters (the bias) last.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from symbp.expr import (
     Call,
     Delta,
     Expr,
-    Mul,
     Num,
     Pow,
     Reduce,
@@ -60,20 +59,22 @@ def factor_key(names: Names, f: Expr) -> Key:
         case Access():
             return (_access_class(names, f), *_place(names, f), 0)
         case Add():
-            first = min((a for a in f.accesses if not _is_index(names, a)), key=lambda a: _place(names, a), default=None)
+            first = min(
+                (a for a in f.accesses if not _is_index(names, a)), key=lambda a: _place(names, a), default=None
+            )
             if any(isinstance(t, Num) for t in f.args) and first is not None:
                 return (_access_class(names, first), *_place(names, first), 1)
             return (1, *(_place(names, first) if first else (0,)), 0)
         case Pow():
             return factor_key(names, f.args[0])
         case Select():
-            return (5, 0, 0)
+            return (5, *_first(names, f), 0)
         case Call():
-            return (6, 0, 0)
+            return (6, *_first(names, f), 0)
         case Delta():
-            return (7, 0, 0)
+            return (7, *_first(names, f), 0)
         case Reduce():
-            return (8, 0, 0)
+            return (8, *_first(names, f), 0)
     return (-1, 0, 0)
 
 
@@ -83,6 +84,10 @@ def _is_index(names: Names, a: Access) -> bool:
 
 def _place(names: Names, a: Access) -> tuple[int, ...]:
     return (names.position.get(a.label, 0),)
+
+
+def _first(names: Names, f: Expr) -> tuple[int, ...]:
+    return tuple(sorted(names.position.get(a.label, 0) for a in f.accesses))
 
 
 def _access_class(names: Names, a: Access) -> float:
@@ -103,13 +108,16 @@ def product(names: Names, e: Expr) -> Product:
     if value < 0:
         flipped = next((f for f in found if isinstance(f, Add) and any(coefficient(t)[0] < 0 for t in f.args)), None)
         value = value if flipped is None else -value
-    top, bottom, constants, below = [], [], [], []
+    top: list[Expr] = []
+    bottom: list[Expr] = []
+    constants: list[Expr] = []
+    below: list[Expr] = []
     for f in found:
         if isinstance(f, Pow) and isinstance(f.args[1], Num) and f.args[1].value < 0:
             upside = power(f.args[0], mul(-1, f.args[1]))
             (below if is_constant(f) else bottom).append(upside)
         else:
-            (constants if is_constant(f) else top).append(f)
+            (constants if is_constant(f) and f is not flipped else top).append(f)
     top.sort(key=lambda f: factor_key(names, f))
     bottom.sort(key=lambda f: factor_key(names, f))
     return Product(value < 0, abs(value), tuple(constants), tuple(top), tuple(below), tuple(bottom), flipped)
@@ -132,6 +140,6 @@ def _number_class(t: Expr) -> int:
 def _term_key(names: Names, t: Expr) -> Key:
     rest = coefficient(t)[1]
     alone = isinstance(rest, Access) and names.tensors.get(rest.label) is not None
-    bias = alone and names.tensors[rest.label].role == "parameter"  # type: ignore[attr-defined]
+    bias = alone and names.tensors[rest.label].role == "parameter"
     keys = sorted(factor_key(names, f) for f in factors(rest))
     return (bool(bias), *keys[0]) if keys else (bool(bias),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from symbp.expr import (
@@ -25,8 +26,10 @@ from symbp.expr import (
     Size,
     coefficient,
     mul,
+    walk,
 )
 from symbp.show import breaks
+from symbp.show.decimals import as_decimal
 from symbp.show.order import Product, ordered_terms, product
 from symbp.show.style import ATOM, POWER, PRODUCT, SUM, Style
 from symbp.show.symbols import Names, Partial, Symbol
@@ -47,7 +50,9 @@ class Printer:
         """The expression, with marks where it may be broken."""
         return self.piece(e)[0]
 
-    def name(self, tensor: str, indices: Sequence[Expr] = (), *, spelled: bool = False, transposed: bool = False) -> str:
+    def name(
+        self, tensor: str, indices: Sequence[Expr] = (), *, spelled: bool = False, transposed: bool = False
+    ) -> str:
         """A tensor with the indices. spelled: an adjoint as a derivative even if it has a letter of its own."""
         return self.named(tensor, indices, spelled, transposed)[0]
 
@@ -64,10 +69,16 @@ class Printer:
 
     def sum_of(self, indices: Sequence[Index], factors: Sequence[Expr]) -> str:
         """A sum over a product that is written as it stands, deltas not contracted."""
-        inside = self.style.space.join(self.at_least(f, PRODUCT if k == len(factors) - 1 else POWER) for k, f in enumerate(factors))
+        inside = self.style.space.join(
+            self.at_least(f, PRODUCT if k == len(factors) - 1 else POWER) for k, f in enumerate(factors)
+        )
         if not indices:
             return inside
         return self.style.reduction("sum", [self.index(i) for i in indices]) + inside
+
+    def joined_terms(self, terms: Sequence[str]) -> str:
+        """Terms that are text already, with plus signs between."""
+        return (breaks.mark(breaks.SIGN) + " + ").join(breaks.deeper(t) for t in terms)
 
     # ------------------------------------------------------------------------------------------- nodes
 
@@ -124,11 +135,15 @@ class Printer:
         if spelled and tensor in self.names.derivatives:
             meaning = self.names.derivatives[tensor]
         if isinstance(meaning, Symbol):
-            written = [breaks.unmarked(self.write(i)) for i in indices]
+            written = [breaks.unmarked(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
             return self.style.symbol(meaning, written, transposed), ATOM
         text = self.partial(meaning, indices)
         loose = ATOM if self.style.stacked else POWER
         return (self.style.transpose(text), ATOM) if transposed else (text, loose)
+
+    def counts_from_one(self, tensor: str) -> bool:
+        """Whether this is a tensor of integers among single entries, whose subscripts count from 1."""
+        return self.names.entries and bool(self.names.tensors[tensor].indices)
 
     def partial(self, p: Partial, indices: Sequence[Expr]) -> str:
         above = self.name(p.of, indices[: p.split], spelled=True)
@@ -147,7 +162,8 @@ class Printer:
                 text, negative = self.signed(t)
             sign = ("-" if not out else " - ") if negative else ("" if not out else " + ")
             text = breaks.deeper(text)
-            out += (breaks.mark(breaks.SIGN) if out else "") + sign + text
+            breakable = out and not out.isdigit()  # "1" alone makes no good line
+            out += (breaks.mark(breaks.SIGN) if breakable else "") + sign + text
         return out
 
     def signed(self, t: Expr) -> tuple[str, bool]:
@@ -160,14 +176,18 @@ class Printer:
 
     def product(self, e: Expr) -> Piece:
         p = product(self.names, e)
+        if p.top == (p.flipped,) and p.number == 1 and not (p.constants or p.below or p.bottom):
+            return self.sum(p.top[0], True), SUM
         text, binding = self.fraction(p)
         return (f"-{text}", SUM) if p.negative else (text, binding)
 
     def fraction(self, p: Product) -> Piece:
         """number * constants * top / (below * bottom) as a fraction, a factor in front, or plainly."""
         style = self.style
-        over, under = p.number.numerator, p.number.denominator
-        above = ([style.number(Fraction(over))] if over != 1 else []) + [self.at_least(c, POWER) for c in p.constants]
+        over, under = Fraction(p.number.numerator), p.number.denominator
+        if as_decimal(p.number) is not None and p.number.numerator != 1:
+            over, under = p.number, 1
+        above = ([style.number(over)] if over != 1 else []) + [self.at_least(c, POWER) for c in p.constants]
         below = ([style.number(Fraction(under))] if under != 1 else []) + [self.at_least(c, POWER) for c in p.below]
         if p.bottom:
             return self.over_values(p, above, below)
@@ -176,32 +196,57 @@ class Printer:
         if len(p.top) == 1 and not above and p.below and self.fits_above(p.top[0]):
             inside = self.sum(p.top[0], True) if p.top[0] is p.flipped else self.write(p.top[0])
             binding = SUM if isinstance(p.top[0], Add) else PRODUCT
-            return self.stack(breaks.unmarked(inside), binding, below, 1), PRODUCT
-        front = self.stack(style.space.join(above) or style.number(Fraction(1)), ATOM, below, max(1, len(above)))
+            return self.stack(breaks.unmarked(inside), binding, below), PRODUCT
+        front = self.stack("".join(above) or style.number(Fraction(1)), ATOM, below)
         if not p.top:
             return front, PRODUCT
         rest = self.factors([], p)
         return f"{front}{style.space}{rest}", PRODUCT
 
     def fits_above(self, f: Expr) -> bool:
-        """Whether a factor stands better above the line than behind the fraction."""
-        return isinstance(f, Add) and not any(isinstance(a, Reduce) for t in f.args for a in (t, *t.args)) and len(f.args) <= 3
+        """Whether a factor stands better above a line than beside the fraction: a short sum of plain symbols."""
+        return isinstance(f, Add) and self.flat(f) and len(f.args) <= 3
+
+    def flat(self, f: Expr) -> bool:
+        """Whether the factor is no taller than a line of text."""
+        for node in walk(f):
+            if isinstance(node, Reduce) or (isinstance(node, Select) and node.args[1:] != (ONE, ZERO)):
+                return False
+            if isinstance(node, Pow) and coefficient(node.args[1])[0] < 0:
+                return False
+            if isinstance(node, Access) and isinstance(self.names.meaning.get(node.label), Partial):
+                return False
+            if isinstance(node, Num) and Fraction(node.value).denominator != 1:
+                return False
+        return True
 
     def over_values(self, p: Product, above: list[str], below: list[str]) -> Piece:
+        """A fraction with values below the line; what is tall stands beside it, derivatives in front."""
         parts = len(below) + len(p.bottom)
-        bottom = self.style.space.join([*below, *(self.at_least(f, POWER if parts > 1 else SUM) for f in p.bottom)])
-        count = len(above) + len(p.top)
-        single = p.top[0] if len(p.top) == 1 and not above else None
-        if single is not None and isinstance(single, Add):
-            top, binding = self.sum(single, single is p.flipped), SUM
+        values = [self.at_least(f, POWER if parts > 1 else SUM) for f in p.bottom]
+        bottom = self.style.space.join(["".join(below), *values] if below else values)
+        flat = tuple(f for f in p.top if self.flat(f))
+        inner = replace(p, top=flat)
+        count = len(above) + len(flat)
+        if len(flat) == 1 and not above and isinstance(flat[0], Add):
+            top, binding = self.sum(flat[0], flat[0] is p.flipped), SUM
+        elif count:
+            top, binding = self.factors(above, inner), PRODUCT if count > 1 else ATOM
         else:
-            top, binding = self.factors(above, p) if count else self.style.number(Fraction(1)), PRODUCT if count > 1 else ATOM
+            top, binding = self.style.number(Fraction(1)), ATOM
         loosest = min((self.piece(f)[1] for f in p.bottom), default=ATOM) if parts == 1 else PRODUCT
-        return self.stack(breaks.unmarked(top), binding, [breaks.unmarked(bottom)], 1, loosest), PRODUCT
+        fraction = self.stack(breaks.unmarked(top), binding, [breaks.unmarked(bottom)], loosest)
+        front = tuple(f for f in p.top if f not in flat and isinstance(f, Access))
+        behind = tuple(f for f in p.top if f not in flat and f not in front)
+        beside = [self.factors([], replace(p, top=part)) for part in (front, behind) if part]
+        if not beside:
+            return fraction, PRODUCT
+        beside.insert(1 if front else 0, fraction)
+        return (breaks.mark(breaks.FACTOR) + self.style.space).join(beside), PRODUCT
 
-    def stack(self, top: str, binding: int, below: Sequence[str], above: int, loosest: int = 0) -> str:
+    def stack(self, top: str, binding: int, below: Sequence[str], loosest: int = 0) -> str:
         """A fraction; on one line its parts get brackets where they need them."""
-        bottom = self.style.space.join(below)
+        bottom = "".join(below)
         if not self.style.stacked:
             top = self.style.brackets(top) if binding < PRODUCT else top
             tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
@@ -214,12 +259,20 @@ class Printer:
         for k, f in enumerate(p.top):
             if f is p.flipped:
                 inside = self.sum(f, True)
-                written.append(inside if len(p.top) + len(above) == 1 else self.style.brackets(breaks.deeper(inside)))
+                written.append(self.style.brackets(breaks.deeper(inside)))
             elif isinstance(f, Reduce) and k == len(p.top) - 1:
                 written.append(self.write(f))
             else:
                 written.append(self.at_least(f, POWER))
-        return (breaks.mark(breaks.FACTOR) + self.style.space).join(breaks.deeper(w) for w in written)
+        marks = [breaks.mark(breaks.FACTOR)] * len(written)
+        if not above and len(written) > 1 and self.is_symbol(p.top[0]):
+            marks[1] = ""  # a symbol alone makes no good line
+        inside = [breaks.deeper(w) for w in written]
+        return inside[0] + "".join(m + self.style.space + w for m, w in zip(marks[1:], inside[1:], strict=True))
+
+    def is_symbol(self, f: Expr) -> bool:
+        """Whether the factor is a tensor written as one symbol."""
+        return isinstance(f, Access) and isinstance(self.names.meaning[f.label], Symbol)
 
     def power(self, e: Pow) -> Piece:
         base, n = e.args
@@ -239,13 +292,12 @@ class Printer:
         return isinstance(meaning, Symbol) and not meaning.superscripts and not meaning.primes
 
     def reduce(self, e: Reduce) -> str:
-        order = list(self.names.labels_in_order)
+        order = self.names.labels
         indices = sorted(e.indices, key=lambda i: (order.index(i.label) if i.label in order else len(order), i.label))
         body = self.piece(e.body)
-        sign = ""
         if isinstance(e.body, Mul) and body[1] == SUM:
             body = (self.style.brackets(body[0]), ATOM)
-        return sign + self.style.reduction(e.label, [self.index(i) for i in indices]) + breaks.deeper(self.held(body, PRODUCT))
+        return self.style.reduction(e.label, [self.index(i) for i in indices]) + breaks.deeper(self.held(body, PRODUCT))
 
     def delta_order(self, e: Delta) -> tuple[Expr, ...]:
         """Bare indices first, in alphabetical order."""

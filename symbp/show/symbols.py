@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from symbp.expr import Index, walk
@@ -13,8 +13,11 @@ from symbp.program import Program, Reason, Tensor
 GREEK = {
     name: unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}")
     for name, case in [
-        *((n, "SMALL") for n in """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma
-        tau upsilon phi chi psi omega""".split()),
+        *(
+            (n, "SMALL")
+            for n in """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma
+        tau upsilon phi chi psi omega""".split()
+        ),
         *((n, "CAPITAL") for n in "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()),
     ]
 }
@@ -47,8 +50,8 @@ def parse(latex: str) -> Symbol:
     while k < len(latex):
         c = latex[k]
         if depth == 0 and c in "^_" and (k == 0 or latex[k - 1] != "\\"):
-            group, k = _group(latex, k + 1)
-            scripts[c].append(group)
+            script, k = group(latex, k + 1)
+            scripts[c].append(script)
             continue
         if depth == 0 and c == "'":
             primes += 1
@@ -59,7 +62,7 @@ def parse(latex: str) -> Symbol:
     return Symbol(rest.strip(), tuple(scripts["^"]), tuple(scripts["_"]), primes)
 
 
-def _group(latex: str, k: int) -> tuple[str, int]:
+def group(latex: str, k: int) -> tuple[str, int]:
     """The argument that starts at position k, and where it ends."""
     if k < len(latex) and latex[k] == "{":
         depth = 0
@@ -86,7 +89,7 @@ def default_symbol(name: str) -> str:
 def _word(text: str) -> str:
     if len(text) == 1:
         return text
-    return f"\\{text}" if text in GREEK else r"\mathrm{%s}" % text.replace("_", r"\_")
+    return f"\\{text}" if text in GREEK else _upright(text)
 
 
 def with_symbols(program: Program) -> Program:
@@ -98,10 +101,14 @@ def with_symbols(program: Program) -> Program:
         if not t.symbol and name not in derived:
             symbol = default_symbol(name)
             if symbol in used:
-                symbol = r"\mathrm{%s}" % name.replace("_", r"\_")
+                symbol = _upright(name)
             used.add(symbol)
             tensors[name] = replace(t, symbol=symbol)
     return replace(program, tensors=tensors)
+
+
+def _upright(text: str) -> str:
+    return r"\mathrm{" + text.replace("_", r"\_") + "}"
 
 
 HELPERS = ("shared", "normalised")
@@ -134,16 +141,26 @@ class Names:
     tensors: Mapping[str, Tensor]
     meaning: Mapping[str, Symbol | Partial]
     derivatives: Mapping[str, Partial]
-    labels: frozenset[str]
+    labels: tuple[str, ...]
     position: Mapping[str, int]
 
+    @property
+    def entries(self) -> bool:
+        """Whether these are the names of single entries."""
+        return any(t.entry for t in self.tensors.values())
 
-def names_of(program: Program, ranks: Mapping[str, int]) -> Names:
-    """The names in a program. ranks: number of indices by tensor-level name (to read the entries of tangents)."""
-    reasons = {e.name: e.reason for e in program.equations if e.reason}
+
+def names_of(program: Program, declared: Program, ranks: Mapping[str, int]) -> Names:
+    """The names in a derived program and in the one that it comes from, where nothing is dropped.
+
+    ranks: number of indices by tensor-level name, to read the entries of tangents.
+    """
+    tensors = {**declared.tensors, **program.tensors}
+    equations = (*declared.equations, *program.equations)
+    reasons = {e.name: e.reason for e in equations if e.reason}
     meaning: dict[str, Symbol | Partial] = {}
     derivatives: dict[str, Partial] = {}
-    for name, t in program.tensors.items():
+    for name, t in tensors.items():
         reason = reasons.get(name)
         if reason and reason.kind in ("adjoint", "tangent", "expanded"):
             derivatives[name] = _partial(t, reason, ranks)
@@ -153,11 +170,14 @@ def names_of(program: Program, ranks: Mapping[str, int]) -> Names:
             meaning[name] = derivatives[name]
         else:
             meaning[name] = parse(default_symbol(name))
-    labels = {i.label for t in program.tensors.values() for i in t.indices}
-    for e in program.equations:
-        labels |= {n.label for n in walk(e.value) if isinstance(n, Index)}
-    position = {name: k for k, name in enumerate(program.tensors)}
-    return Names(program.tensors, meaning, derivatives, frozenset(labels), position)
+    for p in derivatives.values():  # a loss that a second differentiation left no equation for still has a name
+        for name in (p.of, p.wrt):
+            meaning.setdefault(name, parse(default_symbol(name)))
+    labels = dict.fromkeys(i.label for t in tensors.values() for i in t.indices)
+    for e in equations:
+        labels.update(dict.fromkeys(sorted(n.label for n in walk(e.value) if isinstance(n, Index))))
+    position = {name: k for k, name in enumerate(tensors)}
+    return Names(tensors, meaning, derivatives, tuple(labels), position)
 
 
 def _partial(t: Tensor, reason: Reason, ranks: Mapping[str, int]) -> Partial:
@@ -177,11 +197,6 @@ def plain(latex: str) -> str:
     text = re.sub(r"\\(?:mathrm|mathbf|mathit|operatorname|text)\{((?:[^{}])*)\}", r"\1", latex)
     text = text.replace(r"\_", "_")
     for name, mark in _ACCENTS.items():
-        text = re.sub(rf"\\{name}\s*(?:\{{(.*?)\}}|(\\[A-Za-z]+|[^\W_]))", lambda m, k=mark: f"{m[1] or m[2]}{k}", text)
+        text = re.sub(rf"\\{name}\s*(?:\{{(.*?)\}}|(\\[A-Za-z]+|[^\W_]))", rf"\g<1>\g<2>{mark}", text)
     text = re.sub(r"\\([A-Za-z]+)\s*", lambda m: GREEK.get(m[1], m[1]), text)
     return text.replace("{", "").replace("}", "").replace("\\", "")
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Subscripts side by side where all are one character, else with commas."""
-    return ("" if all(len(p) == 1 for p in parts) else ",").join(parts)

@@ -47,8 +47,10 @@ def tidy(e: Expr) -> Expr:
 def price(e: Expr) -> tuple[int, int, int]:
     """What forms are compared by: operations, then reductions, then the length of the text."""
     if e not in _prices:
-        nodes = list(walk(e))
-        _prices[e] = cost(e, nominal), sum(1 for n in nodes if isinstance(n, Reduce)), len(nodes)
+        written: dict[Expr, int] = {}
+        for n in walk(e):
+            written[n] = 1 + sum(written[a] for a in n.args)
+        _prices[e] = cost(e, nominal), sum(1 for n in written if isinstance(n, Reduce)), written[e]
     return _prices[e]
 
 

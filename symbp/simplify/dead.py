@@ -6,7 +6,7 @@ from symbp.program import Equation, Program
 
 
 def drop_dead(program: Program) -> Program:
-    """The program without equations that no output and no state update needs; copies t = u are read through."""
+    """The program without equations that no output and no state update needs."""
     needed = {*program.outputs, *program.updates.values()}
     if program.prediction is not None:
         needed.add(program.prediction)

@@ -15,14 +15,17 @@ DERIVED = ("adjoint", "tangent")
 
 
 def inline_single_uses(program: Program) -> Program:
-    """A derived equation with one use outside of a reduction is written there: d_z = Sum(d_y W) * a * (1 - a)."""
+    """A derived equation with one use outside of a reduction is written there: d_z = Sum(d_y W) * a * (1 - a).
+
+    A copy, d_u = v, is read through wherever it is used.
+    """
     equations = {e.name: e for e in program.equations}
     for inner in _candidates(program):
         current = equations[inner.name]
         users = [e for e in equations.values() if inner.name in e.value.tensors]
-        if len(users) == 1 and _once_outside(current, users[0]):
+        if isinstance(current.value, Access) or (len(users) == 1 and _once_outside(current, users[0])):
             del equations[inner.name]
-            equations[users[0].name] = _written(users[0], current)
+            equations.update({u.name: _written(u, current) for u in users})
     return program.with_(equations.values())
 
 

@@ -1,0 +1,656 @@
+# SPDX-License-Identifier: MIT
+"""examples/vanishing_gradients.py
+
+The network, in index notation:
+
+    (1) z1[n, j] = b1[j] + Sum(W1[i, j]*x[n, i], (i, 0, 7))
+    (2) h1[n, j] = sigmoid(z1[n, j])
+    (3) z2[n, k] = b2[k] + Sum(W2[j, k]*h1[n, j], (j, 0, 15))
+    (4) h2[n, k] = sigmoid(z2[n, k])
+    (5) z3[n, l] = b3[l] + Sum(W3[k, l]*h2[n, k], (k, 0, 15))
+    (6) h3[n, l] = sigmoid(z3[n, l])
+    (7) z4[n, m] = b4[m] + Sum(W4[l, m]*h3[n, l], (l, 0, 15))
+    (8) h4[n, m] = sigmoid(z4[n, m])
+    (9) z5[n, p] = b5[p] + Sum(W5[m, p]*h4[n, m], (m, 0, 15))
+    (10) h5[n, p] = sigmoid(z5[n, p])
+    (11) z6[n, q] = b6[q] + Sum(W6[p, q]*h5[n, p], (p, 0, 15))
+    (12) h6[n, q] = sigmoid(z6[n, q])
+    (13) z7[n, r] = b7[r] + Sum(W7[q, r]*h6[n, q], (q, 0, 15))
+    (14) h7[n, r] = sigmoid(z7[n, r])
+    (15) z8[n, s] = b8[s] + Sum(W8[r, s]*h7[n, r], (r, 0, 15))
+    (16) h8[n, s] = sigmoid(z8[n, s])
+    (17) z9[n, u] = b9[u] + Sum(W9[s, u]*h8[n, s], (s, 0, 15))
+    (18) h9[n, u] = sigmoid(z9[n, u])
+    (19) z10[n, v] = b10[v] + Sum(W10[u, v]*h9[n, u], (u, 0, 15))
+    (20) h10[n, v] = sigmoid(z10[n, v])
+    (21) y[n, w] = b11[w] + Sum(W11[v, w]*h10[n, v], (v, 0, 15))
+    (22) L = Sum((-t[n, w] + y[n, w])**2, (w, 0, 0), (n, 0, B - 1))/(2*B)
+
+Written by symbp 0.1.0; this makes it again:
+
+    symbp generate examples/vanishing_gradients.py -o vanishing_gradients.py --optimizer adam,momentum,sgd
+        --dtype float64 --lr 0.001
+
+Needs Python >= 3.9 and NumPy >= 1.24, nothing else. `--help` says what it does as a program.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import sys
+import time
+import zipfile
+import zlib
+
+import numpy as np
+
+DTYPE = np.float64
+
+
+def sigmoid(z):
+    """1 / (1 + exp(-z)), without overflow for any z: exp of a value that isn't positive."""
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, e) / (1 + e)
+
+
+def init_params(seed=0):
+    """Fresh parameters, a dict of arrays; the same seed gives the same ones."""
+    rng = np.random.default_rng(seed)
+    params = {
+        "W1": rng.uniform(-1, 1, (8, 16)) * math.sqrt(6 / (8 + 16)),     # (8, 16)
+        "b1": np.zeros((16,)),                                           # (16,)
+        "W2": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b2": np.zeros((16,)),                                           # (16,)
+        "W3": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b3": np.zeros((16,)),                                           # (16,)
+        "W4": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b4": np.zeros((16,)),                                           # (16,)
+        "W5": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b5": np.zeros((16,)),                                           # (16,)
+        "W6": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b6": np.zeros((16,)),                                           # (16,)
+        "W7": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b7": np.zeros((16,)),                                           # (16,)
+        "W8": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b8": np.zeros((16,)),                                           # (16,)
+        "W9": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),   # (16, 16)
+        "b9": np.zeros((16,)),                                           # (16,)
+        "W10": rng.uniform(-1, 1, (16, 16)) * math.sqrt(6 / (16 + 16)),  # (16, 16)
+        "b10": np.zeros((16,)),                                          # (16,)
+        "W11": rng.uniform(-1, 1, (16, 1)) * math.sqrt(6 / (16 + 1)),    # (16, 1)
+        "b11": np.zeros((1,)),                                           # (1,)
+    }
+    return {name: np.asarray(value, DTYPE) for name, value in params.items()}
+
+
+def forward(params, x):
+    """The prediction y (B, 1) for x (B, 8)."""
+    W1, b1, W2, b2, W3 = params["W1"], params["b1"], params["W2"], params["b2"], params["W3"]
+    b3, W4, b4, W5, b5 = params["b3"], params["W4"], params["b4"], params["W5"], params["b5"]
+    W6, b6, W7, b7, W8 = params["W6"], params["b6"], params["W7"], params["b7"], params["W8"]
+    b8, W9, b9, W10, b10 = params["b8"], params["W9"], params["b9"], params["W10"], params["b10"]
+    W11, b11 = params["W11"], params["b11"]
+    z1 = x @ W1 + b1      # (B, 16)
+    h1 = sigmoid(z1)      # (B, 16)
+    z2 = h1 @ W2 + b2     # (B, 16)
+    h2 = sigmoid(z2)      # (B, 16)
+    z3 = h2 @ W3 + b3     # (B, 16)
+    h3 = sigmoid(z3)      # (B, 16)
+    z4 = h3 @ W4 + b4     # (B, 16)
+    h4 = sigmoid(z4)      # (B, 16)
+    z5 = h4 @ W5 + b5     # (B, 16)
+    h5 = sigmoid(z5)      # (B, 16)
+    z6 = h5 @ W6 + b6     # (B, 16)
+    h6 = sigmoid(z6)      # (B, 16)
+    z7 = h6 @ W7 + b7     # (B, 16)
+    h7 = sigmoid(z7)      # (B, 16)
+    z8 = h7 @ W8 + b8     # (B, 16)
+    h8 = sigmoid(z8)      # (B, 16)
+    z9 = h8 @ W9 + b9     # (B, 16)
+    h9 = sigmoid(z9)      # (B, 16)
+    z10 = h9 @ W10 + b10  # (B, 16)
+    h10 = sigmoid(z10)    # (B, 16)
+    y = h10 @ W11 + b11   # (B, 1)
+    return y
+
+
+def loss(params, x, t):
+    """The loss of a batch, a number: x (B, 8), t (B, 1)."""
+    W1, b1, W2, b2, W3 = params["W1"], params["b1"], params["W2"], params["b2"], params["W3"]
+    b3, W4, b4, W5, b5 = params["b3"], params["W4"], params["b4"], params["W5"], params["b5"]
+    W6, b6, W7, b7, W8 = params["W6"], params["b6"], params["W7"], params["b7"], params["W8"]
+    b8, W9, b9, W10, b10 = params["b8"], params["W9"], params["b9"], params["W10"], params["b10"]
+    W11, b11 = params["W11"], params["b11"]
+    B = x.shape[0]
+    z1 = x @ W1 + b1                  # (B, 16)
+    h1 = sigmoid(z1)                  # (B, 16)
+    z2 = h1 @ W2 + b2                 # (B, 16)
+    h2 = sigmoid(z2)                  # (B, 16)
+    z3 = h2 @ W3 + b3                 # (B, 16)
+    h3 = sigmoid(z3)                  # (B, 16)
+    z4 = h3 @ W4 + b4                 # (B, 16)
+    h4 = sigmoid(z4)                  # (B, 16)
+    z5 = h4 @ W5 + b5                 # (B, 16)
+    h5 = sigmoid(z5)                  # (B, 16)
+    z6 = h5 @ W6 + b6                 # (B, 16)
+    h6 = sigmoid(z6)                  # (B, 16)
+    z7 = h6 @ W7 + b7                 # (B, 16)
+    h7 = sigmoid(z7)                  # (B, 16)
+    z8 = h7 @ W8 + b8                 # (B, 16)
+    h8 = sigmoid(z8)                  # (B, 16)
+    z9 = h8 @ W9 + b9                 # (B, 16)
+    h9 = sigmoid(z9)                  # (B, 16)
+    z10 = h9 @ W10 + b10              # (B, 16)
+    h10 = sigmoid(z10)                # (B, 16)
+    y = h10 @ W11 + b11               # (B, 1)
+    L = ((y - t)**2).sum() / (2 * B)  # scalar
+    return L
+
+
+def loss_and_grads(params, x, t):
+    """L, dL/dparameter by name, for a batch: x (B, 8), t (B, 1)."""
+    W1, b1, W2, b2, W3 = params["W1"], params["b1"], params["W2"], params["b2"], params["W3"]
+    b3, W4, b4, W5, b5 = params["b3"], params["W4"], params["b4"], params["W5"], params["b5"]
+    W6, b6, W7, b7, W8 = params["W6"], params["b6"], params["W7"], params["b7"], params["W8"]
+    b8, W9, b9, W10, b10 = params["b8"], params["W9"], params["b9"], params["W10"], params["b10"]
+    W11, b11 = params["W11"], params["b11"]
+    B = x.shape[0]
+    z1 = x @ W1 + b1                             # (1)  (B, 16)
+    h1 = sigmoid(z1)                             # (2)  (B, 16)
+    z2 = h1 @ W2 + b2                            # (3)  (B, 16)
+    h2 = sigmoid(z2)                             # (4)  (B, 16)
+    z3 = h2 @ W3 + b3                            # (5)  (B, 16)
+    h3 = sigmoid(z3)                             # (6)  (B, 16)
+    z4 = h3 @ W4 + b4                            # (7)  (B, 16)
+    h4 = sigmoid(z4)                             # (8)  (B, 16)
+    z5 = h4 @ W5 + b5                            # (9)  (B, 16)
+    h5 = sigmoid(z5)                             # (10)  (B, 16)
+    z6 = h5 @ W6 + b6                            # (11)  (B, 16)
+    h6 = sigmoid(z6)                             # (12)  (B, 16)
+    z7 = h6 @ W7 + b7                            # (13)  (B, 16)
+    h7 = sigmoid(z7)                             # (14)  (B, 16)
+    z8 = h7 @ W8 + b8                            # (15)  (B, 16)
+    h8 = sigmoid(z8)                             # (16)  (B, 16)
+    z9 = h8 @ W9 + b9                            # (17)  (B, 16)
+    h9 = sigmoid(z9)                             # (18)  (B, 16)
+    z10 = h9 @ W10 + b10                         # (19)  (B, 16)
+    h10 = sigmoid(z10)                           # (20)  (B, 16)
+    y = h10 @ W11 + b11                          # (21)  (B, 1)
+    y_minus_t = y - t                            # (B, 1)
+    L = np.vdot(y_minus_t, y_minus_t) / (2 * B)  # (22)  scalar
+    d_y = y_minus_t / B                          # dL/dy, from (22)  (B, 1)
+    d_W11 = h10.T @ d_y                          # dL/dW11, from (21)  (16, 1)
+    d_b11 = d_y.sum(axis=0)                      # dL/db11, from (21)  (1,)
+    d_z10 = (d_y @ W11.T) * h10 * (1 - h10)      # dL/dz10, from (21), (20)  (B, 16)
+    d_W10 = h9.T @ d_z10                         # dL/dW10, from (19)  (16, 16)
+    d_b10 = d_z10.sum(axis=0)                    # dL/db10, from (19)  (16,)
+    d_z9 = (d_z10 @ W10.T) * h9 * (1 - h9)       # dL/dz9, from (19), (18)  (B, 16)
+    d_W9 = h8.T @ d_z9                           # dL/dW9, from (17)  (16, 16)
+    d_b9 = d_z9.sum(axis=0)                      # dL/db9, from (17)  (16,)
+    d_z8 = (d_z9 @ W9.T) * h8 * (1 - h8)         # dL/dz8, from (17), (16)  (B, 16)
+    d_W8 = h7.T @ d_z8                           # dL/dW8, from (15)  (16, 16)
+    d_b8 = d_z8.sum(axis=0)                      # dL/db8, from (15)  (16,)
+    d_z7 = (d_z8 @ W8.T) * h7 * (1 - h7)         # dL/dz7, from (15), (14)  (B, 16)
+    d_W7 = h6.T @ d_z7                           # dL/dW7, from (13)  (16, 16)
+    d_b7 = d_z7.sum(axis=0)                      # dL/db7, from (13)  (16,)
+    d_z6 = (d_z7 @ W7.T) * h6 * (1 - h6)         # dL/dz6, from (13), (12)  (B, 16)
+    d_W6 = h5.T @ d_z6                           # dL/dW6, from (11)  (16, 16)
+    d_b6 = d_z6.sum(axis=0)                      # dL/db6, from (11)  (16,)
+    d_z5 = (d_z6 @ W6.T) * h5 * (1 - h5)         # dL/dz5, from (11), (10)  (B, 16)
+    d_W5 = h4.T @ d_z5                           # dL/dW5, from (9)  (16, 16)
+    d_b5 = d_z5.sum(axis=0)                      # dL/db5, from (9)  (16,)
+    d_z4 = (d_z5 @ W5.T) * h4 * (1 - h4)         # dL/dz4, from (9), (8)  (B, 16)
+    d_W4 = h3.T @ d_z4                           # dL/dW4, from (7)  (16, 16)
+    d_b4 = d_z4.sum(axis=0)                      # dL/db4, from (7)  (16,)
+    d_z3 = (d_z4 @ W4.T) * h3 * (1 - h3)         # dL/dz3, from (7), (6)  (B, 16)
+    d_W3 = h2.T @ d_z3                           # dL/dW3, from (5)  (16, 16)
+    d_b3 = d_z3.sum(axis=0)                      # dL/db3, from (5)  (16,)
+    d_z2 = (d_z3 @ W3.T) * h2 * (1 - h2)         # dL/dz2, from (5), (4)  (B, 16)
+    d_W2 = h1.T @ d_z2                           # dL/dW2, from (3)  (16, 16)
+    d_b2 = d_z2.sum(axis=0)                      # dL/db2, from (3)  (16,)
+    d_z1 = (d_z2 @ W2.T) * h1 * (1 - h1)         # dL/dz1, from (3), (2)  (B, 16)
+    d_W1 = x.T @ d_z1                            # dL/dW1, from (1)  (8, 16)
+    d_b1 = d_z1.sum(axis=0)                      # dL/db1, from (1)  (16,)
+    return L, {
+        "W1": d_W1, "b1": d_b1, "W2": d_W2, "b2": d_b2, "W3": d_W3, "b3": d_b3, "W4": d_W4, "b4": d_b4,
+        "W5": d_W5, "b5": d_b5, "W6": d_W6, "b6": d_b6, "W7": d_W7, "b7": d_b7, "W8": d_W8, "b8": d_b8,
+        "W9": d_W9, "b9": d_b9, "W10": d_W10, "b10": d_b10, "W11": d_W11, "b11": d_b11,
+    }
+
+
+def gradient_check(params, x, t, *, entries=10, step=1e-5, floor=1e-4, seed=0):
+    """Worst relative error of dL/dparameter against central differences: a dict, one float a parameter.
+
+    Looks at up to `entries` random entries of each parameter, in float64. The error is relative to the
+    larger derivative, or to floor * max(1, |L|) where both are smaller. Right gradients stay below 1e-5.
+    A kink (relu, max, abs) within a step spoils a difference: each entry counts by the better of two steps.
+    """
+    rng = np.random.default_rng(seed)
+    params = {name: np.array(value, np.float64) for name, value in params.items()}
+    x, t = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in (np.asarray(x), np.asarray(t)))
+    value, grads = loss_and_grads(params, x, t)[:2]
+    floor *= max(1.0, abs(float(value)))
+    worst = {}
+    for name, grad in grads.items():
+        flat, slopes = params[name].reshape(-1), np.ravel(grad)  # flat is a view: writing to it moves L
+        worst[name] = 0.0
+        for k in rng.choice(flat.size, min(entries, flat.size), replace=False):
+            kept, errors = flat[k], []
+            for h in (step, step / 10):
+                flat[k] = kept + h
+                above = loss_and_grads(params, x, t)[0]
+                flat[k] = kept - h
+                below = loss_and_grads(params, x, t)[0]
+                flat[k] = kept
+                slope = float(above - below) / (2 * h)
+                error = abs(slope - slopes[k]) / max(abs(slope), abs(slopes[k]), floor)
+                errors.append(float(error) if math.isfinite(error) else math.inf)
+            worst[name] = max(worst[name], min(errors))
+    return worst
+
+
+# What follows is the machinery of training: optimisers, files, the command line.
+
+LAYERS = {
+    "W1": 1, "b1": 1, "W2": 2, "b2": 2, "W3": 3, "b3": 3, "W4": 4, "b4": 4, "W5": 5, "b5": 5, "W6": 6,
+    "b6": 6, "W7": 7, "b7": 7, "W8": 8, "b8": 8, "W9": 9, "b9": 9, "W10": 10, "b10": 10, "W11": 11,
+    "b11": 11,
+}
+DEFAULTS = {"optimizer": "adam", "lr": 0.001, "batch_size": 64}
+
+
+class InputError(ValueError):
+    """Data, a file or a setting that can't be used; the message is one line and says which."""
+
+
+def sgd(params, grads, memory, lr):
+    """Gradient descent, in place; it remembers nothing."""
+    for name, grad in grads.items():
+        params[name] -= lr * grad
+
+
+def momentum(params, grads, memory, lr, keep=0.9):
+    """Gradient descent with a heavy ball (Polyak 1964), in place; memory: v.<name>."""
+    for name, grad in grads.items():
+        v = memory.setdefault("v." + name, np.zeros_like(grad))
+        v *= keep
+        v += grad
+        params[name] -= lr * v
+
+
+def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    """Adam (Kingma and Ba 2015, algorithm 1), in place; memory: step, m.<name>, v.<name>."""
+    step = int(memory.get("step", 0)) + 1
+    memory["step"] = np.array(step)
+    for name, grad in grads.items():
+        m = memory.setdefault("m." + name, np.zeros_like(grad))
+        v = memory.setdefault("v." + name, np.zeros_like(grad))
+        m *= beta1
+        m += (1 - beta1) * grad
+        v *= beta2
+        v += (1 - beta2) * grad * grad
+        params[name] -= lr / (1 - beta1**step) * m / (np.sqrt(v / (1 - beta2**step)) + eps)
+
+
+OPTIMIZERS = {"adam": adam, "momentum": momentum, "sgd": sgd}
+
+
+def predict(params, x):
+    """Predicted values for x (B, 8), computed in slices of 1024."""
+    y = np.concatenate([forward(params, x[i : i + 1024]) for i in range(0, len(x), 1024)])
+    return y
+
+
+def evaluate(params, x, t):
+    """Loss (mean over slices of 1024 samples) and mean absolute error of predictions for x: two floats."""
+    slices = [slice(i, i + 1024) for i in range(0, len(x), 1024)]
+    value = sum(float(loss(params, x[s], t[s])) * len(x[s]) for s in slices) / len(x)
+    return value, float(np.mean(np.abs(predict(params, x) - t)))
+
+
+def gradient_norms(grads):
+    """Euclidean norm of the gradient by layer: {layer: float}, first layer first."""
+    squares = dict.fromkeys(sorted(set(LAYERS.values())), 0.0)
+    for name, grad in grads.items():
+        squares[LAYERS[name]] += float(np.vdot(grad, grad))
+    return {layer: math.sqrt(square) for layer, square in squares.items()}
+
+
+def gradient_advice(norms):
+    """One line on gradients that vanish or explode, from gradient_norms(); "" if they look healthy."""
+    first, last = min(norms), max(norms)
+    for layer, norm in norms.items():
+        if not norm <= 1e3:  # NaN too
+            return (f"gradients explode: norm {norm:.1e} in layer {layer}. Try a smaller learning rate, "
+                    "smaller initial weights, scaled inputs, or normalisation.")
+    if norms[first] < 1e-3 * norms[last]:
+        return (f"gradients vanish: norm {norms[first]:.1e} in layer {first}, {norms[last]:.1e} in {last}. "
+                "Try relu for sigmoid or tanh, He or Glorot weights, normalisation, or fewer layers.")
+    return ""
+
+
+def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, validation=None, seed=0,
+          state=None, every=0, on_epoch=None, quiet=False):
+    """Mini-batch training until epoch `epochs` -> new params, and a state for save() and a later train().
+
+    x (B, 8), t (B, 1); validation: such a pair too.
+    Settings left at None are those of `state`, else DEFAULTS. With the `state` of an earlier call, training
+    goes on bitwise as if it had never stopped. state["history"] holds a dict an epoch. After each epoch,
+    on_epoch(params, state) gets copies. Every `every` epochs (0: some 20 times) a line goes to stderr.
+    Raises InputError for data or settings that don't fit, FloatingPointError for numbers that aren't finite.
+    """
+    x, t = check_data(x, t)
+    if validation is not None:
+        validation = check_data(*validation, names=("x_val", "t_val"))
+    given = {"optimizer": optimizer, "lr": lr, "batch_size": batch_size}
+    settings = {**DEFAULTS, **(state["settings"] if state else {})}
+    settings.update({key: value for key, value in given.items() if value is not None})
+    if settings["optimizer"] not in OPTIMIZERS:
+        raise InputError(f"no optimizer {settings['optimizer']!r} here, only {', '.join(OPTIMIZERS)}")
+    size, lr = settings["batch_size"], settings["lr"] = int(settings["batch_size"]), float(settings["lr"])
+    if not (min(epochs, size) >= 1 and lr > 0):
+        raise InputError("epochs, batch_size and lr must be above zero")
+    rng = np.random.default_rng(seed)
+    begin, history, memory = 0, [], {}
+    if state:
+        if state["epoch"] >= epochs:
+            raise InputError(f"{state['epoch']} epochs are done already; epochs={epochs} counts them too")
+        if state["settings"]["optimizer"] != settings["optimizer"]:
+            raise InputError(f"training began with {state['settings']['optimizer']}: resume it with that")
+        rng.bit_generator.state = state["rng"]
+        begin, history = state["epoch"], list(state["history"])
+        memory = {name: np.array(value) for name, value in state["memory"].items()}
+    # Copies, as updates are in place; all of one layout, as a product's last bits depend on it.
+    params = {name: np.array(value, DTYPE, order="C") for name, value in params.items()}
+    update = OPTIMIZERS[settings["optimizer"]]
+    every = every or max(1, epochs // 20)
+    live = not quiet and sys.stderr.isatty()
+    started = shown = time.monotonic()
+    warned = ""
+    for epoch in range(begin + 1, epochs + 1):
+        # Equal batches to within one sample: no tiny last batch with noisy gradients and statistics.
+        batches = np.array_split(rng.permutation(len(x)), math.ceil(len(x) / size))
+        total, seen = 0.0, 0
+        for number, batch in enumerate(batches, 1):
+            with np.errstate(over="ignore", invalid="ignore"):  # looked at in the next lines
+                value, grads = loss_and_grads(params, x[batch], t[batch])
+            if not math.isfinite(value):
+                raise FloatingPointError(f"epoch {epoch}, batch {number}: the loss is {value}. Try a smaller "
+                                         f"learning rate (now {lr:g}), or scale the inputs.")
+            update(params, grads, memory, lr)
+            total += float(value) * len(batch)
+            seen += len(batch)
+            if live and time.monotonic() - shown > 0.2:
+                shown = time.monotonic()
+                pace = _pace(started, (epoch - begin - 1) * len(x) + seen, (epochs - begin) * len(x))
+                _show(f"epoch {epoch}/{epochs}  batch {number}  loss {total / seen:.4g}  {pace}", True)
+        norms = gradient_norms(grads)  # of the last batch
+        advice = gradient_advice(norms)
+        if not all(map(math.isfinite, norms.values())):
+            raise FloatingPointError(f"epoch {epoch}, last batch: {advice}")
+        row = {"epoch": epoch, "loss": total / len(x)}
+        if validation is not None:
+            row["val_loss"], row["val_mae"] = evaluate(params, *validation)
+        history.append({**row, **{f"gradient_norm_{layer}": norm for layer, norm in norms.items()}})
+        memory_now = {name: value.copy() for name, value in memory.items()}
+        state = {"epoch": epoch, "settings": settings, "rng": rng.bit_generator.state,
+                 "history": list(history), "memory": memory_now}
+        if on_epoch is not None:
+            on_epoch({name: value.copy() for name, value in params.items()}, state)
+        if not quiet and (epoch % every == 0 or epoch == epochs):
+            words = [f"{key.replace('_', ' ')} {value:.4g}" for key, value in row.items() if key != "epoch"]
+            words.append("gradient norms " + " ".join(f"{norm:.1e}" for norm in norms.values()))
+            words.append(_pace(started, epoch - begin, epochs - begin, len(x)))
+            _show("  ".join([f"epoch {epoch}/{epochs}", *words]), False)
+        if not quiet and advice[:15] != warned[:15]:  # said again only when it turns into the other trouble
+            _show(f"epoch {epoch}: {advice or 'gradients look healthy again.'}", False)
+            warned = advice
+    return params, state
+
+
+def _pace(started, done, total, samples=1):
+    """Rate so far and time left, after `done` of `total` pieces of `samples` samples each."""
+    rate = done / max(time.monotonic() - started, 1e-9)
+    minutes, seconds = divmod(round((total - done) / rate), 60)
+    return f"{rate * samples:.0f} samples/s  {minutes}:{seconds:02d} left"
+
+
+def _show(text, live):
+    """Write a line to stderr; the next one overwrites a live one (which only a terminal gets)."""
+    before = "\r\033[K" if sys.stderr.isatty() else ""
+    print(before + text, end="" if live else "\n", file=sys.stderr, flush=True)
+
+
+def check_data(x, t, source="data", names=("x", "t")):
+    """x (B, 8) and t (B, 1) as arrays that fit; else an InputError. t may be None."""
+    x = _numbers(x, f"{source}: {names[0]}", (8,)).astype(DTYPE)
+    if t is not None:
+        t = _numbers(t, f"{source}: {names[1]}", (1,)).astype(DTYPE)
+        if len(x) != len(t):
+            raise InputError(f"{source}: {names[0]} has {len(x)} samples, {names[1]} has {len(t)}")
+    return x, t
+
+
+def _numbers(value, what, shape, limit=None):
+    """The value as an array (B, *shape) of finite numbers (None: any size), whole ones < limit if given."""
+    value, wanted = np.asarray(value), str(("B", *shape)).replace("'", "")
+    if value.dtype.kind not in "biuf":
+        raise InputError(f"{what} holds {value.dtype}, not numbers")
+    if value.ndim != len(shape) + 1 or any(n not in (None, value.shape[i]) for i, n in enumerate(shape, 1)):
+        raise InputError(f"{what} has shape {value.shape}, not {wanted}")
+    if value.size == 0:
+        raise InputError(f"{what} is empty")
+    if not np.isfinite(value).all():
+        index = np.argwhere(~np.isfinite(value))[0].tolist()
+        raise InputError(f"{what} holds NaN or infinity, first at index {index}")
+    if limit is not None:
+        bad = (value != np.floor(value)) | (value < 0) | (value >= limit)
+        if bad.any():
+            raise InputError(f"{what} holds {value[bad][0]}, not whole numbers from 0 to {limit - 1}")
+    return value
+
+
+def save(path, params, state=None):
+    """Write params, and train()'s state if given, to an .npz file: the whole of it or nothing."""
+    arrays = dict(params)
+    if state is not None:
+        arrays.update({"memory." + name: value for name, value in state["memory"].items()})
+        rest = {key: value for key, value in state.items() if key != "memory"}
+        arrays["training.state"] = np.array(json.dumps(rest))
+    _write(path, lambda file: np.savez(file, **arrays))
+
+
+def load(path):
+    """(params, state) out of save()'s file; state is None if it holds none. InputError if it doesn't fit."""
+    arrays = _read(path)
+    params = {}
+    for name, like in init_params().items():
+        if name not in arrays:
+            raise InputError(f"{path}: no array {name}: not a file of this network")
+        value = arrays.pop(name)
+        if value.shape != like.shape or value.dtype.kind != "f":
+            raise InputError(f"{path}: {name} is {value.dtype} {value.shape}, not {like.dtype} {like.shape}")
+        if not np.isfinite(value).all():
+            raise InputError(f"{path}: {name} holds NaN or infinity")
+        params[name] = value.astype(DTYPE)
+    rest = arrays.pop("training.state", None)
+    memory = {}
+    for key, value in arrays.items():
+        kind, _, name = key.partition(".")
+        owner = params.get(name.partition(".")[2])  # the array that m.W1 belongs to
+        if kind != "memory" or value.shape != (() if owner is None else owner.shape):
+            raise InputError(f"{path}: array {key} {value.shape} doesn't belong to this network")
+        memory[name] = value
+    if rest is None:
+        return params, None
+    try:
+        rest = json.loads(str(rest))
+        state = {"memory": memory, **{key: rest[key] for key in ("epoch", "settings", "rng", "history")}}
+        np.random.default_rng().bit_generator.state = state["rng"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: array training.state can't be read") from error
+    return params, state
+
+
+def _read(path):
+    """All arrays of an .npz file: a dict. Never unpickles."""
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a readable .npz file of plain arrays") from error
+
+
+def _write(path, write):
+    """Call write(file) on a file beside path, then rename it to path: a failure leaves the old file whole."""
+    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
+
+
+def load_data(path, fraction=None):
+    """x, t and (x_val, t_val) or None out of an .npz file; a fraction splits that pair off x and t."""
+    arrays = _read(path)
+    wanted = ["x", "t", "x_val", "t_val"] if {"x_val", "t_val"} & set(arrays) else ["x", "t"]
+    for key in wanted:
+        if key not in arrays:
+            raise InputError(f"{path}: no array {key}; it holds {', '.join(arrays) or 'nothing'}")
+    x, t = check_data(arrays["x"], arrays["t"], path)
+    if len(wanted) == 4:
+        if fraction is not None:
+            raise InputError(f"{path}: it has x_val already, so leave out --validation")
+        return x, t, check_data(arrays["x_val"], arrays["t_val"], path, ("x_val", "t_val"))
+    if fraction is None:
+        return x, t, None
+    count = round(fraction * len(x))
+    if not 0 < count < len(x):
+        raise InputError(f"{path}: --validation {fraction:g} of {len(x)} samples leaves one side empty")
+    order = np.random.default_rng(0).permutation(len(x))  # the same split whatever the seed of the training
+    held, rest = order[:count], order[count:]
+    return x[rest], t[rest], (x[held], t[held])
+
+
+def _train(args):
+    for path in filter(None, (args.out, args.history)):
+        if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
+            raise InputError(f"{path}: its folder doesn't exist")
+    x, t, validation = load_data(args.data, args.validation)
+    params, state = load(args.resume) if args.resume else (init_params(args.seed), None)
+    latest, trouble = {}, None
+    try:
+        train(params, x, t, epochs=args.epochs, batch_size=args.batch, lr=args.lr, optimizer=args.optimizer,
+              validation=validation, seed=args.seed, state=state, every=args.every, quiet=args.quiet,
+              on_epoch=lambda params, state: latest.update(params=params, state=state))
+    except (KeyboardInterrupt, FloatingPointError) as error:
+        trouble = error  # the whole epochs before it are worth keeping
+    if latest and args.out:
+        save(args.out, latest["params"], latest["state"])
+        _show(f"saved {args.out} after epoch {latest['state']['epoch']}; --resume goes on from it", False)
+    if latest and args.history:
+        rows = latest["state"]["history"]
+        keys = list(dict.fromkeys(key for row in rows for key in row))
+        lines = [",".join(keys), *(",".join(str(row.get(key, "")) for key in keys) for row in rows), ""]
+        _write(args.history, lambda file: file.write("\n".join(lines).encode()))
+    if trouble:
+        raise trouble
+    return 0
+
+
+def _predict(args):
+    params, _ = load(args.net)
+    arrays = _read(args.data)
+    if "x" not in arrays:
+        raise InputError(f"{args.data}: no array x; it holds {', '.join(arrays) or 'nothing'}")
+    x, t = check_data(arrays["x"], arrays.get("t"), args.data)
+    y = predict(params, x)
+    if args.out:
+        _write(args.out, lambda file: np.save(file, y, allow_pickle=False))
+    else:
+        np.savetxt(sys.stdout, y.reshape(len(y), -1), fmt="%.9g")
+    if t is not None:
+        value, score = evaluate(params, x, t)
+        _show(f"loss {value:.6g}  mean absolute error {score:.6g}  ({len(x)} samples)", False)
+    return 0
+
+
+def _check(args):
+    rng = np.random.default_rng(args.seed)
+    params = init_params(args.seed)
+    for name in LAYERS:  # away from zero biases and unit scales, which could hide an error
+        params[name] = params[name] + 0.05 * rng.standard_normal(params[name].shape)
+    x = rng.standard_normal((7, 8))
+    t = rng.standard_normal((7, 1))
+    worst = gradient_check(params, x, t, seed=args.seed)
+    for name, error in worst.items():
+        print(f"{name:16} {error:.1e}  {'ok' if error <= args.tolerance else 'WRONG'}")
+    passed = max(worst.values()) <= args.tolerance
+    print("gradient check passed" if passed else f"gradient check FAILED (above {args.tolerance:g})")
+    return 0 if passed else 1
+
+
+def _info(args):
+    print(__doc__)
+    params = init_params()
+    for name, value in params.items():
+        note = "" if name in LAYERS else "  (not trained)"
+        print(f"{name:16} {value.shape!s:20} {value.size:12,}{note}")
+    print(f"{'trained':37} {sum(params[name].size for name in LAYERS):12,}")
+    return 0
+
+
+def main(argv=None):
+    """The command line. Exit status: 0, 1 (the check or the training failed), 2 (bad input), 130 (Ctrl-C)."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+    add = commands.add_parser("train", help="train on the arrays x, t (x_val, t_val) of an .npz file")
+    add.add_argument("data")
+    add.add_argument("--epochs", type=int, default=20, help="in all, resumed ones included (default 20)")
+    add.add_argument("--batch", type=int, help="samples a step (default {batch_size})".format(**DEFAULTS))
+    add.add_argument("--lr", type=float, help="learning rate (default {lr:g})".format(**DEFAULTS))
+    add.add_argument("--optimizer", choices=OPTIMIZERS, help="(default {optimizer})".format(**DEFAULTS))
+    add.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling (default 0)")
+    add.add_argument("--validation", type=float, help="fraction held back; repeat it with --resume")
+    add.add_argument("--out", help="write the trained network and the state of training here (.npz)")
+    add.add_argument("--resume", help="go on from such a file, with its settings unless given here")
+    add.add_argument("--history", help="write loss, validation and gradient norms by epoch here (.csv)")
+    add.add_argument("--every", type=int, default=0, help="epochs from one progress line to the next")
+    add.add_argument("--quiet", action="store_true", help="no progress lines")
+    add.set_defaults(run=_train)
+    add = commands.add_parser("predict", help="predict from the array x of an .npz file")
+    add.add_argument("net", help="what train --out wrote")
+    add.add_argument("data")
+    add.add_argument("-o", "--out", help="write an .npy file (default: print)")
+    add.set_defaults(run=_predict)
+    add = commands.add_parser("check", help="compare the gradients with central differences on random data")
+    add.add_argument("--seed", type=int, default=0)
+    add.add_argument("--tolerance", type=float, default=1e-5)
+    add.set_defaults(run=_check)
+    add = commands.add_parser("info", help="the equations and the parameters")
+    add.set_defaults(run=_info)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except (InputError, OSError) as error:
+        message, status = error, 2
+    except FloatingPointError as error:
+        message, status = error, 1
+    except KeyboardInterrupt:
+        message, status = "interrupted", 130
+    print(f"{parser.prog}: error: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

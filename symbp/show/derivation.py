@@ -1,0 +1,247 @@
+"""The step-by-step derivation of the gradients, made of the record that differentiation leaves.
+
+Works for any Program: nothing here knows a layer. Three levels: matrices, indices, or single neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from symbp.errors import SymbpError
+from symbp.expr import ZERO, Expr, num, size, substitute
+from symbp.gradient import METHODS
+from symbp.normalise import leading_to
+from symbp.program import Equation, Program
+from symbp.show import legend
+from symbp.show.binders import clear_names, declared_indices
+from symbp.show.pieces import Formula, Said, Step, SymbolRow, Writer
+from symbp.show.prepare import derived, plan, with_helpers
+from symbp.show.request import Request, request
+from symbp.show.steps import Stepper
+from symbp.show.symbols import names_of, with_symbols
+from symbp.unroll import concrete_sizes, fix_sizes
+
+LEVELS = ("matrix", "index", "neuron")
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A derivation, ready to be printed.
+
+    program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
+    steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
+    notes: conventions behind the definitions.
+    """
+
+    title: str
+    level: str
+    method: str
+    program: Program
+    symbols: tuple[SymbolRow, ...]
+    definitions: tuple[Formula, ...]
+    updates: tuple[Formula, ...]
+    steps: tuple[Step, ...]
+    summary: tuple[Formula, ...]
+    intro: tuple[Said, ...]
+    notes: tuple[Said, ...]
+    language: str = "en"
+
+    def latex(self, document: bool = False) -> str:
+        """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""
+        from symbp.show.page_latex import page
+
+        return page(self, document)
+
+    def text(self, columns: int = 100) -> str:
+        """Unicode text for a terminal of so many columns."""
+        from symbp.show.page_text import page
+
+        return page(self, columns)
+
+    def formula(self, name: str) -> Formula:
+        """The formula of a quantity such as d_W1 or d_W1_0_1. Raises KeyError if it isn't shown."""
+        for step in self.steps:
+            for f in step.formulas:
+                if f.name == name:
+                    return f
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_latex_(self) -> str:
+        from symbp.show.page_latex import notebook
+
+        return notebook(self)
+
+
+def derivation(
+    program: Program,
+    wrt: str | Iterable[str] | None = None,
+    *,
+    level: str = "matrix",
+    method: str = "reverse",
+    sizes: Mapping[str, int] | None = None,
+) -> Derivation:
+    """The derivation of the loss's gradients.
+
+    wrt: tensors, at neuron level also single entries such as "W1_0_1" (counted from 0, as in the array); default all
+    parameters. level: "matrix", "index" or "neuron". method: "reverse", "forward", or "naive" (neuron level only: each
+    derivative written out down to inputs and parameters; by default the first two entries). sizes: values of symbolic
+    sizes; at neuron level those of the batch are 1 unless given.
+
+    Raises SymbpError for an unknown level, method, tensor or entry.
+    """
+    if level not in LEVELS:
+        raise SymbpError(f"unknown level {level!r}: use one of {', '.join(LEVELS)}")
+    if method not in METHODS:
+        raise SymbpError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
+    if method == "naive" and level != "neuron":
+        raise SymbpError(f"the naive form exists at neuron level only, not at level {level!r}: say level='neuron'")
+    if program.loss is None:
+        raise SymbpError(f"{program.title} has no loss, so there is nothing to derive: declare it with loss=...")
+    base = with_symbols(_sized(program, sizes) if level != "neuron" else program)
+    wanted = request(base, wrt, level, sizes)
+    if method == "naive":
+        from symbp.show.expanded import expanded
+
+        return expanded(base, wanted, sizes)
+    base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
+    return _Maker(base, wanted, level, method, sizes).derivation()
+
+
+def _sized(program: Program, sizes: Mapping[str, int] | None) -> Program:
+    """The program with the sizes that are given; others stay symbols."""
+    if not sizes:
+        return program
+    concrete_sizes(program, {**dict.fromkeys(program.size_names, 1), **sizes})
+    return fix_sizes(program, sizes)
+
+
+class _Maker:
+    """Puts a derivation together."""
+
+    def __init__(
+        self, base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None
+    ) -> None:
+        self.base, self.wanted, self.level, self.method = base, wanted, level, method
+        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level != "matrix")
+        ranks = {t.name: len(t.indices) for t in base.tensors.values()}
+        self.wide = Writer(names_of(self.plan.program, base, ranks))
+        self.sizes: dict[Expr, Expr] = {}
+        self.index_forms: list[Expr] = []
+        if level == "neuron":
+            self.sizes = {size(n): num(v) for n, v in concrete_sizes(base, sizes).items()}
+            self.forward = base.unroll(sizes)
+            self.shown_program = self.plan.program.unroll(sizes)
+            self.writer = Writer(names_of(self.shown_program, self.forward, ranks))
+            self.before = self.unrolled_before(sizes)
+        else:
+            self.forward, self.shown_program, self.writer = base, self.plan.program, self.wide
+            self.before = {e.name: e.value for e in self.plan.before}
+
+    def unrolled_before(self, sizes: Mapping[str, int] | None) -> dict[str, Expr]:
+        old = {e.name: e for e in self.plan.before}
+        if not old:
+            return {}
+        program = self.plan.program
+        other = program.with_(old.get(e.name, e) for e in program.equations).unroll(sizes)
+        return {e.name: e.value for e in other.equations if self.group(e.name) in old}
+
+    def group(self, name: str) -> str:
+        entry = self.shown_program.tensors[name].entry
+        return entry[0] if entry else name
+
+    def derivation(self) -> Derivation:
+        definitions, updates, numbers = self.definitions()
+        shown = self.shown()
+        stepper = Stepper(
+            self.base, self.plan, self.level, shown, self.forward, self.before, self.writer, self.wide, numbers
+        )
+        steps = stepper.steps()
+        conventions = stepper.notes()
+        for value in self.index_forms:
+            conventions |= stepper.conventions(value)
+        indexed = self.level == "index" or "index" in conventions or (self.level == "matrix" and bool(self.index_forms))
+        forward, neuron = self.method == "forward", self.level == "neuron"
+        letters = {self.group(e.name) for e in shown}
+        program = self.plan.program
+        lettered = [t for name, t in program.tensors.items() if name in letters and t.symbol]
+        return Derivation(
+            self.base.title, self.level, self.method, self.shown_program,
+            legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
+            definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
+            legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------------------------- what is shown
+
+    def shown(self) -> list[Equation]:
+        """The derived equations in question, without tangents that are zero."""
+        known = {e.name for e in self.forward.equations}
+        new = [e for e in self.shown_program.equations if e.name not in known and not self.is_forward_helper(e)]
+        zeros: dict[Expr, Expr] = {}
+        kept: list[Equation] = []
+        for e in new:
+            value = substitute(e.value, zeros)
+            if value is ZERO and self.method == "forward" and self.group(e.name) not in self.plan.program.outputs:
+                zeros[e.target] = ZERO
+            else:
+                kept.append(replace(e, value=value))
+        return self.wanted.needed(kept, self.group, self.plan.asides)
+
+    def is_forward_helper(self, e: Equation) -> bool:
+        """Whether only forward equations read this name for a common subexpression."""
+        name = self.group(e.name)
+        if e.reason and e.reason.kind not in ("shared", "normalised"):
+            return False
+        readers = {name}
+        for other in self.plan.program.equations:
+            if other.value.tensors & readers:
+                if other in derived(self.plan.program, self.base):
+                    return False
+                if other.name not in self.base.tensors:
+                    readers.add(other.name)
+        return True
+
+    def definitions(self) -> tuple[tuple[Formula, ...], tuple[Formula, ...], dict[str, tuple[int, int]]]:
+        """The network's equations, those that update its state, and the numbers of each tensor's."""
+        assert self.base.loss is not None
+        needed = leading_to(self.base, self.base.loss) | leading_to(self.base, self.base.prediction or self.base.loss)
+        main = [e for e in self.forward.equations if self.forward_group(e.name) in needed]
+        rest = [e for e in self.forward.equations if self.forward_group(e.name) not in needed]
+        numbers: dict[str, tuple[int, int]] = {}
+        formulas = []
+        for n, e in enumerate((*main, *rest), 1):
+            first, _ = numbers.get(self.forward_group(e.name), (n, n))
+            numbers[self.forward_group(e.name)] = (first, n)
+            formulas.append(self.definition(e, n))
+        self.definition_notes = set(self.wide.matrix_latex.notes) if self.level == "matrix" else set()
+        return tuple(formulas[: len(main)]), tuple(formulas[len(main) :]), numbers
+
+    def forward_group(self, name: str) -> str:
+        entry = self.forward.tensors[name].entry
+        return entry[0] if entry else name
+
+    def definition(self, e: Equation, number: int) -> Formula:
+        writer = self.writer
+        if self.level == "matrix":
+            side = writer.matrix(lambda m: m.side(e.target, e.value))
+            if side is not None:
+                return Formula(e.target, e.value, (writer.both(lambda p: p.name(e.name)), side), number)
+        self.index_forms.append(e.value)
+        return Formula(e.target, e.value, (writer.expr(e.target), writer.expr(e.value)), number)
+
+    def summary(self, steps: tuple[Step, ...]) -> tuple[Formula, ...]:
+        """The wanted gradients, each with its last form."""
+        outputs = {f"{d}" for d in self.plan.program.outputs[1:]}
+        found = [
+            f
+            for s in steps
+            for f in s.formulas
+            if self.group(f.name) in outputs and self.wanted.includes(f.name, self.group)
+        ]
+        position = {name: k for k, name in enumerate(self.plan.program.outputs)}
+        found.sort(key=lambda f: position[self.group(f.name)])
+        return tuple(replace(f, sides=(f.sides[0], f.sides[-1])) for f in found)

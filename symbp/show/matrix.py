@@ -1,0 +1,322 @@
+"""Matrix notation for equations of tensors with at most two indices; None for those that have no matrix form.
+
+Convention: rows are samples, so vectors over features are row vectors, and a vector that runs over the first index of
+the values (one number a sample) is a column. Products of entries are written with a ring, sums over one index as matrix
+products, column sums with a vector of ones. A row added to a matrix is added to each of its rows.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symbp.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Condition,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    coefficient,
+    factors,
+    mul,
+    power,
+)
+from symbp.show.order import Product, factor_key, ordered_terms, product
+from symbp.show.printer import Piece, Printer
+from symbp.show.style import ATOM, POWER, PRODUCT, SUM
+from symbp.show.symbols import Symbol
+
+RING = PRODUCT  # a chain of entrywise products binds like one; matrix products bind tighter
+MATMUL = 3
+Axis = Index | None
+
+
+class NoForm(Exception):
+    """The expression has no matrix form."""
+
+
+class MatrixPrinter:
+    """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.printer, self.names, self.style = printer, printer.names, printer.style
+        self.notes: set[str] = set()
+        self.sample_labels = self._sample_labels()
+
+    def _sample_labels(self) -> set[str]:
+        """Indices that come first in matrices of values and never last: those over samples."""
+        first, last = set(), set()
+        for name, t in self.names.tensors.items():
+            if t.role != "parameter" and len(t.indices) == 2 and not self._is_parameter_gradient(name):
+                first.add(t.indices[0].label)
+                last.add(t.indices[1].label)
+        return first - last
+
+    def _is_parameter_gradient(self, name: str) -> bool:
+        derivative = self.names.derivatives.get(name)
+        source = derivative and self.names.tensors.get(derivative.wrt)
+        return bool(source and source.role == "parameter")
+
+    # ------------------------------------------------------------------------------------- entry points
+
+    def side(self, target: Access, value: Expr) -> str | None:
+        """The right-hand side of an equation, None if it has no matrix form."""
+        axes = self.axes(target)
+        notes = set(self.notes)
+        if axes is None:
+            return None
+        try:
+            return self.write(value, *axes)[0]
+        except NoForm:
+            self.notes = notes
+            return None
+
+    def left(self, target: Access, *, spelled: bool = False) -> str:
+        """The target without indices."""
+        return self.printer.name(target.label, (), spelled=spelled)
+
+    def axes(self, target: Access) -> tuple[Axis, Axis] | None:
+        """The row and column index of a target, None if it has more than two."""
+        if len(target.args) > 2 or not all(isinstance(i, Index) for i in target.args):
+            return None
+        if len(target.args) == 2:
+            return target.args[0], target.args[1]  # type: ignore[return-value]
+        if len(target.args) == 1:
+            i: Index = target.args[0]  # type: ignore[assignment]
+            return (i, None) if i.label in self.sample_labels else (None, i)
+        return None, None
+
+    # ------------------------------------------------------------------------------------------- nodes
+
+    def write(self, e: Expr, row: Axis, col: Axis) -> Piece:
+        """The expression as a matrix whose rows and columns the two indices count."""
+        if not e.accesses and not e.free:
+            return self.printer.piece(e)
+        if not (e.free <= {i for i in (row, col) if i is not None}):
+            raise NoForm
+        row, col = (row if row in e.free else None), (col if col in e.free else None)
+        match e:
+            case Access():
+                return self.access(e, row, col)
+            case Add():
+                return self.add(e, row, col, False), SUM
+            case Mul():
+                return self.mul(e, row, col)
+            case Pow():
+                return self.power(e, row, col)
+            case Call():
+                pieces = [self.write(a, row, col) for a in e.args]
+                return self.style.call(e.label, [p[0] for p in pieces], [p[1] for p in pieces]), ATOM
+            case Reduce():
+                return self.contraction(e, row, col)
+            case Select() if e.args[1] is ONE and e.args[2] is ZERO:
+                self.notes.add("iverson")
+                return self.style.iverson(self.write(e.args[0], row, col)[0]), ATOM
+            case Condition() if len(e.args) == 2:
+                sign = self.style.relation(e.label)
+                return f" {sign} ".join(self.write(a, row, col)[0] for a in e.args), SUM
+            case Delta() if set(e.args) == {row, col}:
+                return self.style.identity(), ATOM
+        raise NoForm
+
+    def access(self, e: Access, row: Axis, col: Axis) -> Piece:
+        if not all(isinstance(i, Index) for i in e.args) or len(e.args) > 2:
+            raise NoForm
+        if len(e.args) == 2:
+            if len(set(e.args)) == 1:
+                raise NoForm
+            transposed = e.args != (row, col)
+        elif len(e.args) == 1:
+            transposed = (row is None) == (e.args[0].label in self.sample_labels)
+        else:
+            transposed = False
+        return self.printer.named(e.label, (), False, transposed)
+
+    def broadcast(self, f: Expr, row: Axis, col: Axis) -> None:
+        """Notes that a row or a column is repeated to fill the matrix."""
+        if row is not None and col is not None and f.accesses:
+            if row not in f.free and col in f.free:
+                self.notes.add("row_repeated")
+            elif col not in f.free and row in f.free:
+                self.notes.add("column_repeated")
+
+    def add(self, e: Add, row: Axis, col: Axis, flipped: bool) -> str:
+        out = ""
+        for t in ordered_terms(self.names, e, flipped):
+            self.broadcast(t, row, col)
+            term = mul(-1, t) if flipped else t
+            if isinstance(term, Add):
+                raise NoForm
+            text, binding = self.write(term, row, col)
+            negative = text.startswith("-") and binding == SUM
+            sign = ("-" if not out else " - ") if negative else ("" if not out else " + ")
+            out += sign + (text[1:] if negative else text)
+        return out
+
+    def mul(self, e: Expr, row: Axis, col: Axis) -> Piece:
+        p = product(self.names, e)
+        constant = self.constant(p)
+        entries = [f for f in p.top if f.free]
+        scalars = [f for f in p.top if not f.free]
+        scale = [self.held(self.write(f, None, None), POWER) for f in scalars]
+        if (
+            not p.bottom
+            and not scale
+            and len(entries) == 1
+            and p.below
+            and p.number.numerator == 1
+            and self.over_size(entries[0])
+        ):
+            inside = self.add(entries[0], row, col, entries[0] is p.flipped)  # type: ignore[arg-type]
+            below = [] if p.number.denominator == 1 else [self.style.number(Fraction(p.number.denominator))]
+            below += [self.printer.write(c) for c in p.below]
+            text = self.printer.stack(inside, SUM, below)
+            return (f"-{text}", SUM) if p.negative else (text, MATMUL)
+        if p.bottom:
+            text, binding = self.over(entries, row, col, p)
+        else:
+            text, binding = self.ringed(entries, row, col, p)
+        front = [*([constant] if constant else []), *scale]
+        if front and (entries or p.bottom):
+            text = self.style.space.join([*front, self.held((text, binding), RING)])
+            binding = min(binding, MATMUL)
+        elif front:
+            text, binding = self.style.space.join(front), MATMUL if len(front) > 1 else POWER
+        return (f"-{text}", SUM) if p.negative else (text, binding)
+
+    def constant(self, p: Product) -> str:
+        number = mul(p.number, *p.constants, *(power(b, -1) for b in p.below))
+        return "" if number is ONE else self.printer.at_least(number, PRODUCT)
+
+    def over_size(self, f: Expr) -> bool:
+        return self.printer.fits_above(f)
+
+    def ringed(self, entries: list[Expr], row: Axis, col: Axis, p: Product, last: tuple[Piece, ...] = ()) -> Piece:
+        """The entrywise product, what carries an adjoint first. last: factors that are written already."""
+        ranked = sorted(entries, key=lambda f: (not self.leads(f), factor_key(self.names, f)))
+        pieces: list[Piece] = []
+        for f in ranked:
+            self.broadcast(f, row, col)
+            flipped = isinstance(f, Add) and f is p.flipped
+            pieces.append((self.add(f, row, col, True), SUM) if flipped else self.write(f, row, col))  # type: ignore[arg-type]
+        pieces += last
+        if len(pieces) < 2:
+            return pieces[0] if pieces else ("", ATOM)
+        self.notes.add("ring")
+        return self.style.hadamard().join(self.held(piece, POWER) for piece in pieces), RING
+
+    def leads(self, f: Expr) -> bool:
+        """Whether a factor carries the adjoint: it is written first."""
+        return any(a.label in self.names.derivatives for a in f.accesses)
+
+    def over(self, entries: list[Expr], row: Axis, col: Axis, p: Product) -> Piece:
+        """A fraction taken entry by entry; what is tall stands in front of it."""
+        self.notes.add("entrywise")
+        for f in p.bottom:
+            self.broadcast(f, row, col)
+        flat = [f for f in entries if self.printer.flat(f)]
+        tall = [f for f in entries if f not in flat]
+        top, binding = self.ringed(flat, row, col, p) if flat else (self.style.number(Fraction(1)), ATOM)
+        below = [self.write(f, row, col) for f in p.bottom]
+        bottom = below[0][0] if len(below) == 1 else self.style.hadamard().join(self.held(b, POWER) for b in below)
+        loosest = below[0][1] if len(below) == 1 else PRODUCT
+        fraction = self.printer.stack(top, binding, [bottom], loosest), POWER
+        return self.ringed(tall, row, col, p, (fraction,)) if tall else fraction
+
+    def power(self, e: Pow, row: Axis, col: Axis) -> Piece:
+        base, n = e.args
+        if not isinstance(n, Num):
+            raise NoForm
+        if n.value < 0:
+            return self.mul(e, row, col)
+        inside, binding = self.write(base, row, col)
+        if n.value == Fraction(1, 2):
+            self.notes.add("entrywise")
+            return self.style.root(inside), ATOM
+        if not base.free:
+            return self.printer.piece(e)
+        if n.value == 2 and isinstance(base, Access) and isinstance(self.names.meaning[base.label], Symbol):
+            self.notes.add("ring")
+            return f"{inside}{self.style.hadamard()}{inside}", RING
+        self.notes.add("ring_power")
+        held = inside if binding >= ATOM and isinstance(base, Access) else self.style.brackets(inside)
+        return self.style.elementwise_power(held, self.style.number(Fraction(n.value))), POWER
+
+    # ------------------------------------------------------------------------------------ contractions
+
+    def contraction(self, e: Reduce, row: Axis, col: Axis) -> Piece:
+        if e.label != "sum":
+            raise NoForm
+        if row is None and col is None and (len(e.indices) == 2 or _is_square(e.body)):
+            return self.norm(e)
+        if len(e.indices) != 1:
+            raise NoForm
+        (s,) = e.indices
+        parts = factors(coefficient(e.body)[1])
+        if coefficient(e.body)[0] != 1 or any(
+            {row, col} <= f.free for f in parts if row is not None and col is not None
+        ):
+            raise NoForm
+        left = [f for f in parts if row is not None and row in f.free]
+        right = [f for f in parts if col is not None and col in f.free]
+        middle = [f for f in parts if f not in left and f not in right]
+        if left and middle and not right:  # the sum of A[n, s] v[s] over s is A times v
+            factors_of = [self.factor_of_product(left, row, s), self.factor_of_product(middle, s, None)]
+            return " ".join(factors_of), MATMUL
+        if left and middle:
+            left, middle = [*left, *middle], []
+        pieces = []
+        if left or middle:
+            pieces.append(self.factor_of_product(left or middle, row if left else None, s))
+        if right:
+            if not pieces:
+                self.notes.add("ones")
+                pieces.append(self.transposed_ones())
+            pieces.append(self.factor_of_product(right, s, col))
+        elif row is not None or pieces:
+            self.notes.add("ones")
+            pieces.append(self.style.ones())
+        return " ".join(pieces), MATMUL
+
+    def transposed_ones(self) -> str:
+        return self.style.ones() + (f"^{{{self.style.top}}}" if self.style.stacked else self.style.top)
+
+    def factor_of_product(self, parts: list[Expr], row: Axis, col: Axis) -> str:
+        """One factor of a matrix product, as it is or as the transpose of the other way round."""
+        e = mul(*parts)
+        plain = self.held(self.write(e, row, col), POWER)
+        if isinstance(e, Access) or self.style.top not in plain:
+            return plain
+        turned = self.style.transpose(self.write(e, col, row)[0])
+        return turned if turned.count(self.style.top) < plain.count(self.style.top) else plain
+
+    def norm(self, e: Reduce) -> Piece:
+        """The sum of all squares of a matrix."""
+        if not _is_square(e.body):
+            raise NoForm
+        base = e.body.args[0]
+        rows = [i for i in e.indices if i.label in self.sample_labels]
+        row = rows[0] if rows else None
+        others = [i for i in e.indices if i is not row]
+        if len(e.indices) == 2:
+            row, others = row or others[0], others[-1:]
+        if base.free != set(e.indices) or len(e.indices) > 2:
+            raise NoForm
+        col = others[0] if others else None
+        self.notes.add("norm")
+        return self.style.squared_norm(self.write(base, row, col)[0]), POWER
+
+    def held(self, piece: Piece, binding: int) -> str:
+        return self.printer.held(piece, binding)
+
+
+def _is_square(e: Expr) -> bool:
+    return isinstance(e, Pow) and isinstance(e.args[1], Num) and e.args[1].value == 2

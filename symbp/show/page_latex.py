@@ -1,0 +1,154 @@
+"""A derivation as LaTeX: a fragment, a document, or one display for a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symbp.show import breaks
+from symbp.show.pieces import Formula, Said
+from symbp.show.width import width
+from symbp.show.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from symbp.show.derivation import Derivation
+
+COLUMN = 40.0  # em of a line of the document below
+ROWS = 34  # a longer table is allowed to run over pages
+TAG = 3.5  # em that a number in the margin takes
+
+PREAMBLE = r"""\documentclass[11pt,a4paper,fleqn]{article}
+\usepackage[margin=2.4cm]{geometry}
+\usepackage{amsmath,amssymb,mathtools}
+\usepackage{booktabs,longtable}
+\setlength{\mathindent}{1.5em}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{4pt plus 1pt}
+\setlength{\jot}{5pt}
+\setlength{\LTleft}{1.5em}
+\setcounter{LTchunksize}{1000}
+\allowdisplaybreaks
+\clubpenalty=10000 \widowpenalty=10000 \displaywidowpenalty=10000
+\AtBeginDocument{%
+  \abovedisplayskip=5pt plus 2pt \abovedisplayshortskip=\abovedisplayskip
+  \belowdisplayskip=6pt plus 2pt \belowdisplayshortskip=\belowdisplayskip}
+\raggedbottom
+"""
+
+
+def page(d: Derivation, document: bool) -> str:
+    """The steps with the definitions in front; as a document also the table of symbols and the summary."""
+    words = LANGUAGES[d.language]
+    out: list[str] = []
+    if document:
+        out += [PREAMBLE + rf"\title{{{words['derivation']}\\[4pt] \large {name(d.title)}}}"]
+        out += [
+            rf"\author{{{words[f'method_{d.method}']}, {words[f'level_{d.level}']}}}",
+            r"\date{}",
+            r"\begin{document}",
+            r"\maketitle",
+            "",
+        ]
+    out += [rf"\subsection*{{{words['network']}}}", *display(d.definitions)]
+    if d.updates:
+        out += [words["state_updates"], *display(d.updates)]
+    out += [sentences(d.notes), ""] if d.notes else []
+    if document:
+        out += symbols(d)
+    out += [rf"\subsection*{{{words[f'steps_{d.method}']}}}", sentences(d.intro), ""]
+    for step in d.steps:
+        head = rf"\medskip\noindent\textbf{{{words['step'].format(step.number)}: {step.title.latex}.}}"
+        out += ["", " ".join([head, sentences(step.prose)]).strip(), r"\nopagebreak", *display(step.formulas)]
+    if document:
+        out += [rf"\subsection*{{{words['summary']}}}", *display(d.summary, side_by_side=True)] if d.summary else []
+        out += [r"\end{document}"]
+    return "\n".join(out) + "\n"
+
+
+def notebook(d: Derivation) -> str:
+    """The steps' formulas as one display, for MathJax."""
+    rows = [row(f, COLUMN) for step in d.steps for f in step.formulas]
+    return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
+
+
+def name(title: str) -> str:
+    """The network's name, breakable at its commas."""
+    text = title
+    for special in "\\{}$&#^_%~":
+        text = text.replace(
+            special, {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"}.get(special, "\\" + special)
+        )
+    return rf"\texttt{{{text}}}".replace(",", r",\allowbreak{}")
+
+
+def sentences(parts: tuple[Said, ...]) -> str:
+    return " ".join(p.latex for p in parts)
+
+
+def symbols(d: Derivation) -> list[str]:
+    """The table of symbols."""
+    words = LANGUAGES[d.language]
+    head = " & ".join(words[k] for k in ("symbol", "name", "shape", "role"))
+    rows = [f"{r.symbol.latex} & {name(r.name)} & {r.shape.latex} & {r.role.latex}" for r in d.symbols]
+    long = len(rows) > ROWS
+    if not long and len(rows) > 10 and max(len(r.name) for r in d.symbols) <= 6:  # two halves side by side
+        half = (len(rows) + 1) // 2
+        rows = [f"{left} & {right}" for left, right in zip(rows, [*rows[half:], " & & & "], strict=False)][:half]
+        head = f"{head} & {head}"
+    kind, place = ("longtable", "[l]") if long else ("tabular", "")
+    columns = r"@{\hspace{3em}}".join(["llll"] * (head.count("&") // 4 + 1))
+    top = [rf"\begin{{{kind}}}{place}{{@{{}}{columns}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
+    return [
+        rf"\subsection*{{{words['symbols']}}}",
+        r"{\small" if long else r"{\small\hspace*{1.5em}%",
+        *top, *([r"\endhead"] if long else []), *(rf"{r} \\" for r in rows), r"\bottomrule", rf"\end{{{kind}}}\par}}",
+    ]  # fmt: skip
+
+
+def display(formulas: tuple[Formula, ...], side_by_side: bool = False) -> list[str]:
+    """Formulas in one aligned display; their sides in columns where all have as many and that fits.
+
+    side_by_side: several short formulas on a line.
+    """
+    if not formulas:
+        return []
+    if side_by_side:
+        widest = max(sum(width(s.latex) for s in f.sides) for f in formulas) + 1.4
+        columns = min(4, int(COLUMN / (widest + 2.5)), (len(formulas) + 3) // 4)
+        if columns > 1:
+            return [r"\begin{align*}", " \\\\\n".join(side_by_side_rows(formulas, columns)), r"\end{align*}"]
+    tagged = any(f.number is not None for f in formulas)
+    room = COLUMN - (TAG if tagged else 0)
+    columns = max(len(f.sides) for f in formulas)
+    same = columns > 2 and len(formulas) > 1 and all(len(f.sides) == columns for f in formulas)
+    if same and sum(max(width(f.sides[k].latex) for f in formulas) + 1.4 for k in range(columns)) <= room:
+        rows = [aligned(f) for f in formulas]
+        return [rf"\begin{{alignat*}}{{{columns - 1}}}", " \\\\\n".join(rows), r"\end{alignat*}"]
+    return [r"\begin{align*}", " \\\\\n".join(row(f, room) for f in formulas), r"\end{align*}"]
+
+
+def side_by_side_rows(formulas: tuple[Formula, ...], columns: int) -> list[str]:
+    """Rows of so many formulas, to be read column by column."""
+    height = -(-len(formulas) // columns)
+    return [" & ".join(row(f, COLUMN) for f in formulas[k::height]) for k in range(height)]
+
+
+def aligned(f: Formula) -> str:
+    """a &= b &&= c."""
+    sides = [breaks.unmarked(s.latex) for s in f.sides]
+    return f"{sides[0]} &= " + " &&= ".join(sides[1:])
+
+
+def row(f: Formula, room: float) -> str:
+    """One formula, on as many lines as it needs."""
+    sides = [s.latex for s in f.sides]
+    tag = rf" \tag{{{f.number}}}" if f.number is not None else ""
+    left = breaks.unmarked(sides[0])
+    if sum(width(s) for s in sides) + 1.4 * (len(sides) - 1) <= room:
+        return f"{left} &= " + " = ".join(breaks.unmarked(s) for s in sides[1:]) + tag
+    start = width(left) + 1.4
+    lines: list[str] = []
+    for side in sides[1:]:
+        broken = breaks.split(side, room - start - 4.0, width, r"{}\cdot ")
+        lines.append(f"&= {broken[0][1]}")
+        lines += [rf"&\hspace{{{1.5 + min(depth, 5) / 2}em}} {{}}{line}" for depth, line in broken[1:]]
+    return f"{left} " + " \\\\\n".join(lines) + tag

@@ -1,0 +1,93 @@
+"""A derivation as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from symbp.show import breaks
+from symbp.show.pieces import Formula
+from symbp.show.text import width
+from symbp.show.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from symbp.show.derivation import Derivation
+
+INDENT = 4
+DEEPEST = 8  # columns by which a continued line is indented at most
+
+
+def page(d: Derivation, columns: int) -> str:
+    """The whole derivation in lines of at most so many columns, as far as formulas can be broken."""
+    words = LANGUAGES[d.language]
+    title = f"{words['derivation']}: {d.title}"
+    what = f"{words[f'method_{d.method}']}, {words[f'level_{d.level}']}"
+    out = [title, "=" * len(title), what]
+    out += heading(words["network"])
+    out += formulas(d.definitions, columns)
+    if d.updates:
+        out += ["", words["state_updates"], "", *formulas(d.updates, columns)]
+    if d.notes:
+        out += ["", *paragraph([n.text for n in d.notes], columns)]
+    out += heading(words["symbols"])
+    out += table(
+        [
+            (words["symbol"], words["name"], words["shape"], words["role"]),
+            *((r.symbol.text, r.name, r.shape.text, r.role.text) for r in d.symbols),
+        ]
+    )
+    out += heading(words[f"steps_{d.method}"])
+    out += paragraph([n.text for n in d.intro], columns)
+    for step in d.steps:
+        out += ["", f"{words['step'].format(step.number)}: {step.title.text}"]
+        if step.prose:
+            out += [f"  {line}" for line in paragraph([p.text for p in step.prose], columns - 2)]
+        out += formulas(step.formulas, columns)
+    if d.summary:
+        out += heading(words["summary"])
+        out += formulas(d.summary, columns)
+    return "\n".join(line.rstrip() for line in out) + "\n"
+
+
+def heading(text: str) -> list[str]:
+    return ["", text, "-" * len(text), ""]
+
+
+def paragraph(sentences: list[str], columns: int) -> list[str]:
+    """Sentences filled to lines."""
+    return textwrap.wrap(" ".join(sentences), columns, break_long_words=False, break_on_hyphens=False)
+
+
+def formulas(shown: tuple[Formula, ...], columns: int) -> list[str]:
+    """Formulas, numbered if they have numbers, each on one line if it fits."""
+    out: list[str] = []
+    for f in shown:
+        number = f"({f.number})" if f.number is not None else ""
+        pad = " " * INDENT if not number else f"{number:>{INDENT + 1}} "
+        out += formula([s.text for s in f.sides], pad, columns)
+    return out
+
+
+def formula(sides: list[str], pad: str, columns: int) -> list[str]:
+    """left = side = side, broken at the equals signs, then inside of the sides."""
+    left = breaks.unmarked(sides[0])
+    whole = pad + " = ".join(breaks.unmarked(s) for s in sides)
+    if width(whole) <= columns:
+        return [whole]
+    start = int(width(pad) + width(left))
+    out = []
+    for k, side in enumerate(sides[1:]):
+        lines = breaks.split(side, columns - start - 3 - DEEPEST, width, "")
+        head = pad + left if k == 0 else " " * start
+        out.append(f"{head} = {lines[0][1]}")
+        out += [" " * (start + 5 + min(depth, DEEPEST - 2)) + line for depth, line in lines[1:]]
+    return out
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns side by side."""
+    widths = [max(int(width(row[k])) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell + " " * (w - int(width(cell))) for cell, w in zip(row, widths, strict=True)) for row in rows
+    ]
+    return ["  " + line for line in [lines[0], "  ".join("-" * w for w in widths), *lines[1:]]]

@@ -1,0 +1,170 @@
+"""The program whose equations a derivation shows: simplified as far as it reads better, with textbook adjoints kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from symbp.derive.reverse import depending_on
+from symbp.expr import walk
+from symbp.normalise import leading_to, normalise
+from symbp.program import Equation, Program
+from symbp.show.binders import clear_names, declared_indices
+from symbp.show.symbols import with_helper_letters
+from symbp.simplify import simplify
+from symbp.simplify.algebra import tidy_equations
+from symbp.simplify.dead import drop_dead
+from symbp.simplify.inline import write_out
+from symbp.simplify.logarithms import combine_logs
+from symbp.simplify.recognise import recognise_functions
+from symbp.simplify.reuse import expand_functions, reuse_values
+
+DERIVED = ("adjoint", "tangent", "expanded")
+SHORT = 24  # nodes: what is longer keeps a name of its own
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to show.
+
+    program: the derived equations. asides: names of adjoints that the simplified equations no longer read, shown on the
+    way all the same. before: equations as they were before such an adjoint was written out in them. cancelled: names of
+    equations that came out shorter than by writing out. facts: names of equations that need a declared fact.
+    """
+
+    program: Program
+    asides: frozenset[str] = frozenset()
+    before: tuple[Equation, ...] = ()
+    facts: frozenset[str] = frozenset()
+
+
+def with_helpers(program: Program, wrt: Sequence[str], method: str) -> Program:
+    """The program with those sums in equations of their own whose adjoint or tangent a derivation has to show."""
+    full = normalise(program)
+    if full is program:
+        return program
+    found = plan(program, wrt, method, keep_adjoints=True).program
+    shown = {name for e in derived(found, program) if e.reason for name in (e.reason.wrt, e.reason.of)}
+    for e in reversed(full.equations):
+        if e.name not in program.tensors and e.name not in shown:
+            current = full.equation(e.name)
+            rest = [f for f in full.equations if f.name != e.name]
+            full = full.with_(replace(f, value=write_out(f.value, current)) for f in rest)
+    return with_helper_letters(full)
+
+
+def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool) -> Plan:
+    """The derived equations for reverse or forward accumulation, at tensor level."""
+    raw = program.gradient(
+        [*wrt, *(textbook_adjoints(program, wrt) if method == "reverse" else ())], method=method, simplify=False
+    )
+    outputs = (raw.outputs[0], *(name for name in raw.outputs[1 : 1 + len(wrt)]))
+    declared = declared_indices(program)
+    untouched = clear_names(written_out(_rewritten(raw)), declared)
+    if method == "forward":
+        return Plan(with_helper_letters(drop_dead(replace(untouched, outputs=outputs))))
+    final = clear_names(only(written_out(simplify(raw, keep_adjoints=keep_adjoints)), outputs), declared)
+    without_facts = frozenset[str]()
+    if program.facts:
+        other = clear_names(written_out(simplify(replace(raw, facts=()), keep_adjoints=keep_adjoints)), declared)
+        values = {e.name: e.value for e in other.equations}
+        without_facts = frozenset(e.name for e in derived(final, program) if values.get(e.name) is not e.value)
+    return with_asides(program, final, untouched, without_facts)
+
+
+def textbook_adjoints(program: Program, wrt: Sequence[str]) -> list[str]:
+    """Computed tensors whose adjoint deserves a line: it has its own letter, or a parameter's gradient needs it."""
+    assert program.loss is not None
+    needed = leading_to(program, program.loss) & depending_on(program, wrt)
+    return [
+        e.name
+        for e in program.equations
+        if e.name in needed
+        and e.name not in (program.loss, *wrt)
+        and program.tensors[e.name].dtype == "real"
+        and (program.tensors[e.name].adjoint or e.value.tensors & set(wrt))
+    ]
+
+
+def derived(program: Program, base: Program) -> list[Equation]:
+    """The equations that differentiation has added to the base program."""
+    return [e for e in program.equations if e.reason and e.reason.kind in DERIVED and e.name not in base.tensors]
+
+
+def only(program: Program, outputs: tuple[str, ...]) -> Program:
+    """The program without equations that these outputs don't need."""
+    return drop_dead(replace(program, outputs=outputs))
+
+
+def written_out(program: Program) -> Program:
+    """Short shared subexpressions put back where they are read: y - t is clearer than a name for it."""
+    for equation in program.equations:
+        if equation.reason and equation.reason.kind == "shared":
+            current = program.equation(equation.name)
+            if sum(1 for _ in walk(current.value)) <= SHORT:
+                rest = [e for e in program.equations if e.name != current.name]
+                program = program.with_(replace(e, value=write_out(e.value, current)) for e in rest)
+    return program
+
+
+def with_asides(base: Program, final: Program, untouched: Program, facts: frozenset[str]) -> Plan:
+    """The plan with the adjoints that were written out in others put back in front of those, where they are short."""
+    here = {e.name for e in final.equations}
+    helpers = {
+        e.name for e in untouched.equations if e.reason and e.reason.kind == "normalised" and e.name not in base.tensors
+    }
+    originals = {e.name: e for e in derived(untouched, base)}
+    adjoint_of = {e.reason.wrt: e.name for e in originals.values() if e.reason}
+    equations: list[Equation] = []
+    asides: list[str] = []
+    before: list[Equation] = []
+
+    def insert(name: str) -> bool:
+        """Puts an adjoint that is no longer there in front; False if it can't be shown."""
+        equation = originals.get(name)
+        if equation is None or equation.reason is None or equation.reason.wrt in helpers:
+            return False
+        if sum(1 for _ in walk(equation.value)) > SHORT or equation.value.tensors & helpers:
+            return False
+        missing = [n for n in sorted(equation.value.tensors) if n in originals and n not in here and n not in asides]
+        if not all(insert(n) for n in missing):
+            return False
+        asides.append(name)
+        equations.append(equation)
+        return True
+
+    for equation in final.equations:
+        original = originals.get(equation.name)
+        if original is not None:
+            throughs = [adjoint_of.get(t.through.label, "") for t in original.reason.terms] if original.reason else []
+            gone = [
+                n
+                for n in dict.fromkeys([*sorted(original.value.tensors), *throughs])
+                if n in originals and n not in here
+            ]
+            shown = [n for n in gone if n in asides or insert(n)]
+            if (
+                shown
+                and len(shown) == len(gone)
+                and not original.value.tensors & helpers
+                and original.value is not equation.value
+            ):
+                before.append(original)
+        equations.append(equation)
+    tensors = [untouched.tensors[n] for n in asides]
+    program = with_helper_letters(final.with_(equations, tensors))
+    return Plan(program, frozenset(asides), tuple(before), facts)
+
+
+def _rewritten(program: Program) -> Program:
+    """The passes of `simplify.PASSES` that rewrite an equation where it stands, without those that move or drop any."""
+    for step in (
+        recognise_functions,
+        expand_functions,
+        combine_logs,
+        tidy_equations,
+        recognise_functions,
+        reuse_values,
+    ):
+        program = step(program)
+    return program

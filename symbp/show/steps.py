@@ -1,0 +1,303 @@
+"""From the derived equations to steps: each formula with its chain rule, each step with its reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symbp.expr import Call, Delta, Expr, Reduce, Select, terms, walk
+from symbp.program import Equation, Program
+from symbp.show.chain import Uses, bare, chain, contracted, with_forward_values
+from symbp.show.pieces import Formula, Said, Step, Writer
+from symbp.show.prepare import SHORT, Plan
+from symbp.show.printer import Printer
+from symbp.show.symbols import HELPERS, Partial
+
+
+class Stepper:
+    """Writes the steps of one derivation.
+
+    base, plan: at tensor level. shown: the derived equations as they are shown, entries at neuron level. forward: the
+    program that they're derived from, at the same level. before: values of equations before adjoints were written out.
+    writer: for `shown`; wide: for the tensor level. numbers: tensor -> (first, last) number of its definition.
+    """
+
+    def __init__(
+        self,
+        base: Program,
+        plan: Plan,
+        level: str,
+        shown: Sequence[Equation],
+        forward: Program,
+        before: Mapping[str, Expr],
+        writer: Writer,
+        wide: Writer,
+        numbers: Mapping[str, tuple[int, int]],
+    ) -> None:
+        assert base.loss is not None
+        self.base, self.plan, self.level, self.shown, self.before = base, plan, level, list(shown), before
+        self.writer, self.wide, self.numbers, self.loss = writer, wide, numbers, base.loss
+        self.uses, self.wide_uses = Uses(forward, base.loss), Uses(base, base.loss)
+        self.values = {e.name: e.value for e in shown}
+        self.records = {e.name: e for e in plan.program.equations}
+        self.index_forms = False
+        self.seen: list[Expr] = []
+
+    # ---------------------------------------------------------------------------------------- steps
+
+    def steps(self) -> tuple[Step, ...]:
+        groups: list[list[Equation]] = []
+        for e in self.shown:
+            group = self.group(e.name)
+            open_aside = groups and self.group(groups[-1][-1].name) in self.plan.asides
+            if groups and (open_aside or self.group(groups[-1][-1].name) == group):
+                groups[-1].append(e)
+            else:
+                groups.append([e])
+        where = {self.group(e.name): n for n, group in enumerate(groups, 1) for e in group}
+        return tuple(self.step(n, group, where) for n, group in enumerate(groups, 1))
+
+    def group(self, name: str) -> str:
+        """The tensor that an entry belongs to; at tensor level the tensor itself."""
+        entry = self.writer.names.tensors[name].entry
+        return entry[0] if entry else name
+
+    def step(self, number: int, equations: list[Equation], where: Mapping[str, int]) -> Step:
+        main = [e for e in equations if self.group(e.name) not in self.plan.asides] or equations
+        quantity = self.group(main[0].name)
+        record = self.records[quantity]
+        read = [a for e in main for a in sorted(e.value.tensors, key=self.writer.names.position.__getitem__)]
+        reused = dict.fromkeys(self.group(a) for a in read if a in self.writer.names.derivatives or self.is_helper(a))
+        reuses = tuple((name, where[name]) for name in reused if name in where and where[name] != number)
+        counts = [self.count(e.name) for e in main]
+        rule, title = self.title(record)
+        prose = self.prose(record, main, reuses, counts)
+        formulas = tuple(self.formula(e) for e in equations)
+        wrt = record.reason.wrt if record.reason else ""
+        return Step(number, quantity, wrt, rule, title, prose, formulas, reuses, max(counts))
+
+    def is_helper(self, name: str) -> bool:
+        record = self.records.get(self.group(name))
+        return bool(record and record.reason and record.reason.kind in HELPERS)
+
+    def count(self, name: str) -> int:
+        """How many shown equations read the quantity; those that are only shown on the way don't count."""
+        return sum(1 for e in self.shown if name in e.value.tensors and self.group(e.name) not in self.plan.asides)
+
+    def title(self, record: Equation) -> tuple[str, Said]:
+        reason = record.reason
+        kind = reason.kind if reason else ""
+        if reason is None or kind in HELPERS:
+            return "title_helper", self.wide.say("title_helper", self.wide.name(record.name))
+        if kind == "tangent" and reason.of != self.loss:
+            return "title_tangent", self.wide.say(
+                "title_tangent", self.wide.name(reason.of), self.wide.name(reason.wrt)
+            )
+        of_parameter = self.base.tensors[reason.wrt].role == "parameter"
+        rule = "title_parameter" if of_parameter or kind == "tangent" else "title_adjoint"
+        return rule, self.wide.say(rule, self.wide.name(reason.wrt))
+
+    # ---------------------------------------------------------------------------------------- prose
+
+    def prose(
+        self, record: Equation, main: list[Equation], reuses: Sequence[tuple[str, int]], counts: list[int]
+    ) -> tuple[Said, ...]:
+        say, reason = self.wide.say, record.reason
+        if reason is None or reason.kind in HELPERS:
+            return ()
+        out: list[Said] = []
+        if reason.kind == "adjoint":
+            out += self.paths(reason.wrt, main)
+            out += self.local(record)
+            if len(reason.terms) > 1 and len(reason.terms) > len(terms(record.value)):
+                out.append(say("cancels"))
+            if record.name in self.plan.facts:
+                out.append(say("fact", self.wide.listed([self.fact(k) for k in range(len(self.base.facts))])))
+        for name, number in reuses:
+            out.append(say("reused", self.wide.name(name), number))
+        if len(main) == 1 and counts[0] > 1:
+            out.append(say("used_many", self.wide.name(record.name), counts[0]))
+        elif len(main) > 1 and min(counts) == max(counts) > 1:
+            out.append(say("each_used_many", counts[0]))
+        return tuple(out)
+
+    def paths(self, wrt: str, main: list[Equation]) -> list[Said]:
+        """Where the loss feels the tensor."""
+        say, users = self.wide.say, self.wide_uses.of(wrt)
+        if not users:
+            return [say("unused", self.wide.name(wrt))]
+        if len(users) > 1:
+            each = [say("use", self.wide.name(e.name), self.number(e.name)) for e in users]
+            out = [say("several_uses", self.wide.name(wrt), self.wide.listed(each))]
+        elif users[0].name == self.loss:
+            out = [say("reads_loss", self.wide.name(wrt), self.number(self.loss))]
+        else:
+            out = [say("one_path", self.wide.name(wrt), self.wide.name(users[0].name), self.number(users[0].name))]
+        if self.level == "neuron" and self.loss not in {e.name for e in users}:
+            out += self.fan(main)
+        return out
+
+    def fan(self, main: list[Equation]) -> list[Said]:
+        """Along how many paths each entry reaches the loss, where that is the same for all and more than one."""
+        reached = [tuple(e.name for e in self.uses.of(self.derivative(m.name).wrt)) for m in main]
+        counts = {len(r) for r in reached}
+        if len(counts) > 1 or max(counts) < 2:
+            return []
+        if len(set(reached)) > 1 or len(reached[0]) > 6:
+            return [self.wide.say("many_paths", len(reached[0]))]
+        through = [self.writer.math(self.writer.both(lambda p, n=n: p.name(n))) for n in reached[0]]  # type: ignore[misc]
+        key = "paths" if len(main) > 1 else "paths_one"
+        return [self.wide.say(key, len(through), self.wide.listed(through))]
+
+    def derivative(self, name: str) -> Partial:
+        return self.writer.names.derivatives[name]
+
+    def local(self, record: Equation) -> list[Said]:
+        """What the derivative of an elementary function is, where the forward pass has its value."""
+        assert record.reason is not None
+        out: list[Said] = []
+        for term in record.reason.terms:
+            if term.through.label not in self.base.tensors or term.through.label == self.loss:
+                continue
+            equation = self.base.equation(term.through.label)
+            local = with_forward_values(term.local, equation)
+            calls = any(isinstance(n, Call) for n in walk(equation.value))
+            plain = not any(isinstance(n, (Reduce, Delta)) for n in walk(local))
+            if calls and plain and local is not term.local and term.read.args == equation.target.args:
+                side = self.wide.both(
+                    lambda p, t=term, v=local: (
+                        f"{p.derivative(t.through.label, (), t.read.label, ())} = {p.write(bare(v))}"
+                    )  # type: ignore[misc]
+                )
+                out.append(self.wide.say("local", self.wide.math(side)))
+        return out[:1]
+
+    def fact(self, k: int) -> Said:
+        left, right = self.base.facts[k]
+        return self.wide.math(self.wide.both(lambda p: f"{p.write(left)} = {p.write(right)}"))
+
+    def number(self, name: str) -> Said:
+        """The number of a definition, or the range of numbers of its entries."""
+        first, last = self.numbers[name]
+        return self.wide.say("equation", first) if first == last else self.wide.say("equations", first, last)
+
+    # -------------------------------------------------------------------------------------- formulas
+
+    def formula(self, e: Equation) -> Formula:
+        sides = self.matrix_sides(e) if self.level == "matrix" else None
+        if sides is None:
+            self.index_forms = self.index_forms or self.level == "matrix"
+            sides = self.sides(e)
+            self.seen.append(e.value)
+        kept: list[Said] = []
+        for s in sides:
+            if s.latex and (not kept or s.latex != kept[-1].latex):
+                kept.append(s)
+        return Formula(e.target, e.value, tuple(kept))
+
+    def matrix_sides(self, e: Equation) -> list[Said] | None:
+        writer = self.writer
+        value = writer.matrix(lambda m: m.side(e.target, e.value))
+        if value is None:
+            return None
+        sides = [
+            Said(*(m.left(e.target, spelled=s) for m in (writer.matrix_latex, writer.matrix_text)))
+            for s in (False, True)
+        ]
+        before = self.before.get(e.name)
+        if before is not None:
+            side = writer.matrix(lambda m: m.side(e.target, before))
+            sides += [side] if side else []
+        return [*sides, value]
+
+    def sides(self, e: Equation) -> list[Said]:
+        both = self.writer.both
+        sides = [
+            both(lambda p: p.name(e.name, e.target.args)),
+            both(lambda p: p.name(e.name, e.target.args, spelled=True)),
+        ]
+        if e.reason is None or e.reason.kind in HELPERS:
+            return [sides[0], both(lambda p: p.write(e.value))]
+        if e.reason.kind == "adjoint":
+            sides.append(self.chain(e))
+            explicit = self.explicit(e) if self.level != "neuron" else None
+            if explicit is not None:
+                sides.append(explicit)
+        elif self.level == "neuron":
+            sides.append(both(lambda p: self.tangent_chain(p, e)))
+        if e.name in self.before:
+            sides.append(both(lambda p: p.write(self.before[e.name])))
+        sides.append(both(lambda p: p.write(e.value)))
+        last = self.substituted(e) if e.reason.kind == "adjoint" else None
+        return sides if last is None else [*sides, both(lambda p: p.write(last))]
+
+    def chain(self, e: Equation) -> Said:
+        """The chain rule in symbols."""
+        wrt = self.derivative(e.name).wrt
+        uses = self.uses.at(wrt)
+        if self.level != "neuron" and len(uses) > 1:
+            uses = [u for u in uses if u.through.label in self.base.tensors]
+        return self.writer.both(lambda p: chain(p, self.loss, uses))
+
+    def explicit(self, e: Equation) -> Said | None:
+        """The same with the Kronecker deltas that the sum uses up, for parameters."""
+        assert e.reason is not None
+        if len(e.reason.terms) != 1 or self.base.tensors[e.reason.wrt].role != "parameter":
+            return None
+        term = e.reason.terms[0]
+        adjoint = next(
+            (n for n, d in self.writer.names.derivatives.items() if d.wrt == term.through.label and d.of == self.loss),
+            None,
+        )
+        if adjoint is None or term.through.label not in self.base.tensors or adjoint not in self.values:
+            return None
+        found = contracted(self.writer.names, self.base, adjoint, term)
+        if found is None:
+            return None
+        self.seen.extend(found[1])
+        return self.writer.both(lambda p: p.sum_of(*found))
+
+    def tangent_chain(self, printer: Printer, e: Equation) -> str:
+        """dT/dp as the sum over what T reads of dT/dr * dr/dp."""
+        d = self.derivative(e.name)
+        equation = next((f for f in self.uses.equations if f.name == d.of), None)
+        if equation is None or d.wrt in equation.value.tensors:
+            return ""
+        moving = {x.of for n, x in self.writer.names.derivatives.items() if x.wrt == d.wrt and n in self.values}
+        reads = sorted((r for r in equation.value.tensors if r in moving), key=self.writer.names.position.__getitem__)
+        gap = printer.style.space
+        return printer.joined_terms(
+            [printer.derivative(d.of, (), r, ()) + gap + printer.derivative(r, (), d.wrt, ()) for r in reads]
+        )
+
+    def substituted(self, e: Equation) -> Expr | None:
+        """The value with its only adjoint written out, where that one is short and comes straight from the loss."""
+        from symbp.simplify.inline import write_out
+
+        read = [n for n in e.value.tensors if n in self.values]
+        if len(read) != 1 or self.writer.names.tensors[read[0]].symbol or self.count(read[0]) != 1:
+            return None
+        source = next(f for f in self.shown if f.name == read[0])
+        reads_derivatives = any(n in self.writer.names.derivatives for n in source.value.tensors)
+        if (
+            reads_derivatives
+            or sum(1 for _ in walk(source.value)) > SHORT
+            or any(isinstance(n, Reduce) for n in walk(e.value))
+        ):
+            return None
+        return write_out(e.value, source)
+
+    # ----------------------------------------------------------------------------------------- notes
+
+    def notes(self) -> set[str]:
+        """Which conventions the formulas made use of."""
+        found = set(self.writer.matrix_latex.notes) if self.level == "matrix" else set()
+        for e in self.seen:
+            found |= self.conventions(e)
+        if self.index_forms:
+            found.add("index")
+        return found
+
+    def conventions(self, e: Expr) -> set[str]:
+        """The conventions of an expression in index notation."""
+        kinds = {type(node) for node in walk(e)}
+        return ({"kronecker"} if Delta in kinds else set()) | ({"iverson"} if Select in kinds else set())
