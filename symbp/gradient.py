@@ -9,8 +9,8 @@ from symbp.derive.forward import forward
 from symbp.derive.naive import naive
 from symbp.derive.reverse import reverse
 from symbp.errors import SymbpError, UnusedParameterWarning
-from symbp.normalise import leading_to
 from symbp.program import Program
+from symbp.recurrence import leading_to
 from symbp.simplify import simplify as run_simplify
 from symbp.verify import verify
 
@@ -47,7 +47,7 @@ def gradient(
         indices = ", ".join(i.label for i in program.tensors[loss].indices)
         raise SymbpError(f"{loss} is not a scalar: it has the indices {indices}; sum or average over them")
     names = _names(program, wrt)
-    used = leading_to(program, loss)
+    used = leading_to(program.equations, (loss,))
     for name in names:
         if name not in used:
             warnings.warn(

@@ -7,7 +7,26 @@ equation of its own, named after the tensor that it belongs to.
 
 from __future__ import annotations
 
-from symbp.expr import Access, Expr, Index, Reduce, access, add, factors, maximum_over, mul, rebuild, sum_over, terms
+from symbp.affine import mask_of, opposite
+from symbp.expr import (
+    TRUE,
+    ZERO,
+    Access,
+    Expr,
+    Index,
+    Reduce,
+    Select,
+    access,
+    add,
+    factors,
+    logic,
+    maximum_over,
+    mul,
+    rebuild,
+    select,
+    sum_over,
+    terms,
+)
 from symbp.program import Equation, Program, Reason, Tensor
 
 
@@ -22,15 +41,6 @@ def normalise(program: Program) -> Program:
         equations += hoisted
         equations.append(equation if not hoisted else Equation(equation.target, value, equation.reason))
     return program.with_(equations, new) if new else program
-
-
-def leading_to(program: Program, name: str) -> set[str]:
-    """The tensors that a tensor is computed from, itself included."""
-    needed = {name}
-    for equation in reversed(program.equations):
-        if equation.name in needed:
-            needed |= equation.value.tensors
-    return needed
 
 
 def linear_sum(term: Expr) -> tuple[Expr, Reduce] | None:
@@ -64,15 +74,26 @@ class _Hoister:
         constant, total = linear
         return mul(constant, sum_over(self.hoist(total.body), total.indices))
 
-    def hoist(self, e: Expr) -> Expr:
-        """The expression with every reduction replaced by an access to the tensor that now holds it."""
+    def hoist(self, e: Expr, where: Expr = TRUE) -> Expr:
+        """The expression with every reduction replaced by an access to the tensor that now holds it.
+
+        where: the conditions around it. A sum that only has a meaning under conditions is zero elsewhere.
+        """
         if not e.args or isinstance(e, Index) or not _has_reduction(e):
             return e
+        if isinstance(e, Select):
+            condition, then, otherwise = e.args
+            inside, outside = logic("and", where, condition), logic("and", where, opposite(condition))
+            return rebuild(e, (condition, self.hoist(then, inside), self.hoist(otherwise, outside)))
         if not isinstance(e, Reduce):
-            return rebuild(e, [self.hoist(a) for a in e.args])
-        if e not in self.known:
-            self.known[e] = self.named(rebuild(e, (self.hoist(e.body), *e.indices)), e.label)
-        return self.known[e]
+            return rebuild(e, [self.hoist(a, where) for a in e.args])
+        key = mul(mask_of(where), e)
+        if key not in self.known:
+            body = self.hoist(e.body, where)
+            if e.label == "sum" and not where.accesses:
+                body = select(where, body, ZERO)
+            self.known[key] = self.named(rebuild(e, (body, *e.indices)), e.label)
+        return self.known[key]
 
     def named(self, value: Expr, suffix: str) -> Access:
         """The access to a new tensor that holds the value."""

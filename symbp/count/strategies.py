@@ -19,7 +19,7 @@ from symbp.errors import SymbpError, UnusedParameterWarning
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
 from symbp.program import Program
-from symbp.unroll import concrete_sizes, shape, fix_sizes
+from symbp.unroll import concrete_sizes, fix_sizes, shape
 
 EXPANDED_LIMIT = 50_000  # operations of the expanded loss times parameters: what SymPy differentiates in seconds
 TANGENT_LIMIT = 20_000  # scalar equations of the forward pass times parameters

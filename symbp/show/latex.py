@@ -13,7 +13,7 @@ from symbp.show.style import ATOM, POWER
 from symbp.show.symbols import GREEK, Symbol, joined
 
 if TYPE_CHECKING:
-    from symbp.program import Program
+    pass
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",

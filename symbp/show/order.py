@@ -15,7 +15,6 @@ from symbp.expr import (
     Call,
     Delta,
     Expr,
-    Mul,
     Num,
     Pow,
     Reduce,

@@ -15,6 +15,7 @@ from symbp.simplify.algebra import tidy_equations
 from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
+from symbp.simplify.masks import settle_conditions
 from symbp.simplify.nominal import nominal
 from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_values
@@ -26,6 +27,7 @@ Pass = Callable[[Program], Program]
 PASSES: tuple[Pass, ...] = (
     recognise_functions,  # 1/(1 + exp(-z)) -> sigmoid(z), for what is written out by hand
     expand_functions,  # silu(z) -> z sigmoid(z): what is inside can be shared
+    settle_conditions,  # conditions decided, factors moved out of them
     combine_logs,  # log(softmax) -> score - log-sum-exp, log(sigmoid) -> softplus
     tidy_equations,  # common factors out, products opened where that's cheaper, deltas used up
     recognise_functions,
