@@ -21,9 +21,9 @@ from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning
 from symbp.evaluate import bind, evaluate
 from symbp.expr import Access, Delta, Expr, Index, Num, Size, access, walk
-from symbp.normalise import leading_to
 from symbp.operations import tree_operations
 from symbp.program import Equation, Program, Tensor
+from symbp.recurrence import leading_to
 from symbp.unroll import join, split, unroll
 from symbp.verify import show
 
@@ -235,7 +235,7 @@ def _loss(program: Program) -> Loss:
     if program.loss is None:
         raise SymbpError(f"{program.title} has no loss to differentiate: name one when it is declared")
     name = program.loss
-    needed = leading_to(program, name)
+    needed = leading_to(program.equations, (name,))
     shorter = program.with_((e for e in program.equations if e.name in needed), outputs=(name,))
     return lambda values: _evaluate(shorter, values)[name]
 

@@ -12,6 +12,7 @@ from symbp.errors import SymbpError
 from symbp.expr import Expr, Index
 from symbp.language import from_sympy
 from symbp.program import Equation, Program, Tensor
+from symbp.recurrence import groups
 from symbp.verify import verify
 
 
@@ -157,22 +158,6 @@ def _fact(fact: Any, scalars: set[str]) -> tuple[Expr, Expr]:
 def sort_equations(equations: Sequence[Equation]) -> list[Equation]:
     """The equations in an order in which they can be run, as close to the given one as that allows.
 
-    Raises SymbpError naming the tensors of a cycle.
+    Raises SymbpError naming the tensors of a cycle that isn't a recurrence.
     """
-    by_name = {e.name: e for e in equations}
-    done: dict[str, Equation] = {}
-
-    def visit(e: Equation, path: tuple[str, ...]) -> None:
-        if e.name in done:
-            return
-        if e.name in path:
-            cycle = " -> ".join((*path[path.index(e.name) :], e.name))
-            raise SymbpError(f"the equations form a cycle: {cycle}; break it by a tensor that doesn't read the others")
-        for name in sorted(e.value.tensors):
-            if name in by_name:
-                visit(by_name[name], (*path, e.name))
-        done[e.name] = e
-
-    for e in equations:
-        visit(e, ())
-    return list(done.values())
+    return [e for group in groups(equations) for e in group.equations]

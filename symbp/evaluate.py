@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from symbp import expr as ex
+from symbp.affine import settle
 from symbp.errors import SymbpError
 from symbp.expr import Expr, Index
 from symbp.functions import TABLE, definition
 from symbp.program import Program, Tensor
+from symbp.recurrence import Group, groups
 
 _COMPARE = {
     "<": np.less,
@@ -41,11 +43,30 @@ def evaluate(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
             if tensor.name not in values:
                 raise SymbpError(f"no value for the {tensor.role} {tensor.name}, shape {shape_text(tensor)}")
             arrays[tensor.name] = bind(tensor, values[tensor.name], sizes)
-    for equation in program.equations:
-        arrays[equation.name] = _Interpreter(arrays, sizes).tensor(
-            equation.value, program.tensors[equation.name].indices
-        )
+    for group in groups(program.equations):
+        if group.time is None:
+            (equation,) = group.equations
+            axes = program.tensors[equation.name].indices
+            arrays[equation.name] = _Interpreter(arrays, sizes).tensor(equation.value, axes)
+        else:
+            _run(program, group, group.time, arrays, sizes)
     return arrays
+
+
+def _run(program: Program, group: Group, time: Index, arrays: dict[str, Any], sizes: dict[str, int]) -> None:
+    """A recurrence, step by step: each equation with the time replaced by its number."""
+    steps = range(_Interpreter(arrays, sizes).length(time))
+    for e in group.equations:
+        lengths = [_Interpreter(arrays, sizes).length(i) for i in program.tensors[e.name].indices]
+        arrays[e.name] = np.zeros(lengths, np.result_type(float, *(np.asarray(a) for a in arrays.values())))
+    known: dict[Expr, Expr] = {ex.size(name): ex.num(value) for name, value in sizes.items()}
+    for now in reversed(steps) if group.backwards else steps:
+        for e in group.equations:
+            axes = program.tensors[e.name].indices
+            value = settle(ex.substitute(e.value, {time: ex.num(now), **known}))
+            at = tuple(now if i is time else slice(None) for i in axes)
+            left = tuple(i for i in axes if i is not time)
+            arrays[e.name][at] = _Interpreter(arrays, sizes).tensor(value, left)
 
 
 def bind(tensor: Tensor, value: Any, sizes: dict[str, int]) -> Any:
@@ -175,10 +196,12 @@ class _Interpreter:
         if all(isinstance(i, Index) for i in e.args) and len(set(e.args)) == len(e.args):
             return array, e.args  # type: ignore[return-value]
         places, axes = self.together(*e.args)
-        for place, length in zip(places, np.shape(array), strict=True):
-            if place.size and not (0 <= place.min() and place.max() < length):
+        for n, (i, place, length) in enumerate(zip(e.args, places, np.shape(array), strict=True)):
+            if not isinstance(i, ex.Access):  # verified: where this is out of range, a condition discards the value
+                places[n] = np.clip(place, 0, length - 1)
+            elif place.size and not (0 <= place.min() and place.max() < length):
                 raise SymbpError(f"{e.label} is read at {place.min()}..{place.max()}, outside 0..{length - 1}")
-        return np.asarray(array)[tuple(places)], axes
+        return np.asarray(array)[tuple(np.asarray(place, np.intp) for place in places)], axes
 
     def reduce(self, e: ex.Reduce) -> tuple[Any, Axes]:
         array, axes = self.value(e.body)

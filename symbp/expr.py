@@ -294,7 +294,7 @@ def add(*operands: Expr | Number) -> Expr:
             stack.extend(reversed(e.args))
             continue
         c, rest = coefficient(e)
-        if isinstance(rest, Add) and c in (1, -1):  # opened, so that differences of sums cancel
+        if isinstance(rest, Add) and (c in (1, -1) or not rest.accesses):  # opened, so that differences cancel
             stack.extend(mul(c, t) for t in reversed(rest.args))
             continue
         collected[rest] = collected.get(rest, 0) + c
@@ -305,8 +305,10 @@ def add(*operands: Expr | Number) -> Expr:
         return mul(kept[0][1], kept[0][0])
     kept.sort(key=lambda rc: (rc[0] is not ONE, *_order(rc[0])))
     # a - b and b - a share one node: the sign is that of most terms, then of a number, then of the last name (y - t).
+    # Index arithmetic has no sign outside: t - 1 and 1 - t are two things.
     majority = sum(1 if c > 0 else -1 for _, c in kept)
-    if majority < 0 or (majority == 0 and max(kept, key=_leading)[1] < 0):
+    reads = any(rest.accesses for rest, _ in kept)
+    if reads and (majority < 0 or (majority == 0 and max(kept, key=_leading)[1] < 0)):
         return mul(-1, _node(Add, "+", tuple(mul(-c, rest) for rest, c in kept)))
     return _node(Add, "+", tuple(mul(c, rest) for rest, c in kept))
 
@@ -352,6 +354,8 @@ def mul(*operands: Expr | Number) -> Expr:
         c = c.numerator
     if not parts:
         return num(c)
+    if c != 1 and len(parts) == 1 and isinstance(parts[0], Add) and not parts[0].accesses:
+        return add(*(mul(c, t) for t in parts[0].args))
     parts.sort(key=_order)
     if c != 1:
         parts.insert(0, num(c))
@@ -377,6 +381,8 @@ def power(base: Expr | Number, exponent: Expr | Number) -> Expr:
         root = _exact_power(Fraction(b.value), Fraction(n.value))
         return _node(Pow, "**", (b, n)) if root is None else num(root)
     if isinstance(n.value, int):
+        if isinstance(b, Select) and n.value > 0 and b.args[1] is ONE and b.args[2] is ZERO:
+            return b
         if isinstance(b, Mul):
             return mul(*(power(f, n) for f in b.args))
         if isinstance(b, Pow):
@@ -471,6 +477,8 @@ def select(condition: Expr, then: Expr | Number, otherwise: Expr | Number) -> Ex
         return a
     if condition is FALSE:
         return b
+    if a is ONE and b is ZERO and condition.label == "==" and not condition.accesses:
+        return delta(*condition.args)  # so that a sum over the index contracts
     return _node(Select, "if", (condition, a, b))
 
 
@@ -532,6 +540,21 @@ def _contract_one_delta(e: Expr, bound: list[Index]) -> tuple[Expr, list[Index]]
                 if isinstance(i, Index) and i in bound and i not in other.free and _same_range(i, other):
                     rest = mul(*(g for g in factors(e) if g is not f))
                     return substitute(rest, {i: other}), [k for k in bound if k is not i]
+                shifted = _solve(i, other, bound)
+                if shifted is not None:
+                    k, value = shifted
+                    inside = logic("and", compare(">=", value, 0), compare("<", value, k.size))
+                    rest = mul(*(g for g in factors(e) if g is not f))
+                    return mul(select(inside, ONE, ZERO), substitute(rest, {k: value})), [j for j in bound if j is not k]
+    return None
+
+
+def _solve(e: Expr, other: Expr, bound: list[Index]) -> tuple[Index, Expr] | None:
+    """(k, value) with k a summed index where `other` is k + c for a number c, so that e = other means k = e - c."""
+    if isinstance(other, Add) and len(other.args) == 2 and isinstance(other.args[0], Num):
+        k = other.args[1]
+        if isinstance(k, Index) and k in bound and k not in e.free and not e.free & frozenset(bound):
+            return k, add(e, mul(-1, other.args[0]))
     return None
 
 
@@ -543,8 +566,8 @@ def _same_range(i: Index, other: Expr) -> bool:
     """Whether `other` surely lies in the range of i: an index of the same size, or a checked integer tensor."""
     if isinstance(other, Index):
         return other.size is i.size
-    if isinstance(other, Num) and isinstance(i.size, Num):
-        return 0 <= other.value < i.size.value
+    if isinstance(other, Num):
+        return other.value == 0 or (isinstance(i.size, Num) and 0 <= other.value < i.size.value)
     return isinstance(other, Access)
 
 

@@ -10,8 +10,8 @@ from symbp.derive.forward import forward
 from symbp.derive.naive import naive
 from symbp.derive.reverse import reverse
 from symbp.errors import SymbpError, UnusedParameterWarning
-from symbp.normalise import leading_to
 from symbp.program import Program
+from symbp.recurrence import leading_to
 from symbp.simplify import simplify as run_simplify
 from symbp.verify import verify
 
@@ -49,7 +49,7 @@ def gradient(
         raise SymbpError(f"{loss} is not a scalar: it has the indices {indices}; sum or average over them")
     program = replace(program, loss=loss)
     names = _names(program, wrt)
-    used = leading_to(program, loss)
+    used = leading_to(program.equations, (loss,))
     for name in names:
         if name not in used:
             warnings.warn(

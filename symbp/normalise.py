@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from symbp.affine import mask_of, opposite
 from symbp.expr import (
+    TRUE,
+    ZERO,
     Access,
     Expr,
     Index,
     Reduce,
+    Select,
     access,
     add,
     factors,
     fresh_index,
+    logic,
     mul,
     rebuild,
+    select,
     substitute,
     sum_over,
     terms,
@@ -57,15 +63,6 @@ def separate_indices(equation: Equation) -> Equation:
     return equation if value is equation.value else replace(equation, value=value)
 
 
-def leading_to(program: Program, name: str) -> set[str]:
-    """The tensors that a tensor is computed from, itself included."""
-    needed = {name}
-    for equation in reversed(program.equations):
-        if equation.name in needed:
-            needed |= equation.value.tensors
-    return needed
-
-
 def linear_sum(term: Expr) -> tuple[Expr, Reduce] | None:
     """(constant, sum) where the term is a sum with a factor of numbers and sizes only, else None."""
     sums = [f for f in factors(term) if isinstance(f, Reduce) and f.label == "sum"]
@@ -96,19 +93,29 @@ class _Hoister:
         constant, total = linear
         return mul(constant, sum_over(self.hoist(total.body), total.indices))
 
-    def hoist(self, e: Expr) -> Expr:
-        """The expression with every reduction replaced by an access to the tensor that now holds it."""
+    def hoist(self, e: Expr, where: Expr = TRUE) -> Expr:
+        """The expression with every reduction replaced by an access to the tensor that now holds it.
+
+        where: the conditions around it. A sum that only has a meaning under conditions is zero elsewhere.
+        """
         if not e.args or isinstance(e, Index) or not _has_reduction(e):
             return e
+        if isinstance(e, Select):
+            condition, then, otherwise = e.args
+            inside, outside = logic("and", where, condition), logic("and", where, opposite(condition))
+            return rebuild(e, (condition, self.hoist(then, inside), self.hoist(otherwise, outside)))
         if not isinstance(e, Reduce):
-            return rebuild(e, [self.hoist(a) for a in e.args])
-        if e not in self.known:
-            self.known[e] = self.named(self.inside(e), e.label)
-        return self.known[e]
+            return rebuild(e, [self.hoist(a, where) for a in e.args])
+        key = mul(mask_of(where), e)
+        if key not in self.known:
+            self.known[key] = self.named(self.inside(e, where), e.label)
+        return self.known[key]
 
-    def inside(self, e: Reduce) -> Expr:
-        """The reduction with nothing left to hoist in its body."""
-        body = self.hoist(e.body)
+    def inside(self, e: Reduce, where: Expr = TRUE) -> Expr:
+        """The reduction with nothing left to hoist in its body, which is zero where the conditions don't hold."""
+        body = self.hoist(e.body, where)
+        if e.label == "sum" and not where.accesses:
+            body = select(where, body, ZERO)
         if e.label == "max" and not isinstance(body, Access):
             body = self.named(body, "values")
         return rebuild(e, (body, *e.indices))

@@ -6,11 +6,14 @@ An error names the equation, the index or the tensor at fault, and what to write
 from __future__ import annotations
 
 import keyword
+from fractions import Fraction
 
+from symbp.affine import Facts, affine, highest, holds, learn, lowest, opposite, where_nonzero
 from symbp.errors import SymbpError
-from symbp.expr import Access, Add, Call, Const, Expr, Index, Mul, Num, Pow, Reduce, Size, walk
+from symbp.expr import Access, Add, Call, Const, Expr, Index, Mul, Num, Pow, Reduce, Select, Size, num, walk
 from symbp.functions import TABLE
 from symbp.program import ROLES, Equation, Program, Tensor
+from symbp.recurrence import groups
 
 # Names that an emitted module defines or imports itself.
 RESERVED = frozenset(
@@ -47,6 +50,7 @@ def _verify(program: Program) -> None:
     for tensor in program.tensors.values():
         _verify_tensor(tensor, size_names)
     defined = {t.name for t in program.tensors.values() if t.role != "computed"}
+    members = {e.name: g.names for g in groups(program.equations) if g.time is not None for e in g.equations}
     for equation in program.equations:
         if equation.name not in program.tensors:
             raise SymbpError(f"equation for {equation.name}: the tensor is not declared")
@@ -54,7 +58,8 @@ def _verify(program: Program) -> None:
             role = program.tensors[equation.name].role
             again = "defined twice" if role == "computed" else f"declared as {role}, and has an equation too"
             raise SymbpError(f"tensor {equation.name} is {again}: rename one, or drop one of the two")
-        _verify_equation(program, equation, defined, size_names)
+        running = members.get(equation.name, frozenset())
+        _verify_equation(program, equation, defined | running, size_names)
         defined.add(equation.name)
     if program.loss is not None:
         if program.loss not in defined:
@@ -108,6 +113,7 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
             _verify_access(program, where, node, defined)
         if isinstance(node, Reduce) and not all(isinstance(i, Index) for i in node.args[1:]):
             raise SymbpError(f"{where}: a reduction over something that is not an index")
+    _verify_reads(program, where, equation.value, (), set())
 
 
 def _verify_access(program: Program, where: str, node: Access, defined: set[str]) -> None:
@@ -121,23 +127,76 @@ def _verify_access(program: Program, where: str, node: Access, defined: set[str]
             f"{where}: {node.label} has {len(tensor.indices)} axes and is read with {len(node.args)} indices: "
             f"write {node.label}[{', '.join(i.label for i in tensor.indices)}]"
         )
-    for position, (i, formal) in enumerate(zip(node.args, tensor.indices, strict=True)):
-        if isinstance(i, Index):
-            if i.size is not formal.size:
-                raise SymbpError(
-                    f"{where}: axis {position} of {node.label} has size {show(formal.size)}, "
-                    f"but the index {i.label} runs over {show(i.size)}: sizes must be the same"
-                )
-        elif isinstance(i, Num) and isinstance(formal.size, Num):
-            if not 0 <= i.value < formal.size.value:
-                raise SymbpError(
-                    f"{where}: {node.label} is read at {i.value}, outside its axis {position} of {formal.size.value}"
-                )
-        elif not (isinstance(i, Access) and program.tensors[i.label].dtype == "int"):
+
+
+def _verify_reads(program: Program, where: str, e: Expr, facts: Facts, seen: set[tuple[Expr, Facts]]) -> None:
+    """Every access in its tensor's range, given what the conditions around it say."""
+    if (e, facts) in seen or not e.accesses:
+        return
+    seen.add((e, facts))
+    if isinstance(e, Select):
+        condition, then, otherwise = e.args
+        _verify_reads(program, where, condition, facts, seen)
+        _verify_reads(program, where, then, learn(condition, facts), seen)
+        _verify_reads(program, where, otherwise, learn(opposite(condition), facts), seen)
+        return
+    if isinstance(e, Mul):
+        for f in e.args:
+            others = facts
+            for g in e.args:
+                if g is not f:
+                    others = learn(where_nonzero(g), others)
+            _verify_reads(program, where, f, others, seen)
+        return
+    if isinstance(e, Access):
+        for position, (i, formal) in enumerate(zip(e.args, program.tensors[e.label].indices, strict=True)):
+            _verify_index(program, where, e, position, i, formal, facts)
+    for a in e.args:
+        _verify_reads(program, where, a, facts, seen)
+
+
+def reads_in_range(program: Program, e: Expr) -> bool:
+    """Whether the expression can be computed on its own: every read in range without conditions around it."""
+    if not any(not isinstance(i, (Index, Access)) for a in e.accesses for i in a.args):
+        return True
+    try:
+        _verify_reads(program, "", e, (), set())
+    except SymbpError:
+        return False
+    return True
+
+
+def _verify_index(
+    program: Program, where: str, node: Access, position: int, i: Expr, formal: Index, facts: Facts
+) -> None:
+    size = formal.size
+    if isinstance(i, Index):
+        if i.size is not size:
+            raise SymbpError(
+                f"{where}: axis {position} of {node.label} has size {show(size)}, "
+                f"but the index {i.label} runs over {show(i.size)}: sizes must be the same"
+            )
+        return
+    if isinstance(i, Access):
+        if program.tensors[i.label].dtype != "int":
             raise SymbpError(
                 f"{where}: axis {position} of {node.label} is read at {show(i)}: "
-                f"an index must be a bare index or a read of an integer input"
+                f"an index must be affine in indices, or a read of an integer input"
             )
+        return
+    if affine(i) is None or any(isinstance(c, Fraction) for c in affine(i)[0].values()):  # type: ignore[index]
+        raise SymbpError(
+            f"{where}: axis {position} of {node.label} is read at {show(i)}, which is not affine: "
+            f"an index must be a sum of indices with integer factors, or a read of an integer input"
+        )
+    if not (holds(i, facts) and holds(size - i - 1, facts)):
+        low, high = lowest(i), highest(i)
+        reached = f", that is {show(low)} .. {show(high)}" if low is not None and high is not None and i.free else ""
+        fix = "write Piecewise((..., condition), (0, True)) around it" if i.free else "read it inside that range"
+        raise SymbpError(
+            f"{where}: {node.label}[{', '.join(map(show, node.args))}] reads axis {position} at {show(i)}{reached}, "
+            f"outside its range 0 .. {show(size - 1)}: {fix}"
+        )
 
 
 def show(e: Expr) -> str:
@@ -146,6 +205,10 @@ def show(e: Expr) -> str:
         return e.label
     if isinstance(e, Access):
         return e.label + (f"[{', '.join(map(show, e.args))}]" if e.args else "")
+    if isinstance(e, Mul) and e.args[0] is num(-1):
+        return f"-{show(e / -1)}"
+    if isinstance(e, Add):
+        return " + ".join(map(show, sorted(e.args, key=lambda t: isinstance(t, Num)))).replace("+ -", "- ")
     sign = {"Add": " + ", "Mul": "*", "Pow": "**"}.get(type(e).__name__)
     if sign is None:
         return f"{e.label}({', '.join(map(show, e.args))})"

@@ -79,7 +79,7 @@ def test_wrong_number_of_indices():
 
 def test_reading_outside_an_axis():
     three = Idx("a", 3)
-    message = "equation for L: x is read at 3, outside its axis 0 of 3"
+    message = r"equation for L: x\[3\] reads axis 0 at 3, outside its range 0 .. 2: read it inside"
     refused(message, [(L, x[3] + Sum(x[three], three))], inputs=[x[three]])
 
 

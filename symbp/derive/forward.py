@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from symbp.derive.reverse import adjoint_prefix, adjoint_tensor, depending_on, parts
 from symbp.expr import ZERO, Access, Expr, Index, access, add, delta, fresh_index, mul, sum_over, walk
 from symbp.functions import diff
-from symbp.normalise import leading_to, normalise
+from symbp.normalise import normalise
 from symbp.program import Equation, Program, Reason, Tensor, Term
+from symbp.recurrence import leading_to
 
 
 def forward(program: Program, wrt: Sequence[str], loss: str) -> Program:
@@ -20,12 +21,13 @@ def forward(program: Program, wrt: Sequence[str], loss: str) -> Program:
     prefix = adjoint_prefix(program)
     taken = {n.label for e in program.equations for n in walk(e.value) if isinstance(n, Index)}
     taken |= {i.label for t in program.tensors.values() for i in t.indices}
-    needed = leading_to(program, loss)
+    needed = leading_to(program.equations, (loss,))
     derived: list[Equation] = []
     new: list[Tensor] = []
     for name in wrt:
         source = program.tensors[name]
-        entry = tuple(fresh_index(i, set(taken)) for i in source.indices)
+        labels = set(taken)
+        entry = tuple(fresh_index(i, labels) for i in source.indices)
         active = depending_on(program, (name,)) & needed
         gradient_name = f"{prefix}_{name}"
         for equation in program.equations:

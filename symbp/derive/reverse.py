@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from symbp.affine import settle
 from symbp.expr import (
     ONE,
     ZERO,
@@ -18,6 +19,7 @@ from symbp.expr import (
     Expr,
     Index,
     Reduce,
+    access,
     add,
     compare,
     delta,
@@ -31,6 +33,7 @@ from symbp.expr import (
 from symbp.functions import diff
 from symbp.normalise import linear_sum, normalise
 from symbp.program import Equation, Program, Reason, Tensor, Term
+from symbp.recurrence import groups
 
 
 def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
@@ -43,6 +46,12 @@ def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
     derived: list[Equation] = []
     new: list[Tensor] = []
 
+    def accumulate(equation: Equation, upstream: Expr) -> None:
+        """Hands the equation's adjoint on to what it reads."""
+        if equation.name in active:
+            for term, read in chain_rule(program, equation, upstream, active):
+                contributions.setdefault(read, []).append(term)
+
     def finish(name: str) -> Expr:
         """Writes the adjoint's equation, all contributions being known; returns its access."""
         tensor = program.tensors[name]
@@ -53,20 +62,23 @@ def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
         derived.append(Equation(adjoint.access, value, Reason("adjoint", loss, name, tuple(found))))
         return adjoint.access
 
-    order = list(enumerate(program.equations))
-    for n, equation in reversed(order):
-        name = equation.name
-        if name == loss:
-            upstream: Expr = ONE
-        elif name in contributions:
-            upstream = finish(name)
-        else:
-            upstream = ZERO
-        if upstream is not ZERO and name in active:
-            for term, read in chain_rule(program, equation, upstream, active):
-                contributions.setdefault(read, []).append(term)
+    last = len(program.equations)
+    for group in reversed(groups(program.equations)):
+        last -= len(group.equations)
+        if group.time is not None and any(e.name in contributions for e in group.equations):
+            for e in group.equations:  # the members' adjoints read each other: all of them are there from the start
+                accumulate(e, access(f"{prefix}_{e.name}", program.tensors[e.name].indices))
+            for e in reversed(group.equations):
+                finish(e.name)
+        elif group.time is None:
+            (equation,) = group.equations
+            if equation.name == loss:
+                accumulate(equation, ONE)
+            elif equation.name in contributions:
+                accumulate(equation, finish(equation.name))
         for source in wrt:
-            if program.tensors[source].role != "computed" and first_use.get(source) == n:
+            used = first_use.get(source, -1)
+            if program.tensors[source].role != "computed" and last <= used < last + len(group.equations):
                 finish(source)
     done = {t.name for t in new}
     for name in wrt:
@@ -93,9 +105,9 @@ def adjoint_tensor(tensor: Tensor, name: str, loss: str) -> Tensor:
 def depending_on(program: Program, names: Iterable[str]) -> set[str]:
     """The named tensors and every real tensor computed from one of them."""
     active = set(names)
-    for equation in program.equations:
-        if equation.value.tensors & active:
-            active.add(equation.name)
+    for group in groups(program.equations):
+        if any(e.value.tensors & active for e in group.equations):
+            active |= group.names
     return active
 
 
@@ -152,4 +164,4 @@ def pull_back(equation: Equation, tensor: Tensor, read: Access, value: Expr, bou
             summed.append(renamed.get(i, i))
     new = dict(renamed.items())
     product = mul(substitute(value, new), *(delta(f, substitute(at, new)) for f, at in deltas))
-    return sum_over(product, summed)
+    return settle(sum_over(product, summed))

@@ -10,9 +10,10 @@ from symbp.emit.render import Body, Data, ModuleContext, Parameter, State
 from symbp.errors import SymbpError
 from symbp.expr import Access, Delta, Expr, Index, Num, Size, walk
 from symbp.gradient import gradient
-from symbp.lower import Statement, lower
-from symbp.lower.statements import Lowered, shape_text
+from symbp.lower import Loop, Lowered, Statement, lower
+from symbp.lower.statements import shape_text
 from symbp.program import Equation, Program, Tensor
+from symbp.recurrence import leading_to
 from symbp.simplify import simplify
 
 LICENCE = "MIT"
@@ -104,13 +105,8 @@ def _names(tensors: Iterable[Tensor]) -> str:
 def _only(program: Program, output: str | None) -> Program:
     """The program cut down to what one output needs, its state updates included only where they're read."""
     assert output is not None
-    needed = {output}
-    kept: list[Equation] = []
-    for e in reversed(program.equations):
-        if e.name in needed:
-            needed |= e.value.tensors
-            kept.append(e)
-    cut = program.with_(reversed(kept), outputs=(output,))
+    needed = leading_to(program.equations, (output,))
+    cut = program.with_((e for e in program.equations if e.name in needed), outputs=(output,))
     return replace(cut, updates={}, prediction=output, loss=program.loss if program.loss in needed else None)
 
 
@@ -164,19 +160,26 @@ def init_text(tensor: Tensor) -> str:
 
 def _body(lowered: Lowered, program: Program, x: Tensor, numbers: dict[str, int]) -> Body:
     """A function's lines, each with its equation's number, its reason and its shape."""
-    read = {name for s in lowered.statements for name in s.equation.value.tensors}
+    flat = [s for item in lowered.statements for s in (item.body if isinstance(item, Loop) else (item,))]
+    read = {name for s in flat for name in s.equation.value.tensors}
     reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in read)
-    lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes]
-    single = [len(s.lines[0]) for s in lowered.statements if len(s.lines) == 1]
+    single = [len(s.lines[0]) for s in flat if len(s.lines) == 1]
     column = max((n for n in single if n <= COLUMN), default=0)
-    for s in lowered.statements:
-        note = comment(s, numbers)
-        *head, last = s.lines
-        if head:
-            lines += [f"# {note}", *head, last]
+    lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes]
+    for item in lowered.statements:
+        if isinstance(item, Loop):
+            lines += [*item.arrays, item.header]
+            lines += [f"    {line}" for s in item.body for line in commented(s, numbers, column)]
         else:
-            lines.append(f"{last:<{column}}  # {note}")
+            lines += commented(item, numbers, column)
     return Body(reads, tuple(lines))
+
+
+def commented(s: Statement, numbers: dict[str, int], column: int) -> list[str]:
+    """A statement's lines, with its comment behind it, or above it where it is long."""
+    note = comment(s, numbers)
+    *head, last = s.lines
+    return [f"# {note}", *head, last] if head else [f"{last:<{column}}  # {note}"]
 
 
 def _size_of(name: str, program: Program) -> str:

@@ -9,6 +9,6 @@ broadcasting, `contraction` writes sums of products. The rules look at indices o
 from __future__ import annotations
 
 from symbp.lower.stabilise import stabilise
-from symbp.lower.statements import Statement, lower
+from symbp.lower.statements import Loop, Lowered, Statement, lower
 
-__all__ = ["Statement", "lower", "stabilise"]
+__all__ = ["Loop", "Lowered", "Statement", "lower", "stabilise"]

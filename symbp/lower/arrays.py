@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from symbp.affine import is_mask, where_nonzero
 from symbp.errors import SymbpError
 from symbp.expr import (
     ONE,
@@ -27,29 +28,29 @@ from symbp.expr import (
     Size,
     add,
     coefficient,
+    compare,
     mul,
 )
 from symbp.functions import TABLE
+from symbp.lower.reads import read, read_or_zero
+from symbp.lower.text import (
+    ATOM,
+    COMPARE,
+    OR,
+    POWER,
+    PRODUCT,
+    SIGN,
+    SUM,
+    Axes,
+    Text,
+    arrange,
+    axis_argument,
+    own,
+    spread,
+    without,
+)
 from symbp.operations import is_constant
-from symbp.program import Tensor
-
-Axes = tuple[Index, ...]
-# How tightly a text binds, as in Python's grammar.
-OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
-
-
-@dataclass(frozen=True)
-class Text:
-    """Code of an array over these axes, in this order; binds: one of the levels above. boolean: it holds truth values."""
-
-    code: str
-    axes: Axes = ()
-    binds: int = ATOM
-    boolean: bool = False
-
-    def at(self, level: int) -> str:
-        """The code, in brackets where something that binds at this level needs them."""
-        return self.code if self.binds >= level else f"({self.code})"
+from symbp.program import Program, Tensor
 
 
 class Contract(Protocol):
@@ -62,11 +63,16 @@ class Contract(Protocol):
 class Writer:
     """Writes expressions; notes which helper functions they call and which sizes they name."""
 
-    tensors: Mapping[str, Tensor]
+    program: Program
     contract: Contract
     helpers: dict[str, str]
     sizes: dict[str, None]
     position: Mapping[str, int]  # of the equation that defines a tensor, counted from 1
+    time: Index | None = None  # inside a loop: a number there, not an axis
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        return self.program.tensors
 
     def write(self, e: Expr, order: Axes) -> Text:
         """The expression as an array over its free indices, in the order in which they stand in `order`."""
@@ -74,7 +80,9 @@ class Writer:
             return self.constant(e)
         match e:
             case Access():
-                return self.read(e, order)
+                return read(self, e, order)
+            case Index() if e is self.time:
+                return Text(e.label)
             case Index():
                 return Text(f"np.arange({self.size(e.size)})", (e,))
             case Add():
@@ -111,8 +119,10 @@ class Writer:
             case Size():
                 return Text(self.size(e))
             case Add():
-                parts = [self.constant(t) for t in e.args]
-                return Text(" + ".join(p.at(SUM) for p in parts), (), SUM)
+                signed = sorted((coefficient(t) for t in e.args), key=lambda ct: (ct[0] < 0, ct[1] is ONE))
+                parts = [(c < 0, self.constant(mul(abs(c), rest))) for c, rest in signed]
+                code = "".join(f" {'-' if minus else '+'} {p.at(PRODUCT)}" for minus, p in parts)
+                return Text(code.removeprefix(" + ").removeprefix(" "), (), SUM)
             case Pow() if isinstance(e.args[1], Num) and Fraction(e.args[1].value) == Fraction(1, 2):
                 return Text(f"math.sqrt({self.constant(e.args[0]).code})")
             case Pow() if isinstance(e.args[1], Num) and e.args[1].value < 0:
@@ -138,21 +148,6 @@ class Writer:
             return e.label
         return self.constant(e).code
 
-    def read(self, e: Access, order: Axes) -> Text:
-        """An access: as it is, transposed, or gathered through integer arrays."""
-        if all(isinstance(i, Index) for i in e.args) and len(set(e.args)) == len(e.args):
-            return arrange(Text(e.label, e.args), order)  # type: ignore[arg-type]
-        axes = own(e, order)
-        if not isinstance(e.args[0], Index) and all(isinstance(i, (Index, Num)) for i in e.args[1:]):
-            first = self.write(e.args[0], order)
-            rest = tuple(i for i in e.args[1:] if isinstance(i, Index))
-            if len(rest) == len(e.args) - 1 and not set(first.axes) & set(rest) and len(set(rest)) == len(rest):
-                return arrange(Text(f"{e.label}[{first.code}]", (*first.axes, *rest)), order)
-        if all(isinstance(i, Num) for i in e.args):
-            return Text(f"{e.label}[{', '.join(i.label for i in e.args)}]")
-        places = [spread(self.write(i, order), axes) for i in e.args]
-        return Text(f"{e.label}[{', '.join(p.code for p in places)}]", axes)
-
     # ------------------------------------------------------------------------------------- arithmetic
 
     def sum(self, e: Add, order: Axes) -> Text:
@@ -174,6 +169,11 @@ class Writer:
     def product(self, e: Mul, order: Axes) -> Text:
         """Numbers in front, then small arrays before large ones, then divisions."""
         axes = own(e, order)
+        for f in e.args:  # in a loop, a product that is zero at some times is chosen, not multiplied
+            condition = where_nonzero(f)
+            if (is_mask(f) or isinstance(f, Delta)) and self.is_scalar(condition):
+                rest = self.write(mul(*(g for g in e.args if g is not f)), order)
+                return self.choice(condition, rest, Text("0"))
         e = flip(e)
         if not isinstance(e, Mul):
             return self.write(e, order)
@@ -247,6 +247,10 @@ class Writer:
 
     def select(self, e: Select, order: Axes) -> Text:
         condition, then, otherwise = e.args
+        if self.is_scalar(condition):
+            return self.choice(condition, self.write(then, order), self.write(otherwise, order))
+        if otherwise is ZERO and isinstance(then, Access) and (text := read_or_zero(self, condition, then, order)):
+            return text
         if then is ONE and otherwise is ZERO:
             return self.write(condition, order)
         if then is ZERO and otherwise is ONE:
@@ -255,26 +259,48 @@ class Writer:
         parts = [spread(self.write(a, order), axes).code for a in e.args]
         return Text(f"np.where({', '.join(parts)})", axes)
 
+    def is_scalar(self, condition: Expr) -> bool:
+        """Whether a condition speaks of the loop's time only."""
+        return self.time is not None and not condition.accesses and condition.free <= {self.time}
+
+    def choice(self, condition: Expr, then: Text, otherwise: Text) -> Text:
+        """One of two arrays, chosen by a condition on the loop's time."""
+        axes = then.axes if len(then.axes) >= len(otherwise.axes) else otherwise.axes
+        a, b = (self.filled(text, axes) for text in (then, otherwise))
+        return Text(f"({a} if {self.write(condition, ()).code} else {b})", axes)
+
+    def filled(self, text: Text, axes: Axes) -> str:
+        """The array repeated along the axes that it lacks; a number as it is."""
+        if text.axes == axes or not text.axes:
+            return text.code
+        shape = ", ".join(self.size(i.size) for i in axes)
+        return f"np.broadcast_to({spread(text, axes).code}, ({shape}{',' if len(axes) == 1 else ''}))"
+
     def condition(self, e: Condition, order: Axes) -> Text:
         axes = own(e, order)
+        if self.is_scalar(e) and e.label in ("and", "or", "not"):
+            words = [self.condition(c, ()).at(COMPARE) for c in e.args]  # type: ignore[arg-type]
+            return Text(f"not {words[0]}" if e.label == "not" else f" {e.label} ".join(words), (), OR)
         parts = [spread(self.write(a, order), axes) for a in e.args]
         if e.label in ("and", "or"):
             sign = " & " if e.label == "and" else " | "
             return Text(sign.join(p.at(SUM) for p in parts), axes, OR, boolean=True)
         if e.label == "not":
             return Text(f"~{parts[0].at(ATOM)}", axes, SIGN, boolean=True)
-        return Text(f"{parts[0].at(SUM)} {e.label} {parts[1].at(SUM)}", axes, COMPARE, boolean=True)
+        return Text(f"{parts[0].at(SUM)} {e.label} {parts[1].at(SUM)}", axes, COMPARE, boolean=not self.is_scalar(e))
 
     def delta(self, e: Delta, order: Axes) -> Text:
         """Two indices: the identity matrix. An index and an integer array: one-hot rows."""
         axes = own(e, order)
         a, b = e.args
+        if self.time in (a, b) or not (isinstance(a, Index) or isinstance(b, Index)):
+            return self.condition(compare("==", a, b), order)  # type: ignore[arg-type]
         if isinstance(a, Index) and isinstance(b, Index):
             size = self.size(a.size)
             return Text(f"np.eye({size}, dtype=DTYPE)", axes)
         if isinstance(b, Index):
             a, b = b, a
-        if isinstance(a, Index):
+        if isinstance(a, Index) and not b.free & {a}:
             labels = self.write(b, order)
             self.helpers["one_hot"] = ONE_HOT
             return arrange(Text(f"one_hot({labels.code}, {self.size(a.size)})", (*labels.axes, a)), order)
@@ -304,48 +330,6 @@ def one_hot(labels, classes):
     """Integers (...,) -> (..., classes): 1 at the label, 0 elsewhere."""
     return (labels[..., None] == np.arange(classes)).astype(DTYPE)
 '''
-
-
-# ------------------------------------------------------------------------------------------------- axes
-
-
-def own(e: Expr, order: Sequence[Index]) -> Axes:
-    """The expression's free indices in the given order."""
-    return tuple(i for i in order if i in e.free)
-
-
-def without(axes: Axes, gone: Sequence[Index]) -> Axes:
-    return tuple(i for i in axes if i not in gone)
-
-
-def axis_argument(axes: Axes, over: Sequence[Index]) -> str:
-    """The text of `axis=...` for a reduction over these indices; nothing where all axes go."""
-    positions = [n for n, i in enumerate(axes) if i in over]
-    if len(positions) == len(axes):
-        return ""
-    return f"axis={positions[0]}" if len(positions) == 1 else f"axis=({', '.join(map(str, positions))})"
-
-
-def arrange(text: Text, order: Axes) -> Text:
-    """The array with its axes in the given order."""
-    wanted = tuple(i for i in order if i in text.axes)
-    if wanted == text.axes:
-        return text
-    if len(wanted) == 2:
-        return Text(f"{text.at(ATOM)}.T", wanted)
-    positions = ", ".join(str(text.axes.index(i)) for i in wanted)
-    return Text(f"{text.at(ATOM)}.transpose({positions})", wanted)
-
-
-def spread(text: Text, onto: Axes) -> Text:
-    """The array so that it broadcasts over the axes `onto`, which it has in that order."""
-    if not text.axes:
-        return text
-    first = onto.index(text.axes[0])
-    if onto[first:] == text.axes:
-        return text
-    slots = ", ".join(":" if i in text.axes else "None" for i in onto[first:])
-    return Text(f"{text.at(ATOM)}[{slots}]", text.axes, ATOM, text.boolean)
 
 
 # ------------------------------------------------------------------------------------ order and numbers

@@ -10,29 +10,55 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
 
-from symbp.expr import Access, Expr, Index, Num, Pow, Reduce, factors, mul
-from symbp.lower.arrays import (
+from symbp.expr import (
+    ZERO,
+    Access,
+    Add,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    add,
+    factors,
+    mul,
+    select,
+    sum_over,
+    walk,
+)
+from symbp.lower.arrays import Writer
+from symbp.lower.scatter import scatter
+from symbp.lower.text import (
     ATOM,
     MATMUL,
     PRODUCT,
     Axes,
     Text,
-    Writer,
     arrange,
     axis_argument,
     own,
     without,
 )
+from symbp.verify import reads_in_range
 
 
 def contract(writer: Writer, e: Reduce, order: Axes) -> Text:
     """The sum as an array over its free indices in the given order."""
-    parts = list(factors(e.body))
+    if isinstance(e.body, Add) and any(isinstance(n, Delta) for n in walk(e.body)):
+        return writer.write(add(*(sum_over(t, e.indices) for t in e.body.args)), order)
+    scattered = scatter(writer, e, order)
+    if scattered is not None:
+        return scattered
+    parts = [g for f in factors(e.body) for g in factors(_outside_mask(writer, f))]
     result = own(e, order)
     if not result:
         whole = _inner_product(writer, e, parts)
         if whole is not None:
             return whole
+    full = mul(*parts)
     covered = any(set(result) | set(e.indices) == p.free for p in parts)
     if len(parts) > 1 and not (covered and len(e.indices) > 1):
         for left, right in _splits(parts):
@@ -41,7 +67,16 @@ def contract(writer: Writer, e: Reduce, order: Axes) -> Text:
                 return text
         if not covered:
             return _einsum(writer, parts, e.indices, result)
-    return _plain_sum(writer, e, order)
+    return _plain_sum(writer, e, full, order)
+
+
+def _outside_mask(writer: Writer, f: Expr) -> Expr:
+    """Select(c, a b, 0) = Select(c, a, 0) b for the factors b that can be read everywhere, so that they can be contracted."""
+    if isinstance(f, Select) and f.args[2] is ZERO and isinstance(f.args[1], Mul):
+        safe = [g for g in f.args[1].args if reads_in_range(writer.program, g)]
+        rest = mul(*(g for g in f.args[1].args if g not in safe))
+        return mul(select(f.args[0], rest, ZERO), *safe)
+    return f
 
 
 def _splits(parts: Sequence[Expr]) -> Iterator[tuple[list[Expr], list[Expr]]]:
@@ -59,16 +94,22 @@ def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Sequence[Index], re
     kept_a, kept_b = own(a, result), own(b, result)
     if (*kept_a, *kept_b) != result:
         a, b, kept_a, kept_b = b, a, kept_b, kept_a
-    if (*kept_a, *kept_b) != result:
-        return None
-    if len(bound) == 1 and len(kept_b) <= 1:
+    if (*kept_a, *kept_b) == result and len(bound) == 1 and len(kept_b) <= 1:
         left = writer.write(a, (*kept_a, *bound))
         right = writer.write(b, (*bound, *kept_b))
         if not left.boolean and not right.boolean:
             return Text(f"{left.at(PRODUCT)} @ {right.at(ATOM)}", result, MATMUL)
-    left, right = writer.write(a, (*kept_a, *bound)), writer.write(b, (*bound, *kept_b))
+    left, right = writer.write(a, _natural(a, (*kept_a, *bound))), writer.write(b, _natural(b, (*bound, *kept_b)))
     axes = ", ".join(f"[{', '.join(str(t.axes.index(i)) for i in bound)}]" for t in (left, right))
-    return Text(f"np.tensordot({left.code}, {right.code}, axes=({axes}))", result)
+    text = f"np.tensordot({left.code}, {right.code}, axes=({axes}))"
+    return arrange(Text(text, (*without(left.axes, bound), *without(right.axes, bound))), result)
+
+
+def _natural(e: Expr, order: Axes) -> Axes:
+    """The axes as they stand in the widest tensor that is read, so that nothing need be transposed."""
+    widest = max(sorted(e.accesses, key=lambda a: a.label), key=lambda a: len(a.free), default=None)
+    own_order = [i for i in (widest.args if widest is not None else ()) if isinstance(i, Index) and i in order]
+    return tuple(dict.fromkeys((*own_order, *order)))
 
 
 def _inner_product(writer: Writer, e: Reduce, parts: Sequence[Expr]) -> Text | None:
@@ -85,12 +126,10 @@ def _inner_product(writer: Writer, e: Reduce, parts: Sequence[Expr]) -> Text | N
     return None
 
 
-def _plain_sum(writer: Writer, e: Reduce, order: Axes) -> Text:
+def _plain_sum(writer: Writer, e: Reduce, summand: Expr, order: Axes) -> Text:
     """The body as an array, summed over the axes."""
-    widest = max(sorted(e.body.accesses, key=lambda a: a.label), key=lambda a: len(a.free), default=None)
-    natural = [i for i in (widest.args if widest is not None else ()) if isinstance(i, Index)]
-    axes = tuple(dict.fromkeys((*natural, *order, *e.indices)))
-    body = writer.write(e.body, axes)
+    axes = _natural(summand, (*order, *e.indices))
+    body = writer.write(summand, axes)
     if body.boolean:
         body = Text(f"{body.at(ATOM)}.astype(DTYPE)", body.axes)
     text = Text(f"{body.at(ATOM)}.sum({axis_argument(body.axes, e.indices)})", without(body.axes, e.indices))

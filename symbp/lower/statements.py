@@ -1,38 +1,54 @@
-"""One statement an equation: the array operation, its shape and where it comes from."""
+"""One statement an equation: the array operation, its shape and where it comes from; recurrences as loops."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from symbp.expr import Expr
-from symbp.lower.arrays import SUM, Axes, Text, Writer, arrange, own, spread
+from symbp.expr import Access, Expr, Index, access, transform
+from symbp.lower.arrays import Writer
 from symbp.lower.contraction import contract
+from symbp.lower.loops import hoist_invariants, local_to_step
 from symbp.lower.stabilise import stabilise
+from symbp.lower.text import SUM, Axes, Text, arrange, own, spread
 from symbp.program import Equation, Program, Tensor
+from symbp.recurrence import Group, groups
 
 WIDTH = 100  # a statement is broken beyond this
 
 
 @dataclass(frozen=True)
 class Statement:
-    """name = code, an array of this shape, computing the equation."""
+    """target = code, an array of this shape, computing the equation."""
 
-    name: str
+    target: str
     code: str
     shape: str
     equation: Equation
 
     @property
+    def name(self) -> str:
+        return self.equation.name
+
+    @property
     def lines(self) -> list[str]:
         """The statement, broken at its outermost operators where it is long."""
-        return break_line(f"{self.name} = {self.code}")
+        return break_line(f"{self.target} = {self.code}")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A recurrence: arrays over time, then `for time in steps` with the statements of one step."""
+
+    arrays: tuple[str, ...]
+    header: str
+    body: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)
 class Lowered:
     """A program as statements, with the helper functions that they call and the sizes that they name."""
 
-    statements: tuple[Statement, ...]
+    statements: tuple[Statement | Loop, ...]
     helpers: dict[str, str]
     sizes: tuple[str, ...]
     program: Program
@@ -40,19 +56,64 @@ class Lowered:
 
 def lower(program: Program) -> Lowered:
     """Statements of array operations for a simplified program, in forms that don't overflow."""
-    program = stabilise(program)
+    program = hoist_invariants(stabilise(program))
     position = {e.name: n for n, e in enumerate(program.equations, 1)}
-    writer = Writer(program.tensors, contract, {}, {}, position)
-    statements = tuple(_statement(writer, program.tensors[e.name], e) for e in program.equations)
-    return Lowered(statements, dict(writer.helpers), tuple(writer.sizes), program)
+    writer = Writer(program, contract, {}, {}, position)
+    statements: list[Statement | Loop] = []
+    for group in groups(program.equations):
+        if group.time is None:
+            statements += [_statement(writer, program.tensors[e.name], e) for e in group.equations]
+        else:
+            statements.append(_loop(writer, group, group.time))
+    return Lowered(tuple(statements), dict(writer.helpers), tuple(writer.sizes), program)
+
+
+def _loop(writer: Writer, group: Group, time: Index) -> Loop:
+    length = writer.size(time.size)
+    steps = f"reversed(range({length}))" if group.backwards else f"range({length})"
+    local = local_to_step(group, writer.program)
+    arrays: list[str] = []
+    body: list[Statement] = []
+    inner = replace(writer, time=time, program=_without_time(writer.program, local, time))
+    for e in group.equations:
+        tensor = writer.tensors[e.name]
+        left = tuple(i for i in tensor.indices if i is not time)
+        value = transform(e.value, lambda node: _now(node, local, time))
+        statement = _statement(inner, replace(tensor, indices=left), Equation(access(e.name, left), value, e.reason))
+        if e.name in local:
+            target = e.name
+        else:
+            shape = ", ".join(writer.size(i.size) for i in tensor.indices)
+            arrays.append(f"{e.name} = np.empty(({shape}{',' if len(tensor.indices) == 1 else ''}), DTYPE)")
+            slots = [time.label if i is time else ":" for i in tensor.indices]
+            while slots[-1] == ":":
+                slots.pop()
+            target = f"{e.name}[{', '.join(slots)}]"
+        body.append(replace(statement, target=target, equation=e))
+    return Loop(tuple(arrays), f"for {time.label} in {steps}:", tuple(body))
+
+
+def _now(node: Expr, local: set[str], time: Index) -> Expr:
+    """Reads of what is local to a step lose their index of time."""
+    if isinstance(node, Access) and node.label in local:
+        return access(node.label, [a for a in node.args if a is not time])
+    return node
+
+
+def _without_time(program: Program, local: set[str], time: Index) -> Program:
+    tensors = {
+        n: replace(t, indices=tuple(i for i in t.indices if i is not time)) if n in local else t
+        for n, t in program.tensors.items()
+    }
+    return replace(program, tensors=tensors)
 
 
 def _statement(writer: Writer, tensor: Tensor, equation: Equation) -> Statement:
     text = writer.write(equation.value, tensor.indices)
     axes = tensor.indices
     if text.boolean:
-        text = Text(f"{text.at(SUM)}.astype(DTYPE)" if text.binds > SUM else f"({text.code}).astype(DTYPE)", text.axes)
-    if text.axes != axes:
+        text = Text(f"({text.code}).astype(DTYPE)" if text.binds <= SUM else f"{text.code}.astype(DTYPE)", text.axes)
+    if text.axes != axes and writer.time is None:
         text = _fill(writer, arrange(text, axes), axes, equation.value)
     return Statement(equation.name, text.code, shape_text(tensor), equation)
 
@@ -70,8 +131,13 @@ def _fill(writer: Writer, text: Text, axes: Axes, value: Expr) -> Text:
 
 def shape_text(tensor: Tensor) -> str:
     """The shape as text: (B, 3)."""
-    labels = [s.label for s in tensor.shape]
+    labels = [size_text(s) for s in tensor.shape]
     return f"({', '.join(labels)}{',' if len(labels) == 1 else ''})"
+
+
+def size_text(s: Expr) -> str:
+    """A size as text: 3, B, T + 1."""
+    return s.label if not s.args else " + ".join(size_text(t) for t in s.args)
 
 
 def break_line(line: str) -> list[str]:
@@ -90,8 +156,37 @@ def break_line(line: str) -> list[str]:
                     current = "    " + piece
                 else:
                     current += " " + piece
-            return [*out, current, ")"]
-    return [line]
+            out = [*out, current, ")"]
+            if all(len(piece) <= WIDTH + 6 for piece in out):
+                return out
+            break
+    return _break_call(line)
+
+
+def _break_call(line: str) -> list[str]:
+    """A line that is one long call, with an argument a line; any other line as it is."""
+    start = line.find("(", line.index(" = "))
+    if start < 0:
+        return [line]
+    depth = 0
+    for end in range(start, len(line)):
+        depth += (line[end] in "([{") - (line[end] in ")]}")
+        if depth == 0:
+            break
+    arguments = _split_arguments(line[start + 1 : end])
+    if len(arguments) < 2:
+        return [line]
+    return [line[: start + 1], *(f"    {a}," for a in arguments), line[end:]]
+
+
+def _split_arguments(code: str) -> list[str]:
+    depth, start, out = 0, 0, []
+    for n, c in enumerate(code):
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            out.append(code[start:n].strip())
+            start = n + 1
+    return [a for a in [*out, code[start:].strip()] if a]
 
 
 def _outermost(code: str, signs: tuple[str, ...]) -> list[str]:
@@ -105,5 +200,3 @@ def _outermost(code: str, signs: tuple[str, ...]) -> list[str]:
             n += 2
         n += 1
     return [*pieces, code[start:]]
-
-

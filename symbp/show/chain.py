@@ -19,8 +19,8 @@ from symbp.expr import (
     transform,
     walk,
 )
-from symbp.normalise import leading_to
 from symbp.program import Equation, Program, Term
+from symbp.recurrence import leading_to
 from symbp.show.binders import reads
 from symbp.show.order import factor_key
 from symbp.show.printer import Printer
@@ -40,7 +40,7 @@ class Uses:
     """Who reads what, among the equations that lead to the loss."""
 
     def __init__(self, program: Program, loss: str) -> None:
-        needed = leading_to(program, loss)
+        needed = leading_to(program.equations, (loss,))
         self.program, self.loss = program, loss
         self.equations = [e for e in program.equations if e.name in needed]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from symbp.errors import SymbpError
 from symbp.expr import ZERO, Expr, num, size, substitute
 from symbp.gradient import METHODS
-from symbp.normalise import leading_to
 from symbp.program import Equation, Program
+from symbp.recurrence import leading_to
 from symbp.show import legend
 from symbp.show.binders import clear_names, declared_indices
 from symbp.show.pieces import Formula, Said, Step, SymbolRow, Writer
@@ -208,7 +208,7 @@ class _Maker:
     def definitions(self) -> tuple[tuple[Formula, ...], tuple[Formula, ...], dict[str, tuple[int, int]]]:
         """The network's equations, those that update its state, and the numbers of each tensor's."""
         assert self.base.loss is not None
-        needed = leading_to(self.base, self.base.loss) | leading_to(self.base, self.base.prediction or self.base.loss)
+        needed = leading_to(self.base.equations, (self.base.loss, self.base.prediction or self.base.loss))
         main = [e for e in self.forward.equations if self.forward_group(e.name) in needed]
         rest = [e for e in self.forward.equations if self.forward_group(e.name) not in needed]
         numbers: dict[str, tuple[int, int]] = {}

@@ -14,7 +14,7 @@ from symbp.show.style import POWER
 from symbp.show.symbols import GREEK, Symbol, group
 
 if TYPE_CHECKING:
-    from symbp.program import Program
+    pass
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",

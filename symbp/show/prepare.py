@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from symbp.derive.reverse import depending_on
 from symbp.expr import walk
-from symbp.normalise import leading_to, normalise
+from symbp.normalise import normalise
 from symbp.program import Equation, Program
+from symbp.recurrence import leading_to
 from symbp.show.binders import clear_names, declared_indices
 from symbp.show.symbols import with_helper_letters
 from symbp.simplify import simplify
@@ -75,7 +76,7 @@ def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool)
 def textbook_adjoints(program: Program, wrt: Sequence[str]) -> list[str]:
     """Computed tensors whose adjoint deserves a line: it has its own letter, or a parameter's gradient needs it."""
     assert program.loss is not None
-    needed = leading_to(program, program.loss) & depending_on(program, wrt)
+    needed = leading_to(program.equations, (program.loss,)) & depending_on(program, wrt)
     return [
         e.name
         for e in program.equations

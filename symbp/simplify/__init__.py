@@ -15,8 +15,10 @@ from symbp.simplify.algebra import tidy_equations
 from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
+from symbp.simplify.masks import settle_conditions
 from symbp.simplify.nominal import nominal
 from symbp.simplify.recognise import recognise_functions
+from symbp.simplify.products import share_products
 from symbp.simplify.reuse import expand_functions, reuse_values
 from symbp.simplify.share import share_terms
 from symbp.verify import verify
@@ -26,6 +28,7 @@ Pass = Callable[[Program], Program]
 PASSES: tuple[Pass, ...] = (
     recognise_functions,  # 1/(1 + exp(-z)) -> sigmoid(z), for what is written out by hand
     expand_functions,  # silu(z) -> z sigmoid(z): what is inside can be shared
+    settle_conditions,  # conditions decided, factors moved out of them
     combine_logs,  # log(softmax) -> score - log-sum-exp, log(sigmoid) -> softplus
     tidy_equations,  # common factors out, products opened where that's cheaper, deltas used up
     recognise_functions,
@@ -33,6 +36,7 @@ PASSES: tuple[Pass, ...] = (
     inline_where_cheaper,  # an adjoint written out where things then cancel
     inline_single_uses,  # d_a into d_z = d_a * a * (1 - a)
     reuse_values,
+    share_products,  # a b c and a b d share a b
     share_terms,  # what is computed twice gets a name
     drop_dead,  # what nobody reads goes
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symbp.program import Equation, Program
+from symbp.program import Program
+from symbp.recurrence import leading_to
 
 
 def drop_dead(program: Program) -> Program:
@@ -10,9 +11,5 @@ def drop_dead(program: Program) -> Program:
     needed = {*program.outputs, *program.updates.values()}
     if program.prediction is not None:
         needed.add(program.prediction)
-    kept: list[Equation] = []
-    for equation in reversed(program.equations):
-        if equation.name in needed:
-            needed |= equation.value.tensors
-            kept.append(equation)
-    return program.with_(reversed(kept))
+    needed = leading_to(program.equations, needed)
+    return program.with_(e for e in program.equations if e.name in needed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symbp.expr import (
+    ZERO,
     Access,
     Add,
     Call,
@@ -16,6 +17,7 @@ from symbp.expr import (
     Num,
     Pow,
     Reduce,
+    Select,
     access,
     coefficient,
     index,
@@ -27,11 +29,12 @@ from symbp.expr import (
 )
 from symbp.operations import is_constant, node_operations
 from symbp.program import Equation, Program, Reason, Tensor
+from symbp.verify import reads_in_range
 
 
 def share_terms(program: Program) -> Program:
     """Subexpressions that occur more than once are computed once, the largest first."""
-    table = _Occurrences()
+    table = _Occurrences(program)
     for equation in program.equations:
         table.count(equation, 1)
     while (found := table.largest_repeated()) is not None:
@@ -42,7 +45,8 @@ def share_terms(program: Program) -> Program:
 class _Occurrences:
     """How often each subexpression, but for the names of its indices, stands in the equations' right-hand sides."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program) -> None:
+        self.program = program
         self.seen: dict[bytes, int] = {}
         self.users: dict[bytes, dict[str, int]] = {}
         self.example: dict[bytes, tuple[Expr, tuple[Index, ...]]] = {}
@@ -53,7 +57,7 @@ class _Occurrences:
         counts: dict[Expr, int] = {}
         _occurrences(equation.value, counts)
         for node, n in counts.items():
-            if node is equation.value or not _worth_sharing(node):
+            if node is equation.value or not _worth_sharing(node) or not reads_in_range(self.program, node):
                 continue
             key, order = canonical(node)
             self.seen[key] = self.seen.get(key, 0) + sign * n
@@ -88,10 +92,19 @@ def canonical(e: Expr) -> tuple[bytes, tuple[Index, ...]]:
     return substitute(e, names).digest, tuple(order)
 
 
+def rename_free(e: Expr, old: tuple[Index, ...], new: tuple[Index, ...]) -> Expr:
+    """The expression with its free indices renamed, one after another."""
+    return substitute(e, dict(zip(old, new, strict=True)))
+
+
 def _worth_sharing(e: Expr) -> bool:
     """Whether the node does work of its own: not a leaf, a constant, a sign, a scaling or a delta."""
-    if isinstance(e, (Access, Index, Condition, Delta)) or not e.args or is_constant(e):
+    if isinstance(e, Access):  # windows: copies of what is read through two indices at once
+        return any(isinstance(i, Add) and len(i.free) > 1 for i in e.args)
+    if isinstance(e, (Index, Condition, Delta)) or not e.args or is_constant(e):
         return False
+    if not e.accesses and not any(isinstance(n, Call) for n in walk(e)):
+        return False  # index arithmetic
     if isinstance(e, Reduce):
         return True
     if isinstance(e, Mul) and sum(1 for f in e.args if not is_constant(f)) < 2:
@@ -112,7 +125,7 @@ def _name_it(
     users = {name for name, n in table.users[key].items() if n > 0}
     first = next(n for n, e in enumerate(program.equations) if e.name in users)
     owner = program.equations[first].target
-    axes = _axis_order(node, order, owner)
+    axes = axis_order(node, order, owner, {t.name for t in program.parameters})
     position = {i: order.index(i) for i in axes}
     name = unused(name_for(node, owner.label), program)
     target = access(name, axes)
@@ -126,20 +139,24 @@ def _name_it(
 
     layer = program.tensors[owner.label].layer
     shared = Equation(target, node, Reason("shared"))
-    equations = list(program.equations)
-    for n, e in enumerate(equations):
-        if e.name in users:
-            table.count(e, -1)
-            equations[n] = replace(e, value=transform(e.value, rule))
-            table.count(equations[n], 1)
+    old = program.equations
+    new = [replace(e, value=transform(e.value, rule)) if e.name in users else e for e in old]
+    table.program = program = program.with_([*new[:first], shared, *new[first:]], [Tensor(name, axes, layer=layer)])
+    for before, after in zip(old, new, strict=True):
+        if before is not after:
+            table.count(before, -1)
+            table.count(after, 1)
     table.count(shared, 1)
-    return program.with_([*equations[:first], shared, *equations[first:]], [Tensor(name, axes, layer=layer)])
+    return program
 
 
-def _axis_order(node: Expr, order: tuple[Index, ...], owner: Access) -> tuple[Index, ...]:
-    """The axes as in the tensors that it reads, those with most axes first."""
-    reads = sorted(node.accesses, key=lambda a: (-len(a.args), a.label, a.digest))
-    preferred = list(dict.fromkeys((*(i for a in reads for i in a.args), *owner.args)))
+def axis_order(
+    node: Expr, order: tuple[Index, ...], owner: Access, parameters: set[str]
+) -> tuple[Index, ...]:
+    """The axes as in the tensors that it reads: what is computed before parameters, those with most axes first."""
+    reads = sorted(node.accesses, key=lambda a: (a.label in parameters, -len(a.args), a.label, a.digest))
+    plain = (i for a in reads for at in a.args for i in sorted(at.free, key=lambda i: (i not in owner.args, i.label)))
+    preferred = list(dict.fromkeys((*plain, *owner.args, *order)))
     return tuple(sorted(order, key=preferred.index))
 
 
@@ -176,6 +193,12 @@ def name_for(e: Expr, owner: str) -> str:
                 return f"{kind}_{sole(e.args[0])}"
         case Mul() if len(e.args) == 2 and simple(e.args[0]) and simple(e.args[1]):
             return "_times_".join(sorted(a.label for a in e.args))
+        case Access():
+            return f"{e.label}_windows"
+        case Select() if e.args[2] is ZERO and isinstance(e.args[1], Access):
+            return f"{e.args[1].label}_windows"
+        case Select() if isinstance(e.args[2], Access) and any(isinstance(i, Add) for i in e.args[2].args):
+            return f"{e.args[2].label}_before"
         case Reduce():
             return f"{owner}_{e.label}"
     return f"{owner}_part"

@@ -1,0 +1,47 @@
+"""Recurrences as loops over time: only what is in the cycle runs step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from symbp.expr import Reduce, access, add, terms, walk
+from symbp.program import Equation, Program, Reason, Tensor
+from symbp.recurrence import Group, groups, step
+from symbp.simplify.share import unused
+
+
+def hoist_invariants(program: Program) -> Program:
+    """Terms of a recurrence that don't read the recurrence and hold a sum, such as input projections, come out of it."""
+    new: list[Tensor] = []
+    equations: list[Equation] = []
+    for group in groups(program.equations):
+        if group.time is None:
+            equations += group.equations
+            continue
+        inside: list[Equation] = []
+        for e in group.equations:
+            free = [t for t in terms(e.value) if not t.tensors & group.names]
+            rest = [t for t in terms(e.value) if t.tensors & group.names]
+            if rest and any(isinstance(n, Reduce) for t in free for n in walk(t)):
+                tensor = program.tensors[e.name]
+                name = unused(f"{e.name}_in", program)
+                new.append(Tensor(name, tensor.indices, layer=tensor.layer))
+                target = access(name, tensor.indices)
+                equations.append(Equation(target, add(*free), Reason("shared")))
+                e = replace(e, value=add(target, *rest))
+            inside.append(e)
+        equations += inside
+    return program.with_(equations, new) if new else program
+
+
+def local_to_step(group: Group, program: Program) -> set[str]:
+    """The members that nothing reads but the same step: they need no array over time."""
+    assert group.time is not None
+    kept = {*program.outputs, *program.updates.values(), *(n for n in (program.prediction,) if n)}
+    for e in program.equations:
+        for read in e.value.accesses:
+            if read.label in group.names and (e.name not in group.names or step(read, group.time) != 0):
+                kept.add(read.label)
+    return set(group.names) - kept
+
+

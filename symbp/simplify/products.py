@@ -1,0 +1,65 @@
+"""Common factors of products: a b c and a b d share a b, which no equal subexpression shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+from symbp.expr import Access, Expr, Mul, factors, mul, transform, walk
+from symbp.operations import is_constant
+from symbp.program import Equation, Program, Reason, Tensor
+from symbp.simplify.share import axis_order, canonical, rename_free, unused
+
+
+def share_products(program: Program) -> Program:
+    """Pairs of tensors over the same indices that are multiplied in two or more larger products are multiplied once."""
+    while True:
+        found = _most_common(program)
+        if found is None:
+            return program
+        program = _name_it(program, *found)
+
+
+def _pairs(e: Expr) -> list[tuple[Expr, Expr]]:
+    """The pairs of factors that could be multiplied beforehand: accesses with the same indices."""
+    arrays = [f for f in factors(e) if isinstance(f, Access) and f.free]
+    return [(a, b) for a, b in combinations(arrays, 2) if a.free == b.free]
+
+
+def _most_common(program: Program) -> tuple[bytes, Expr, int] | None:
+    """(canonical form, an example, the first equation) of a pair in at least two products, one of them larger."""
+    seen: dict[bytes, list[tuple[int, Expr, bool]]] = {}
+    for n, equation in enumerate(program.equations):
+        for node in walk(equation.value):
+            if isinstance(node, Mul):
+                larger = sum(not is_constant(f) for f in node.args) > 2
+                for a, b in _pairs(node):
+                    seen.setdefault(canonical(mul(a, b))[0], []).append((n, mul(a, b), larger))
+    shared = {k: v for k, v in seen.items() if len(v) > 1 and sum(larger for *_, larger in v) > 0}
+    if not shared:
+        return None
+    key = max(shared, key=lambda k: (len(shared[k]), k))
+    n, example, _ = min(shared[key], key=lambda found: found[0])
+    return key, example, n
+
+
+def _name_it(program: Program, key: bytes, example: Expr, first: int) -> Program:
+    order = canonical(example)[1]
+    owner = program.equations[first].target
+    axes = axis_order(example, order, owner, {t.name for t in program.parameters})
+    a, b = factors(example)
+    name = unused(f"{a.label}_times_{b.label}", program)
+    tensor = Tensor(name, axes, layer=program.tensors[owner.label].layer)
+
+    def rule(e: Expr) -> Expr:
+        if isinstance(e, Mul):
+            for pair in _pairs(e):
+                found, indices = canonical(mul(*pair))
+                if found == key:
+                    rest = [f for f in e.args if f not in pair]
+                    return mul(rename_free(tensor.access, order, indices), *rest)
+        return e
+
+    equations = [replace(e, value=transform(e.value, rule)) for e in program.equations]
+    shared = Equation(tensor.access, example, Reason("shared"))
+    return program.with_([*equations[:first], shared, *equations[first:]], [tensor])
