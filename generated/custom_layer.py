@@ -81,7 +81,8 @@ def loss_and_grads(params, x, t):
     B = x.shape[0]
     xU1 = x @ U1                                      # (1)  (B, 3)
     xV1 = x @ V1                                      # (2)  (B, 3)
-    z1 = xV1 * xU1 @ P1 + b1                          # (3)  (B, 5)
+    xU1_times_xV1 = xV1 * xU1                         # (B, 3)
+    z1 = xU1_times_xV1 @ P1 + b1                      # (3)  (B, 5)
     sin_z1 = np.sin(z1)                               # (B, 5)
     square_z1 = sin_z1**2                             # (B, 5)
     h1 = square_z1 * a1 + z1                          # (4)  (B, 5)
@@ -94,12 +95,12 @@ def loss_and_grads(params, x, t):
     d_h1 = d_y @ W2.T                                 # dL/dh1, from (5)  (B, 5)
     d_a1 = (d_h1 * square_z1).sum(axis=0)             # dL/da1, from (4)  (5,)
     d_z1 = d_h1 * (2 * sin_z1 * a1 * np.cos(z1) + 1)  # dL/dz1, from (4)  (B, 5)
-    d_P1 = xV1.T * xU1.T @ d_z1                       # dL/dP1, from (3)  (3, 5)
+    d_P1 = xU1_times_xV1.T @ d_z1                     # dL/dP1, from (3)  (3, 5)
     d_b1 = d_z1.sum(axis=0)                           # dL/db1, from (3)  (5,)
-    d_xV1_sum = P1 @ d_z1.T                           # (3, B)
-    d_xV1 = d_xV1_sum.T * xU1                         # dL/dxV1, from (3)  (B, 3)
+    d_xV1_sum = d_z1 @ P1.T                           # (B, 3)
+    d_xV1 = d_xV1_sum * xU1                           # dL/dxV1, from (3)  (B, 3)
     d_V1 = x.T @ d_xV1                                # dL/dV1, from (2)  (4, 3)
-    d_xU1 = d_xV1_sum.T * xV1                         # dL/dxU1, from (3)  (B, 3)
+    d_xU1 = d_xV1_sum * xV1                           # dL/dxU1, from (3)  (B, 3)
     d_U1 = x.T @ d_xU1                                # dL/dU1, from (1)  (4, 3)
     return L, {"U1": d_U1, "V1": d_V1, "P1": d_P1, "b1": d_b1, "a1": d_a1, "W2": d_W2, "b2": d_b2}
 

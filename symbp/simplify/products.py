@@ -12,7 +12,7 @@ from symbp.simplify.share import axis_order, canonical, rename_free, unused
 
 
 def share_products(program: Program) -> Program:
-    """Pairs of tensors over the same indices that are multiplied in two or more larger products are multiplied once."""
+    """Pairs of tensors over the same indices that are factors of two or more larger products are multiplied once."""
     while True:
         found = _most_common(program)
         if found is None:
@@ -27,19 +27,18 @@ def _pairs(e: Expr) -> list[tuple[Expr, Expr]]:
 
 
 def _most_common(program: Program) -> tuple[bytes, Expr, int] | None:
-    """(canonical form, an example, the first equation) of a pair in at least two products, one of them larger."""
-    seen: dict[bytes, list[tuple[int, Expr, bool]]] = {}
+    """(canonical form, an example, the first equation) of a pair that stands in two or more products of three factors."""
+    seen: dict[bytes, list[tuple[int, Expr]]] = {}
     for n, equation in enumerate(program.equations):
         for node in walk(equation.value):
-            if isinstance(node, Mul):
-                larger = sum(not is_constant(f) for f in node.args) > 2
+            if isinstance(node, Mul) and sum(not is_constant(f) for f in node.args) > 2:
                 for a, b in _pairs(node):
-                    seen.setdefault(canonical(mul(a, b))[0], []).append((n, mul(a, b), larger))
-    shared = {k: v for k, v in seen.items() if len(v) > 1 and sum(larger for *_, larger in v) > 0}
+                    seen.setdefault(canonical(mul(a, b))[0], []).append((n, mul(a, b)))
+    shared = {k: v for k, v in seen.items() if len(v) > 1}
     if not shared:
         return None
     key = max(shared, key=lambda k: (len(shared[k]), k))
-    n, example, _ = min(shared[key], key=lambda found: found[0])
+    n, example = min(shared[key], key=lambda found: found[0])
     return key, example, n
 
 
