@@ -22,13 +22,14 @@ _interned: dict[bytes, Expr] = {}
 class Expr:
     """A node. Never constructed directly: use the functions and operators below, which keep the canonical form."""
 
-    __slots__ = ("_accesses", "_free", "args", "digest", "label", "skeleton")
+    __slots__ = ("_accesses", "_free", "_tensors", "args", "digest", "label", "skeleton")
     args: tuple[Expr, ...]
     label: str  # what distinguishes nodes of one class beside their arguments: a name, a number, an operator
     digest: bytes  # of the whole structure
     skeleton: bytes  # the same without the names of indices: equal for expressions that differ by renaming
     _free: frozenset[Index] | None
     _accesses: frozenset[Access] | None
+    _tensors: frozenset[str] | None
 
     def __add__(self, other: Expr | Number) -> Expr:
         return add(self, other)
@@ -81,7 +82,10 @@ class Expr:
     @property
     def tensors(self) -> frozenset[str]:
         """The names of all tensors that are read."""
-        return frozenset(a.label for a in self.accesses)
+        found = self._tensors
+        if found is None:
+            found = self._tensors = frozenset(a.label for a in self.accesses)
+        return found
 
     def __repr__(self) -> str:
         from_label = self.label if not self.args else f"{self.label}({', '.join(map(repr, self.args))})"
@@ -210,7 +214,7 @@ def _node(cls: type[Expr], label: str, args: tuple[Expr, ...]) -> Expr:
     if found is not None:
         return found
     new = object.__new__(cls)
-    new.args, new.label, new.digest, new._free, new._accesses = args, label, digest, None, None
+    new.args, new.label, new.digest, new._free, new._accesses, new._tensors = args, label, digest, None, None, None
     nameless = b"Index::" if cls is Index else head
     new.skeleton = blake2b(nameless + b"".join(a.skeleton for a in args), digest_size=12).digest()
     if cls is Num:

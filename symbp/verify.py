@@ -46,7 +46,7 @@ def check_name(name: str, what: str) -> None:
 
 
 def _verify(program: Program) -> None:
-    size_names = set(program.size_names)
+    size_names = frozenset(program.size_names)
     for tensor in program.tensors.values():
         _verify_tensor(tensor, size_names)
     defined = {t.name for t in program.tensors.values() if t.role != "computed"}
@@ -75,7 +75,7 @@ def _verify(program: Program) -> None:
             raise SymbpError(f"output {name} has no equation: add one, or remove it from the outputs")
 
 
-def _verify_tensor(tensor: Tensor, size_names: set[str]) -> None:
+def _verify_tensor(tensor: Tensor, size_names: frozenset[str]) -> None:
     check_name(tensor.name, "tensor name")
     if tensor.role not in ROLES or tensor.dtype not in ("real", "int"):
         raise SymbpError(f"tensor {tensor.name}: role {tensor.role!r}, dtype {tensor.dtype!r} are not known")
@@ -85,9 +85,19 @@ def _verify_tensor(tensor: Tensor, size_names: set[str]) -> None:
         raise SymbpError(f"tensor {tensor.name} has one index on two axes: give each axis an index of its own")
 
 
-def _verify_equation(program: Program, equation: Equation, defined: set[str], size_names: set[str]) -> None:
+_verified: set[tuple[object, ...]] = set()  # equations with the tensors that they read: most passes change few
+
+
+def _verify_equation(program: Program, equation: Equation, defined: set[str], size_names: frozenset[str]) -> None:
     where = f"equation for {equation.name}"
     tensor = program.tensors[equation.name]
+    read = sorted(equation.value.tensors)
+    key = (
+        equation.target, equation.value, tensor.indices, size_names,
+        tuple((n in defined, n in program.tensors and (program.tensors[n].indices, program.tensors[n].dtype)) for n in read),
+    )  # fmt: skip
+    if key in _verified:
+        return
     if equation.target != tensor.access:
         raise SymbpError(f"{where}: its target must be written with the tensor's own bare indices")
     unbound = sorted(i.label for i in equation.value.free - set(tensor.indices))
@@ -114,6 +124,7 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
         if isinstance(node, Reduce) and not all(isinstance(i, Index) for i in node.args[1:]):
             raise SymbpError(f"{where}: a reduction over something that is not an index")
     _verify_reads(program, where, equation.value, (), set())
+    _verified.add(key)
 
 
 def _verify_access(program: Program, where: str, node: Access, defined: set[str]) -> None:

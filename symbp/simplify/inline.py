@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from symbp.expr import Access, Add, Expr, Reduce, substitute, transform, walk
@@ -19,46 +20,83 @@ def inline_single_uses(program: Program) -> Program:
 
     A copy, d_u = v, is read through wherever it is used.
     """
-    equations = {e.name: e for e in program.equations}
-    for inner in _candidates(program):
-        current = equations[inner.name]
-        users = [e for e in equations.values() if inner.name in e.value.tensors]
+    book = _Book(program)
+    for name in _candidates(program):
+        current, users = book[name], book.users(name)
+        if name in current.value.tensors:  # a recurrence
+            continue
         if isinstance(current.value, Access) or (len(users) == 1 and _once_outside(current, users[0])):
-            del equations[inner.name]
-            equations.update({u.name: _written(u, current) for u in users})
-    return program.with_(equations.values())
+            book.remove(name)
+            for u in users:
+                book.put(_written(u, current))
+    return program.with_(book)
 
 
 def inline_where_cheaper(program: Program) -> Program:
     """A derived equation is written out in all its uses if that, after tidying, makes the program cheaper."""
-    equations = {e.name: e for e in program.equations}
-    position = {name: n for n, name in enumerate(equations)}
+    book = _Book(program)
+    position = {e.name: n for n, e in enumerate(program.equations)}
     library = Library(program.facts)
-    for name, e in equations.items():
-        library.add(e, position[name])
-    for inner in _candidates(program):
-        current = equations[inner.name]
-        users = [e for e in equations.values() if inner.name in e.value.tensors]
-        if not 1 <= len(users) <= 3 or not (_product(current) or _outside(current, users)):
+    for e in program.equations:
+        library.add(e, position[e.name])
+    for name in _candidates(program):
+        current, users = book[name], book.users(name)
+        if not 1 <= len(users) <= 3 or name in current.value.tensors:
             continue
-        library.drop(position[inner.name])
+        if not (_product(current) or _outside(current, users)):
+            continue
+        library.drop(position[name])
         written = [_written(u, current) for u in users]
         written = [replace(w, value=library.cheapest(w.value, position[w.name])) for w in written]
         before = cost(current.value, nominal) + sum(cost(u.value, nominal) for u in users)
         if sum(cost(w.value, nominal) for w in written) < before:
-            del equations[inner.name]
+            book.remove(name)
             for w in written:
-                equations[w.name] = w
+                book.put(w)
                 library.add(w, position[w.name])
         else:
-            library.add(current, position[inner.name])
-    return program.with_(equations.values())
+            library.add(current, position[name])
+    return program.with_(book)
 
 
-def _candidates(program: Program) -> list[Equation]:
+class _Book:
+    """The equations by name, and who reads whom."""
+
+    def __init__(self, program: Program) -> None:
+        self.equations: dict[str, Equation] = {}
+        self.readers: dict[str, set[str]] = {}
+        self.place = {e.name: n for n, e in enumerate(program.equations)}
+        for e in program.equations:
+            self.put(e)
+
+    def __getitem__(self, name: str) -> Equation:
+        return self.equations[name]
+
+    def __iter__(self) -> Iterator[Equation]:
+        return iter(self.equations.values())
+
+    def put(self, e: Equation) -> None:
+        """Adds the equation, or replaces the one of its name in its place."""
+        if e.name in self.equations:
+            for t in self.equations[e.name].value.tensors:
+                self.readers[t].discard(e.name)
+        self.equations[e.name] = e
+        for t in e.value.tensors:
+            self.readers.setdefault(t, set()).add(e.name)
+
+    def remove(self, name: str) -> None:
+        for t in self.equations.pop(name).value.tensors:
+            self.readers[t].discard(name)
+
+    def users(self, name: str) -> list[Equation]:
+        """The equations that read the tensor, in their order."""
+        return [self.equations[n] for n in sorted(self.readers.get(name, ()), key=self.place.__getitem__)]
+
+
+def _candidates(program: Program) -> list[str]:
     """The derived equations that nothing outside of the program asks for."""
     keep = {*program.outputs, *program.updates.values()}
-    return [e for e in program.equations if e.name not in keep and e.reason and e.reason.kind in DERIVED]
+    return [e.name for e in program.equations if e.name not in keep and e.reason and e.reason.kind in DERIVED]
 
 
 def _written(user: Equation, inner: Equation) -> Equation:
