@@ -148,6 +148,9 @@ class _Reader:
             return ex.TRUE if e == sp.true else ex.FALSE
         if type(e) in _RELATIONS:
             return ex.compare(_RELATIONS[type(e)], self.read(e.lhs), self.read(e.rhs))
+        if isinstance(e, sp.ITE):  # what SymPy makes of a comparison with a Piecewise
+            when, then, otherwise = map(self.read, e.args)
+            return ex.logic("or", ex.logic("and", when, then), ex.logic("and", ex.logic("not", when), otherwise))
         if isinstance(e, (sp.And, sp.Or, sp.Not)):
             return ex.logic(type(e).__name__.lower(), *map(self.read, e.args))
         if e.func in _BY_CLASS:

@@ -39,6 +39,7 @@ EVERYTHING = [
     sp.Heaviside(x[n, i]) + sp.Heaviside(x[n, i], 1),
     sp.Abs(x[n, i]) + sp.sign(x[n, i]) + sp.erf(x[n, i]) + sp.tanh(a),
     Piecewise((x[n, i], sp.And(x[n, i] > 0, x[n, i] < 1)), (0, sp.Or(x[n, i] < -1, a > 5)), (-1, True)),
+    Piecewise((1, sp.ITE(x[n, i] > 0, x[n, i] < 1, x[n, i] < -1)), (0, True)),
     sp.Float("0.1") * x[n, i],
     *(
         f(*[x[n, i]] * (TABLE[name].arity - len(TABLE[name].defaults)))
@@ -68,6 +69,17 @@ def test_values_of_a_converted_expression():
     assert np.allclose(value(e, ARRAYS, axes), (ARRAYS["x"][:, :, None] * ARRAYS["W"]).max(1), rtol=1e-14)
     e = from_sympy(x[n, t[n]])
     assert np.allclose(value(e, ARRAYS, axes[:1], ("t",)), [1.1, 0.2], rtol=1e-14)
+
+
+def test_a_comparison_with_a_piecewise():
+    """SymPy makes an ITE (if, then, else) of it when a leaky ReLU stands inside a ReLU."""
+    leaky = Piecewise((x[n, i], x[n, i] > 0), (x[n, i] / 100, True))
+    nested = sp.piecewise_fold(Piecewise((leaky, leaky > 0), (0, True)))
+    axes = (ex.index("n", 2), ex.index("i", 3))
+    assert np.allclose(value(from_sympy(nested), ARRAYS, axes), np.maximum(ARRAYS["x"], 0), rtol=1e-14)
+    for point in (0.5, 2.0, -2.0, -0.5):
+        condition = from_sympy(Piecewise((1, sp.ITE(a > 0, a < 1, a < -1)), (0, True)), ["a"])
+        assert value(condition, {"a": np.array(point)}) == (0 < point < 1 or point < -1)
 
 
 def test_floats_are_taken_as_they_are_written():

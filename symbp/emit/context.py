@@ -10,6 +10,7 @@ from symbp.emit.render import Body, Data, ModuleContext, Parameter, State
 from symbp.errors import SymbpError
 from symbp.expr import Access, Delta, Expr, Index, Num, Size, walk
 from symbp.gradient import gradient
+from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Statement, lower
 from symbp.lower.statements import shape_text
 from symbp.program import Equation, Program, Tensor
@@ -21,8 +22,6 @@ COLUMN = 60  # comments start in one column, as far right as this
 
 
 def equation_text(e: Equation, program: Program) -> str:
-    from symbp.language import to_sympy
-
     return f"{to_sympy(e.target)} = {to_sympy(e.value)}"
 
 

@@ -26,6 +26,7 @@ from symbp.expr import (
     Reduce,
     Select,
     Size,
+    _node,
     add,
     coefficient,
     compare,
@@ -366,14 +367,10 @@ class Flipped:
 
     @staticmethod
     def of(f: Add) -> Expr:
-        from symbp.expr import _node
-
         return _node(Add, "+", tuple(mul(-1, t) for t in f.args))
 
     @staticmethod
     def product(c: Expr, opposite: Expr, rest: list[Expr]) -> Expr:
-        from symbp.expr import _node
-
         args = ([c] if c is not ONE else []) + [opposite, *rest]
         return args[0] if len(args) == 1 else _node(Mul, "*", tuple(args))
 
@@ -403,7 +400,7 @@ def as_num(value: int) -> Expr:
 
 def is_decimal(value: Fraction) -> bool:
     """Whether the fraction is a short decimal (0.9, 1e-05), as opposed to 1/3 or 1/2, which read better as they are."""
-    if value.denominator in (2, 4) or abs(value.numerator) == 1 and value.denominator < 10:
+    if value.denominator in (2, 4) or (abs(value.numerator) == 1 and value.denominator < 10):
         return False
     return Fraction(repr(float(value))) == value
 

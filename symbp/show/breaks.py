@@ -60,11 +60,11 @@ def _pieces(text: str) -> list[tuple[int, str]]:
 
 
 def _cut(pieces: list[tuple[int, str]], sizes: list[float], start: int, end: int, width: float) -> int:
-    """The piece that the next line starts with: a full line is good, a place outside of brackets is better."""
+    """The piece that the next line starts with: outside of brackets if that leaves a line that isn't very short."""
     best, highest, filled = end, -1e9, 0.0
     for k in range(start + 1, end + 1):
         filled += sizes[k - 1]
-        score = filled / width - 0.45 * (pieces[k][0] & _DEEPEST)
+        score = filled / width - 0.45 * (pieces[k][0] & _DEEPEST) - 2 * max(0.0, 0.25 - filled / width)
         if score > highest:
             best, highest = k, score
     return best

@@ -6,74 +6,26 @@ Works for any Program: nothing here knows a layer. Three levels: matrices, indic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from symbp.errors import SymbpError
 from symbp.expr import ZERO, Expr, num, size, substitute
 from symbp.gradient import METHODS
 from symbp.program import Equation, Program
-from symbp.recurrence import leading_to
 from symbp.show import legend
 from symbp.show.binders import clear_names, declared_indices
-from symbp.show.pieces import Formula, Said, Step, SymbolRow, Writer
-from symbp.show.prepare import derived, plan, with_helpers
+from symbp.show.expanded import expanded
+from symbp.show.pieces import Formula, Step, Writer
+from symbp.show.prepare import derived, plan, with_helpers, written_out
 from symbp.show.request import Request, request
+from symbp.show.result import Derivation
 from symbp.show.steps import Stepper
-from symbp.show.symbols import names_of, with_symbols
+from symbp.show.symbols import names_of, with_helper_letters, with_symbols
 from symbp.unroll import concrete_sizes, fix_sizes
 
+__all__ = ["Derivation", "derivation"]
+
 LEVELS = ("matrix", "index", "neuron")
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """A derivation, ready to be printed.
-
-    program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
-    steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
-    notes: conventions behind the definitions.
-    """
-
-    title: str
-    level: str
-    method: str
-    program: Program
-    symbols: tuple[SymbolRow, ...]
-    definitions: tuple[Formula, ...]
-    updates: tuple[Formula, ...]
-    steps: tuple[Step, ...]
-    summary: tuple[Formula, ...]
-    intro: tuple[Said, ...]
-    notes: tuple[Said, ...]
-    language: str = "en"
-
-    def latex(self, document: bool = False) -> str:
-        """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""
-        from symbp.show.page_latex import page
-
-        return page(self, document)
-
-    def text(self, columns: int = 100) -> str:
-        """Unicode text for a terminal of so many columns."""
-        from symbp.show.page_text import page
-
-        return page(self, columns)
-
-    def formula(self, name: str) -> Formula:
-        """The formula of a quantity such as d_W1 or d_W1_0_1. Raises KeyError if it isn't shown."""
-        for step in self.steps:
-            for f in step.formulas:
-                if f.name == name:
-                    return f
-        raise KeyError(name)
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def _repr_latex_(self) -> str:
-        from symbp.show.page_latex import notebook
-
-        return notebook(self)
 
 
 def derivation(
@@ -101,11 +53,9 @@ def derivation(
         raise SymbpError(f"the naive form exists at neuron level only, not at level {level!r}: say level='neuron'")
     if program.loss is None:
         raise SymbpError(f"{program.title} has no loss, so there is nothing to derive: declare it with loss=...")
-    base = with_symbols(_sized(program, sizes) if level != "neuron" else program)
+    base = with_symbols(with_helper_letters(written_out(_sized(program, sizes) if level != "neuron" else program)))
     wanted = request(base, wrt, level, sizes)
     if method == "naive":
-        from symbp.show.expanded import expanded
-
         return expanded(base, wanted, sizes)
     base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
     return _Maker(base, wanted, level, method, sizes).derivation()
@@ -208,9 +158,9 @@ class _Maker:
     def definitions(self) -> tuple[tuple[Formula, ...], tuple[Formula, ...], dict[str, tuple[int, int]]]:
         """The network's equations, those that update its state, and the numbers of each tensor's."""
         assert self.base.loss is not None
-        needed = leading_to(self.base.equations, (self.base.loss, self.base.prediction or self.base.loss))
-        main = [e for e in self.forward.equations if self.forward_group(e.name) in needed]
-        rest = [e for e in self.forward.equations if self.forward_group(e.name) not in needed]
+        updates = set(self.base.updates.values())
+        main = [e for e in self.forward.equations if self.forward_group(e.name) not in updates]
+        rest = [e for e in self.forward.equations if self.forward_group(e.name) in updates]
         numbers: dict[str, tuple[int, int]] = {}
         formulas = []
         for n, e in enumerate((*main, *rest), 1):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from symbp.expr import Expr, num, size
 from symbp.program import Program
-from symbp.show.derivation import Derivation
 from symbp.show.legend import symbols
 from symbp.show.pieces import Formula, Step, Writer
 from symbp.show.request import Request
+from symbp.show.result import Derivation
 from symbp.show.symbols import names_of
 from symbp.unroll import concrete_sizes
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from symbp.functions import TABLE
+from symbp.program import Program
 from symbp.show import breaks
+from symbp.show.binders import clear_names, declared_indices
 from symbp.show.decimals import as_decimal
+from symbp.show.printer import Printer
 from symbp.show.style import POWER
-from symbp.show.symbols import GREEK, Symbol, group
-
-if TYPE_CHECKING:
-    pass
+from symbp.show.symbols import GREEK, Symbol, group, names_of, with_helper_letters, with_symbols
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
@@ -30,6 +29,7 @@ class Latex:
     space = r"\,"
     top = r"\top"
     dots = r"\ldots"
+    matmul = " "
 
     def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
         above = r"\prime" * symbol.primes + "".join(symbol.superscripts) + (self.top if transposed else "")
@@ -117,8 +117,8 @@ class Latex:
     def transpose(self, inside: str) -> str:
         return f"{self.brackets(inside)}^{{{self.top}}}"
 
-    def ones(self) -> str:
-        return r"\mathbf{1}"
+    def ones(self, transposed: bool = False) -> str:
+        return r"\mathbf{1}^{\top}" if transposed else r"\mathbf{1}"
 
     def identity(self) -> str:
         return r"\mathbf{I}"
@@ -137,7 +137,7 @@ def _slashed(latex: str) -> str:
         return latex
     above, at = group(r"{\partial " + rest, 0)
     below, end = group(r"{\partial " + rest, at)
-    return f"{head}{above}/{below}" + _slashed((r"{\partial " + rest)[end:])
+    return f"{head}{_slashed(above)}/{_slashed(below)}" + _slashed((r"{\partial " + rest)[end:])
 
 
 def _subscripts(indices: Sequence[str]) -> str:
@@ -162,10 +162,6 @@ def height(latex: str) -> int:
 
 def program_latex(program: Program) -> str:
     """A Program's equations in index notation, as an aligned environment."""
-    from symbp.show.binders import clear_names, declared_indices
-    from symbp.show.printer import Printer
-    from symbp.show.symbols import names_of, with_helper_letters, with_symbols
-
     named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
     printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Latex())
     rows = [f"{printer.write(e.target)} &= {breaks.unmarked(printer.write(e.value))}" for e in named.equations]

@@ -64,7 +64,7 @@ def notes(
         if key in conventions:
             parts = [writer.math(examples[key])] if key in examples else []
             if key == "ones":
-                parts.append(writer.math(writer.matrix(lambda m: f"{m.transposed_ones()} A") or letter))
+                parts.append(writer.math(writer.both(lambda p: f"{p.style.ones(transposed=True)} A")))
             out.append(writer.say(f"note_{key}", *parts, letter))
     if indexed and any(t.indices for t in base.tensors.values()):
         out.append(_ranges(writer, base))

@@ -29,6 +29,7 @@ from symbp.expr import (
     mul,
     power,
 )
+from symbp.show import breaks
 from symbp.show.order import Product, factor_key, ordered_terms, product
 from symbp.show.printer import Piece, Printer
 from symbp.show.style import ATOM, POWER, PRODUCT, SUM
@@ -119,7 +120,7 @@ class MatrixPrinter:
                 return self.contraction(e, row, col)
             case Select() if e.args[1] is ONE and e.args[2] is ZERO:
                 self.notes.add("iverson")
-                return self.style.iverson(self.write(e.args[0], row, col)[0]), ATOM
+                return self.style.iverson(breaks.unmarked(self.write(e.args[0], row, col)[0])), ATOM
             case Condition() if len(e.args) == 2:
                 sign = self.style.relation(e.label)
                 return f" {sign} ".join(self.write(a, row, col)[0] for a in e.args), SUM
@@ -158,7 +159,9 @@ class MatrixPrinter:
             text, binding = self.write(term, row, col)
             negative = text.startswith("-") and binding == SUM
             sign = ("-" if not out else " - ") if negative else ("" if not out else " + ")
-            out += sign + (text[1:] if negative else text)
+            breakable = bool(out) and not out.isdigit()  # "1" alone makes no good line
+            out += (breaks.mark(breaks.SIGN) if breakable else "") + sign
+            out += breaks.deeper(text[1:] if negative else text)
         return out
 
     def mul(self, e: Expr, row: Axis, col: Axis) -> Piece:
@@ -211,7 +214,8 @@ class MatrixPrinter:
         if len(pieces) < 2:
             return pieces[0] if pieces else ("", ATOM)
         self.notes.add("ring")
-        return self.style.hadamard().join(self.held(piece, POWER) for piece in pieces), RING
+        ring = breaks.mark(breaks.SIGN) + self.style.hadamard()
+        return ring.join(breaks.deeper(self.held(piece, POWER)) for piece in pieces), RING
 
     def leads(self, f: Expr) -> bool:
         """Whether a factor carries the adjoint: it is written first."""
@@ -240,7 +244,7 @@ class MatrixPrinter:
         inside, binding = self.write(base, row, col)
         if n.value == Fraction(1, 2):
             self.notes.add("entrywise")
-            return self.style.root(inside), ATOM
+            return self.style.root(breaks.unmarked(inside)), ATOM
         if not base.free:
             return self.printer.piece(e)
         if n.value == 2 and isinstance(base, Access) and isinstance(self.names.meaning[base.label], Symbol):
@@ -270,7 +274,7 @@ class MatrixPrinter:
         middle = [f for f in parts if f not in left and f not in right]
         if left and middle and not right:  # the sum of A[n, s] v[s] over s is A times v
             factors_of = [self.factor_of_product(left, row, s), self.factor_of_product(middle, s, None)]
-            return " ".join(factors_of), MATMUL
+            return self.style.matmul.join(factors_of), MATMUL
         if left and middle:
             left, middle = [*left, *middle], []
         pieces = []
@@ -279,15 +283,12 @@ class MatrixPrinter:
         if right:
             if not pieces:
                 self.notes.add("ones")
-                pieces.append(self.transposed_ones())
+                pieces.append(self.style.ones(transposed=True))
             pieces.append(self.factor_of_product(right, s, col))
         elif row is not None or pieces:
             self.notes.add("ones")
             pieces.append(self.style.ones())
-        return " ".join(pieces), MATMUL
-
-    def transposed_ones(self) -> str:
-        return self.style.ones() + (f"^{{{self.style.top}}}" if self.style.stacked else self.style.top)
+        return self.style.matmul.join(pieces), MATMUL
 
     def factor_of_product(self, parts: list[Expr], row: Axis, col: Axis) -> str:
         """One factor of a matrix product, as it is or as the transpose of the other way round."""
@@ -295,7 +296,7 @@ class MatrixPrinter:
         plain = self.held(self.write(e, row, col), POWER)
         if isinstance(e, Access) or self.style.top not in plain:
             return plain
-        turned = self.style.transpose(self.write(e, col, row)[0])
+        turned = self.style.transpose(breaks.deeper(self.write(e, col, row)[0]))
         return turned if turned.count(self.style.top) < plain.count(self.style.top) else plain
 
     def norm(self, e: Reduce) -> Piece:
@@ -303,16 +304,15 @@ class MatrixPrinter:
         if not _is_square(e.body):
             raise NoForm
         base = e.body.args[0]
-        rows = [i for i in e.indices if i.label in self.sample_labels]
-        row = rows[0] if rows else None
-        others = [i for i in e.indices if i is not row]
-        if len(e.indices) == 2:
-            row, others = row or others[0], others[-1:]
         if base.free != set(e.indices) or len(e.indices) > 2:
             raise NoForm
-        col = others[0] if others else None
         self.notes.add("norm")
-        return self.style.squared_norm(self.write(base, row, col)[0]), POWER
+        first, second = (e.indices[0], e.indices[-1])
+        axes: list[tuple[Axis, Axis]] = (
+            [(None, first), (first, None)] if first is second else [(first, second), (second, first)]
+        )
+        written = [self.write(base, row, col)[0] for row, col in axes]
+        return self.style.squared_norm(min(written, key=lambda text: text.count(self.style.top))), POWER
 
     def held(self, piece: Piece, binding: int) -> str:
         return self.printer.held(piece, binding)

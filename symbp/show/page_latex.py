@@ -10,7 +10,7 @@ from symbp.show.width import width
 from symbp.show.words import LANGUAGES
 
 if TYPE_CHECKING:
-    from symbp.show.derivation import Derivation
+    from symbp.show.result import Derivation
 
 COLUMN = 40.0  # em of a line of the document below
 ROWS = 34  # a longer table is allowed to run over pages

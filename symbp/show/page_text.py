@@ -11,7 +11,7 @@ from symbp.show.text import width
 from symbp.show.words import LANGUAGES
 
 if TYPE_CHECKING:
-    from symbp.show.derivation import Derivation
+    from symbp.show.result import Derivation
 
 INDENT = 4
 DEEPEST = 8  # columns by which a continued line is indented at most

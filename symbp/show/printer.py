@@ -58,7 +58,12 @@ class Printer:
 
     def derivative(self, of: str, above: Sequence[Expr], wrt: str, below: Sequence[Expr]) -> str:
         """The derivative of one access by another."""
-        return self.style.partial(self.name(of, above), self.name(wrt, below))
+        return self.style.partial(self.enclosed(of, above), self.enclosed(wrt, below))
+
+    def enclosed(self, tensor: str, indices: Sequence[Expr]) -> str:
+        """A tensor as part of a derivative: brackets around one that is a derivative itself."""
+        text = self.name(tensor, indices)
+        return self.style.brackets(text) if isinstance(self.names.meaning[tensor], Partial) else text
 
     def index(self, i: Index) -> str:
         """An index: l2 beside l is l with a prime."""
@@ -146,10 +151,7 @@ class Printer:
         return self.names.entries and bool(self.names.tensors[tensor].indices)
 
     def partial(self, p: Partial, indices: Sequence[Expr]) -> str:
-        above = self.name(p.of, indices[: p.split], spelled=True)
-        if p.of in self.names.derivatives:  # a derivative of a derivative
-            above = self.style.brackets(above)
-        return self.style.partial(above, self.name(p.wrt, indices[p.split :]))
+        return self.style.partial(self.enclosed(p.of, indices[: p.split]), self.enclosed(p.wrt, indices[p.split :]))
 
     def sum(self, e: Expr, flipped: bool) -> str:
         out = ""
@@ -196,7 +198,7 @@ class Printer:
         if len(p.top) == 1 and not above and p.below and self.fits_above(p.top[0]):
             inside = self.sum(p.top[0], True) if p.top[0] is p.flipped else self.write(p.top[0])
             binding = SUM if isinstance(p.top[0], Add) else PRODUCT
-            return self.stack(breaks.unmarked(inside), binding, below), PRODUCT
+            return self.stack(inside, binding, below), PRODUCT
         front = self.stack("".join(above) or style.number(Fraction(1)), ATOM, below)
         if not p.top:
             return front, PRODUCT
@@ -235,7 +237,7 @@ class Printer:
         else:
             top, binding = self.style.number(Fraction(1)), ATOM
         loosest = min((self.piece(f)[1] for f in p.bottom), default=ATOM) if parts == 1 else PRODUCT
-        fraction = self.stack(breaks.unmarked(top), binding, [breaks.unmarked(bottom)], loosest)
+        fraction = self.stack(top, binding, [bottom], loosest)
         front = tuple(f for f in p.top if f not in flat and isinstance(f, Access))
         behind = tuple(f for f in p.top if f not in flat and f not in front)
         beside = [self.factors([], replace(p, top=part)) for part in (front, behind) if part]
@@ -251,15 +253,14 @@ class Printer:
             top = self.style.brackets(top) if binding < PRODUCT else top
             tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
             bottom = bottom if tight else self.style.brackets(bottom)
-        return self.style.fraction(top, bottom)
+        return self.style.fraction(breaks.unmarked(top), breaks.unmarked(bottom))
 
     def factors(self, above: Sequence[str], p: Product) -> str:
         """The factors above the line, side by side; the sum that stands last needs no brackets."""
         written = list(above)
         for k, f in enumerate(p.top):
             if f is p.flipped:
-                inside = self.sum(f, True)
-                written.append(self.style.brackets(breaks.deeper(inside)))
+                written.append(self.style.brackets(breaks.deeper(self.sum(f, True))))
             elif isinstance(f, Reduce) and k == len(p.top) - 1:
                 written.append(self.write(f))
             else:

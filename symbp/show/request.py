@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from symbp.errors import SymbpError
 from symbp.program import Equation, Program
+from symbp.unroll import concrete_sizes, fix_sizes, shape
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,6 @@ def _entry(program: Program, name: str, level: str, sizes: Mapping[str, int] | N
             f"{name} is one entry of {head}, and entries exist at neuron level only: "
             f"say level='neuron', or wrt={head!r}"
         )
-    from symbp.unroll import concrete_sizes, fix_sizes, shape
-
     lengths = shape(fix_sizes(program, concrete_sizes(program, sizes)).tensors[head])
     at = tuple(map(int, parts))
     if len(at) != len(lengths) or not all(k < n for k, n in zip(at, lengths, strict=True)):

@@ -11,6 +11,7 @@ from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import SHORT, Plan
 from symbp.show.printer import Printer
 from symbp.show.symbols import HELPERS, Partial
+from symbp.simplify.inline import write_out
 
 
 class Stepper:
@@ -271,8 +272,6 @@ class Stepper:
 
     def substituted(self, e: Equation) -> Expr | None:
         """The value with its only adjoint written out, where that one is short and comes straight from the loss."""
-        from symbp.simplify.inline import write_out
-
         read = [n for n in e.value.tensors if n in self.values]
         if len(read) != 1 or self.writer.names.tensors[read[0]].symbol or self.count(read[0]) != 1:
             return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from symbp.expr import Index, walk
 from symbp.program import Program, Reason, Tensor
+from symbp.unroll import entry_name
 
 GREEK = {
     name: unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}")
@@ -182,8 +183,6 @@ def names_of(program: Program, declared: Program, ranks: Mapping[str, int]) -> N
 
 def _partial(t: Tensor, reason: Reason, ranks: Mapping[str, int]) -> Partial:
     if reason.kind == "tangent" and t.entry:
-        from symbp.unroll import entry_name
-
         tensor, at = t.entry
         of = reason.of
         split = ranks.get(of, 0)

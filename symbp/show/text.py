@@ -5,15 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from symbp.functions import TABLE
+from symbp.program import Program
 from symbp.show import breaks
+from symbp.show.binders import clear_names, declared_indices
 from symbp.show.decimals import as_decimal
-from symbp.show.symbols import GREEK, Symbol, plain
-
-if TYPE_CHECKING:
-    from symbp.program import Program
+from symbp.show.printer import Printer
+from symbp.show.symbols import GREEK, Symbol, names_of, plain, with_helper_letters, with_symbols
 
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ")
 _SUPERSCRIPTS = str.maketrans("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ")
@@ -27,6 +26,7 @@ class Text:
     space = " · "
     top = "ᵀ"
     dots = "…"
+    matmul = " "
 
     def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
         above = "".join(symbol.superscripts)
@@ -104,8 +104,8 @@ class Text:
     def transpose(self, inside: str) -> str:
         return f"({inside}){self.top}"
 
-    def ones(self) -> str:
-        return "𝟏"
+    def ones(self, transposed: bool = False) -> str:
+        return "𝟏ᵀ" if transposed else "𝟏"
 
     def identity(self) -> str:
         return "I"
@@ -160,10 +160,6 @@ def width(text: str) -> float:
 
 def program_text(program: Program) -> str:
     """A Program as plain text: its title, tensors and equations in index notation."""
-    from symbp.show.binders import clear_names, declared_indices
-    from symbp.show.printer import Printer
-    from symbp.show.symbols import names_of, with_helper_letters, with_symbols
-
     named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
     printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Text())
     out = [program.title]

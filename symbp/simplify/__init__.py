@@ -17,8 +17,8 @@ from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.masks import settle_conditions
 from symbp.simplify.nominal import nominal
-from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.products import share_products
+from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_values
 from symbp.simplify.share import share_terms
 from symbp.verify import verify

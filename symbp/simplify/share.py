@@ -119,9 +119,7 @@ def _occurrences(e: Expr, counts: dict[Expr, int]) -> None:
             _occurrences(a, counts)
 
 
-def _name_it(
-    program: Program, node: Expr, order: tuple[Index, ...], key: bytes, table: _Occurrences
-) -> Program:
+def _name_it(program: Program, node: Expr, order: tuple[Index, ...], key: bytes, table: _Occurrences) -> Program:
     users = {name for name, n in table.users[key].items() if n > 0}
     first = next(n for n, e in enumerate(program.equations) if e.name in users)
     owner = program.equations[first].target
