@@ -41,7 +41,7 @@ Facts = tuple[Expr, ...]  # expressions of indices and sizes that are known to b
 
 
 def affine(e: Expr) -> tuple[dict[Index, Number], Expr] | None:
-    """(coefficients, rest) with e = sum of coefficient * index + rest, rest made of numbers and sizes; None if it isn't."""
+    """(coefficients, rest): e = sum of coefficient * index + rest, rest of numbers and sizes only; None if it isn't."""
     found: dict[Index, Number] = {}
     rest: list[Expr] = []
     for term in _opened(e):

@@ -549,7 +549,8 @@ def _contract_one_delta(e: Expr, bound: list[Index]) -> tuple[Expr, list[Index]]
                     k, value = shifted
                     inside = logic("and", compare(">=", value, 0), compare("<", value, k.size))
                     rest = mul(*(g for g in factors(e) if g is not f))
-                    return mul(select(inside, ONE, ZERO), substitute(rest, {k: value})), [j for j in bound if j is not k]
+                    left = [j for j in bound if j is not k]
+                    return mul(select(inside, ONE, ZERO), substitute(rest, {k: value})), left
     return None
 
 

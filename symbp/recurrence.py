@@ -110,10 +110,10 @@ def _group(members: list[Equation]) -> Group:
     (time, directions), *_ = steps.items()
     if len(directions) > 1:
         t = time.label
-        raise SymbpError(f"the recurrence of {cycle} reads both {t} - 1 and {t} + 1: split it in one for each direction")
+        raise SymbpError(f"the recurrence of {cycle} reads both {t} - 1 and {t} + 1: split it, one for each direction")
     for e in members:
         if time not in e.target.args:
-            raise SymbpError(f"equation for {e.name}: it is part of the recurrence of {cycle} and lacks its index {time.label}")
+            raise SymbpError(f"equation for {e.name}: it is in the recurrence of {cycle} and lacks its {time.label}")
     return Group(tuple(_within_a_step(members, time)), time, directions.pop())
 
 

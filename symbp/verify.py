@@ -92,10 +92,9 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
     where = f"equation for {equation.name}"
     tensor = program.tensors[equation.name]
     read = sorted(equation.value.tensors)
-    key = (
-        equation.target, equation.value, tensor.indices, size_names,
-        tuple((n in defined, n in program.tensors and (program.tensors[n].indices, program.tensors[n].dtype)) for n in read),
-    )  # fmt: skip
+    known = program.tensors
+    signature = tuple((n in defined, n in known and (known[n].indices, known[n].dtype)) for n in read)
+    key = (equation.target, equation.value, tensor.indices, size_names, signature)
     if key in _verified:
         return
     if equation.target != tensor.access:

@@ -84,7 +84,7 @@ def test_reading_outside_an_axis():
 
 
 def test_reads_that_can_leave_an_axis():
-    message = r"equation for y: x\[n \+ 1\] reads axis 0 at n \+ 1, that is 1 .. B, outside its range 0 .. B - 1: write Piece"
+    message = r"for y: x\[n \+ 1\] reads axis 0 at n \+ 1, that is 1 .. B, outside its range 0 .. B - 1: write Piece"
     refused(message, [(y[n], x[n + 1])], inputs=[x[n]])
     refused("equation for y: axis 0 of x is read at n\\*\\*2, which is not affine", [(y[n], x[n**2])], inputs=[x[n]])
     refused("equation for y: axis 0 of x is read at t", [(y[n], x[t[n]])], inputs=[x[n], t[n]])

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from symbp.architectures import load
 from symbp.cli import main
+from symbp.emit import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,11 +57,18 @@ def test_commands_print_what_stands_under_them(
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, words[1:])
     assert result.exit_code == 0, result.output
-    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    lines = [line.rstrip() for line in result.output.splitlines()]
     if expected and expected[-1].strip() == "...":  # the beginning is shown
         expected = expected[:-1]
         lines = lines[: len(expected)]
     assert lines == [line.rstrip() for line in expected]
+
+
+def test_shows_what_is_emitted() -> None:
+    module = generate(load("mlp:64-64-32-10,relu,cross_entropy"))
+    shown = [text for language, text in blocks() if language == "py"]
+    assert shown
+    assert all(text.strip() in module for text in shown)
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -28,7 +28,7 @@ def equation_text(e: Equation, program: Program) -> str:
 def module_context(
     program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str
 ) -> ModuleContext:
-    """The strings of the emitted module, a file of this name. Raises SymbpError where the program lacks what training needs."""
+    """The strings of the emitted module, a file of this name. Raises SymbpError if the program can't be trained."""
     x, t = data_of(program)
     assert program.loss is not None and program.prediction is not None
     inference = program.inference or program

@@ -99,7 +99,8 @@ class Writer:
             case Reduce():
                 axes = own(e.body, (*order, *(i for i in e.indices if i not in order)))
                 body = self.write(e.body, axes)
-                return Text(f"{body.at(ATOM)}.max({axis_argument(body.axes, e.indices)})", without(body.axes, e.indices))
+                over = axis_argument(body.axes, e.indices)
+                return Text(f"{body.at(ATOM)}.max({over})", without(body.axes, e.indices))
             case Select():
                 return self.select(e, order)
             case Condition():
@@ -121,7 +122,7 @@ class Writer:
                 return Text(self.size(e))
             case Add():
                 signed = sorted((coefficient(t) for t in e.args), key=lambda ct: (ct[0] < 0, ct[1] is ONE))
-                parts = [(c < 0, self.constant(mul(abs(c), rest))) for c, rest in signed]
+                parts = [(c < 0, self.constant(mul(-c if c < 0 else c, rest))) for c, rest in signed]
                 code = "".join(f" {'-' if minus else '+'} {p.at(PRODUCT)}" for minus, p in parts)
                 return Text(code.removeprefix(" + ").removeprefix(" "), (), SUM)
             case Pow() if isinstance(e.args[1], Num) and Fraction(e.args[1].value) == Fraction(1, 2):
@@ -157,7 +158,7 @@ class Writer:
         for t in sorted(e.args, key=self.term_order):
             c, rest = coefficient(t)
             sign = "-" if c < 0 else "+"
-            text = spread(self.write(mul(abs(c), rest), order), axes)
+            text = spread(self.write(mul(-c if c < 0 else c, rest), order), axes)
             if text.boolean:
                 text = Text(f"{text.at(ATOM)}.astype(DTYPE)", text.axes)
             level = PRODUCT if sign == "-" else SUM
@@ -175,9 +176,10 @@ class Writer:
             if (is_mask(f) or isinstance(f, Delta)) and self.is_scalar(condition):
                 rest = self.write(mul(*(g for g in e.args if g is not f)), order)
                 return self.choice(condition, rest, Text("0"))
-        e = flip(e)
-        if not isinstance(e, Mul):
-            return self.write(e, order)
+        flipped = flip(e)
+        if not isinstance(flipped, Mul):
+            return self.write(flipped, order)
+        e = flipped
         above, below = fraction(e)
         constants = [f for f in above if is_constant(f)]
         arrays = [f for f in above if not is_constant(f)]
@@ -229,7 +231,7 @@ class Writer:
             return Text(f"np.sqrt({text.code})", axes)
         if value == Fraction(3, 2) and isinstance(base, Access):
             return Text(f"{text.code} * np.sqrt({text.code})", axes, PRODUCT)
-        if value == 3 and isinstance(base, Access):  # NumPy raises to the third power 300 times slower than it multiplies
+        if value == 3 and isinstance(base, Access):  # NumPy's ** is 300 times slower here
             return Text(f"{text.code} * {text.code} * {text.code}", axes, PRODUCT)
         shown = str(value.numerator) if value.denominator == 1 else f"({value.numerator} / {value.denominator})"
         return Text(f"{text.at(ATOM)}**{shown}", axes, POWER)

@@ -71,7 +71,7 @@ def contract(writer: Writer, e: Reduce, order: Axes) -> Text:
 
 
 def _outside_mask(writer: Writer, f: Expr) -> Expr:
-    """Select(c, a b, 0) = Select(c, a, 0) b for the factors b that can be read everywhere, so that they can be contracted."""
+    """Select(c, a b, 0) = Select(c, a, 0) b for factors b that can be read everywhere: they contract."""
     if isinstance(f, Select) and f.args[2] is ZERO and isinstance(f.args[1], Mul):
         safe = [g for g in f.args[1].args if reads_in_range(writer.program, g)]
         rest = mul(*(g for g in f.args[1].args if g not in safe))

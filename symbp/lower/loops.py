@@ -11,7 +11,7 @@ from symbp.simplify.share import unused
 
 
 def hoist_invariants(program: Program) -> Program:
-    """Terms of a recurrence that don't read the recurrence and hold a sum, such as input projections, come out of it."""
+    """Terms of a recurrence that don't read it and hold a sum, such as input projections, come out of it."""
     new: list[Tensor] = []
     equations: list[Equation] = []
     for group in groups(program.equations):

@@ -74,7 +74,7 @@ def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Tex
 
 def _whole_axes(writer: Writer, args: Sequence[Expr]) -> list[int]:
     """The positions that are read at an index of their own."""
-    return [n for n, i in enumerate(args) if isinstance(i, Index) and i is not writer.time and args.count(i) == 1]  # type: ignore[attr-defined]
+    return [n for n, i in enumerate(args) if isinstance(i, Index) and i is not writer.time and args.count(i) == 1]
 
 
 def place(writer: Writer, i: Expr, axis: Index, over: Axes) -> str:

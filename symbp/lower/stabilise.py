@@ -80,8 +80,9 @@ def _shift(program: Program, total: Equation) -> Program:
                 if isinstance(divisor, Pow) and divisor.args[1] is num(-1) and isinstance(divisor.args[0], Access):
                     z = divisor.args[0]
                     if z.label == total.name:
-                        for f in e.args:
-                            if isinstance(f, Call) and f.label == "exp" and _same_exponent(f.args[0], u, total, z, bound):
+                        exponentials = (f for f in e.args if isinstance(f, Call) and f.label == "exp")
+                        for f in exponentials:
+                            if _same_exponent(f.args[0], u, total, z, bound):
                                 shifted = call("exp", f.args[0] - access(name, z.args))
                                 return mul(shifted, *(g for g in e.args if g is not f))
         return e

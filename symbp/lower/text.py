@@ -14,7 +14,7 @@ OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands 
 
 @dataclass(frozen=True)
 class Text:
-    """Code of an array over these axes, in this order; binds: one of the levels above. boolean: it holds truth values."""
+    """Code of an array over these axes, in this order. binds: a level above. boolean: it holds truth values."""
 
     code: str
     axes: Axes = ()

@@ -24,7 +24,7 @@ def settle_conditions(program: Program) -> Program:
             if otherwise is ZERO and isinstance(then, Mul):
                 free = [f for f in then.args if reads_in_range(program, f)]
                 if len(free) == len(then.args):
-                    kept = [f for f in free if isinstance(f, Access)][:1]  # a value to choose, not a mask to multiply by
+                    kept = [f for f in free if isinstance(f, Access)][:1]  # to choose, not multiply by a mask
                     free = [f for f in free if f not in kept]
                 if free:
                     rest = mul(*(f for f in then.args if f not in free))

@@ -27,7 +27,7 @@ def _pairs(e: Expr) -> list[tuple[Expr, Expr]]:
 
 
 def _most_common(program: Program) -> tuple[bytes, Expr, int] | None:
-    """(canonical form, an example, the first equation) of a pair that stands in two or more products of three factors."""
+    """(canonical form, example, first equation) of a pair that stands in two or more products of three factors."""
     seen: dict[bytes, list[tuple[int, Expr]]] = {}
     for n, equation in enumerate(program.equations):
         for node in walk(equation.value):
