@@ -11,6 +11,7 @@ from pathlib import Path
 
 from symbp.emit.context import module_context
 from symbp.emit.render import ModuleContext, render_module
+from symbp.errors import SymbpError
 from symbp.program import Program
 
 __all__ = ["ModuleContext", "generate", "module_context", "render_module", "write_whole"]
@@ -37,7 +38,9 @@ def generate(
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes the file in one step: a failure leaves what was there before."""
+    """Writes the file in one step: a failure leaves what was there before. Raises SymbpError if there is no folder."""
+    if not path.parent.is_dir():
+        raise SymbpError(f"there is no folder {path.parent} to write {path.name} to: make it first")
     handle, temporary = tempfile.mkstemp(dir=path.parent or Path("."), prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
