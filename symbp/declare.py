@@ -39,9 +39,7 @@ def declare(
     Raises SymbpError naming the equation or tensor at fault.
     """
     empty = Program(title, {}, (), ())
-    return _extended(
-        empty, equations, inputs, parameters, integers, loss, prediction, outputs, facts, "a network needs equations"
-    )
+    return _extended(empty, equations, inputs, parameters, integers, loss, prediction, outputs, facts)
 
 
 def extend(
@@ -64,7 +62,7 @@ def extend(
         g = net.gradient()
         hv = g.extend([(q, Sum(d_W[i, j] * v[i, j], i, j))], inputs=[v[i, j]], loss=q).gradient("W")
     """
-    return _extended(program, equations, inputs, parameters, integers, loss, None, outputs, facts, "nothing to add")
+    return _extended(program, equations, inputs, parameters, integers, loss, None, outputs, facts)
 
 
 def _extended(
@@ -77,11 +75,10 @@ def _extended(
     prediction: Any,
     outputs: Iterable[Any],
     facts: Iterable[Any],
-    if_empty: str,
 ) -> Program:
     pairs = [_pair(e) for e in equations]
-    if not pairs:
-        raise SymbpError(f"{if_empty}: the list of equations is empty; write [(target, value), ...]")
+    if not pairs and not program.equations:
+        raise SymbpError("a network needs equations: the list of equations is empty; write [(target, value), ...]")
     inits = dict(parameters) if isinstance(parameters, Mapping) else dict.fromkeys(parameters, "")
     declared = [
         *((a, "input", "real", "") for a in inputs),

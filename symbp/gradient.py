@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from symbp.derive.forward import forward
+from symbp.derive.forward import forward, jvp
 from symbp.derive.naive import naive
 from symbp.derive.reverse import reverse
 from symbp.errors import SymbpError, UnusedParameterWarning
@@ -59,6 +59,41 @@ def gradient(
         return verify(naive(program, names, loss, sizes), "naive")
     derived = verify((reverse if method == "reverse" else forward)(program, names, loss), method)
     return run_simplify(derived) if simplify else derived
+
+
+def jacobian(program: Program, of: str, wrt: str | Iterable[str] | None = None, *, simplify: bool = True) -> Program:
+    """The Program that computes the Jacobians of any tensor, `<of>_by_<name>[indices of `of`, indices of name]`.
+
+    By forward mode. wrt: as for `gradient`. Raises SymbpError for an unknown tensor or an integer one.
+    """
+    if of not in program.tensors:
+        raise SymbpError(f"there is no tensor {of} to differentiate: known are {', '.join(program.tensors)}")
+    derived = verify(forward(_about(program, of), _names(program, wrt), of), "forward")
+    return run_simplify(derived) if simplify else derived
+
+
+def directional(program: Program, along: Mapping[str, str], of: str | None = None, *, simplify: bool = True) -> Program:
+    """The Program that computes `<of>_dot`, the Jacobian-vector product, in one forward pass.
+
+    along: tensor -> the input that holds the direction in which it moves, of the same shape. of: any tensor, default
+    the loss. Raises SymbpError for an unknown tensor or a direction of another shape.
+    """
+    target = of or program.loss
+    if target is None or target not in program.tensors:
+        raise SymbpError(f"name the tensor to differentiate with of=...: known are {', '.join(program.tensors)}")
+    for name, direction in along.items():
+        _names(program, name)
+        if direction not in program.tensors:
+            raise SymbpError(f"the direction {direction} of {name} is not declared: add it as an input of its shape")
+        if program.tensors[direction].shape != program.tensors[name].shape:
+            raise SymbpError(f"the direction {direction} does not have the shape of {name}")
+    derived = verify(jvp(_about(program, target), along, target), "forward")
+    return run_simplify(derived) if simplify else derived
+
+
+def _about(program: Program, of: str) -> Program:
+    """The program with `of` as what it's for: its own loss may be dropped as dead then."""
+    return replace(program, loss=None if program.tensors[of].indices else of, outputs=(of,))
 
 
 def _names(program: Program, wrt: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -206,6 +206,18 @@ class Program:
             facts=facts,
         )  # fmt: skip
 
+    def jacobian(self, of: str, wrt: str | Iterable[str] | None = None, *, simplify: bool = True) -> Program:
+        """The Program that computes `<of>_by_<name>` for any tensor `of`. See `symbp.gradient.jacobian`."""
+        from symbp.gradient import jacobian
+
+        return jacobian(self, of, wrt, simplify=simplify)
+
+    def jvp(self, along: Mapping[str, str], of: str | None = None, *, simplify: bool = True) -> Program:
+        """The Program that computes `<of>_dot` along a direction. See `symbp.gradient.directional`."""
+        from symbp.gradient import directional
+
+        return directional(self, along, of, simplify=simplify)
+
     def unroll(self, sizes: Mapping[str, int] | None = None) -> Program:
         """The same program at neuron level: one scalar equation an entry. See `symbp.unroll.unroll`."""
         from symbp.unroll import unroll

@@ -216,7 +216,8 @@ def show(e: Expr) -> str:
     if isinstance(e, Access):
         return e.label + (f"[{', '.join(map(show, e.args))}]" if e.args else "")
     if isinstance(e, Mul) and e.args[0] is num(-1):
-        return f"-{show(e / -1)}"
+        rest = e / -1
+        return f"-({show(rest)})" if isinstance(rest, Add) else f"-{show(rest)}"
     if isinstance(e, Add):
         return " + ".join(map(show, sorted(e.args, key=lambda t: isinstance(t, Num)))).replace("+ -", "- ")
     sign = {"Add": " + ", "Mul": "*", "Pow": "**"}.get(type(e).__name__)

@@ -122,8 +122,6 @@ def test_empty_network():
     refused("a network needs equations: the list of equations is empty", [])
     with pytest.raises(SymbpError, match=r"the network is empty: give Sequential at least one layer, e.g. Dense\(3\)"):
         Sequential(features=2, loss="half_squared_error")
-    with pytest.raises(SymbpError, match="nothing to add: the list of equations is empty"):
-        declare([(y[n], x[n])], inputs=[x[n]]).extend([])
 
 
 def test_unknown_function():
