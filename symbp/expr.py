@@ -233,7 +233,7 @@ def num(value: Number) -> Num:
 
 
 ZERO, ONE, HALF = num(0), num(1), num(Fraction(1, 2))
-PI = _node(Const, "pi", ())
+PI, INFINITY = _node(Const, "pi", ()), _node(Const, "oo", ())  # minus infinity: outside of a maximum's window
 
 
 def size(name: str) -> Size:
@@ -417,6 +417,8 @@ def call(function: str, *arguments: Expr | Number) -> Expr:
     args = tuple(as_expr(a) for a in arguments)
     if function == "exp" and args[0] is ZERO:
         return ONE
+    if function in ("maximum", "minimum") and all(isinstance(a, Num) for a in args):
+        return (max if function == "maximum" else min)(args, key=lambda a: a.value)  # type: ignore[attr-defined]
     if function == "log":
         if args[0] is ONE:
             return ZERO
@@ -443,13 +445,15 @@ TRUE, FALSE = _node(Condition, "true", ()), _node(Condition, "false", ())
 
 
 def compare(operator: str, a: Expr | Number, b: Expr | Number) -> Expr:
-    """A comparison of two values, with numbers on the right."""
+    """A comparison of two values, numbers on the right, the larger one elsewhere."""
     left, right = as_expr(a), as_expr(b)
     if left is right:
         return TRUE if operator in ("<=", ">=", "==") else FALSE
     if isinstance(left, Num):
         if isinstance(right, Num):
             return TRUE if _COMPARE[operator](left.value, right.value) else FALSE
+        left, right, operator = right, left, _MIRRORED[operator]
+    elif operator in (">", ">=") and not isinstance(right, Num):  # of a >= b and b <= a, one
         left, right, operator = right, left, _MIRRORED[operator]
     return _node(Condition, operator, (left, right))
 
@@ -477,6 +481,8 @@ def select(condition: Expr, then: Expr | Number, otherwise: Expr | Number) -> Ex
         return a
     if condition is FALSE:
         return b
+    if a is ZERO and not condition.accesses:  # one form for what is zero at the first step, or outside
+        condition, a, b = logic("not", condition), b, a
     if a is ONE and b is ZERO and condition.label == "==" and not condition.accesses:
         return delta(*condition.args)  # so that a sum over the index contracts
     return _node(Select, "if", (condition, a, b))
@@ -546,6 +552,14 @@ def _contract_one_delta(e: Expr, bound: list[Index]) -> tuple[Expr, list[Index]]
                     inside = logic("and", compare(">=", value, 0), compare("<", value, k.size))
                     rest = mul(*(g for g in factors(e) if g is not f))
                     return mul(select(inside, ONE, ZERO), substitute(rest, {k: value})), [j for j in bound if j is not k]
+    for f in factors(e):
+        if isinstance(f, Delta):
+            for i, other in (f.args, f.args[::-1]):  # sum over i of delta(i, 2 h + p) * f(i), where that is in range
+                if isinstance(i, Index) and i in bound and i not in other.free and not other.accesses:
+                    inside = logic("and", compare(">=", other, 0), compare("<", other, i.size))
+                    rest = mul(*(g for g in factors(e) if g is not f))
+                    found = mul(select(inside, ONE, ZERO), substitute(rest, {i: other}))
+                    return found, [k for k in bound if k is not i]
     return None
 
 

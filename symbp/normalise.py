@@ -7,13 +7,14 @@ equation of its own, named after the tensor that it belongs to.
 
 from __future__ import annotations
 
-from symbp.affine import mask_of, opposite
+from symbp.affine import mask_of, opposite, where_nonzero
 from symbp.expr import (
     TRUE,
     ZERO,
     Access,
     Expr,
     Index,
+    Mul,
     Reduce,
     Select,
     access,
@@ -85,6 +86,8 @@ class _Hoister:
             condition, then, otherwise = e.args
             inside, outside = logic("and", where, condition), logic("and", where, opposite(condition))
             return rebuild(e, (condition, self.hoist(then, inside), self.hoist(otherwise, outside)))
+        if isinstance(e, Mul):
+            return rebuild(e, [self.hoist(f, logic("and", where, self.around(e, f))) for f in e.args])
         if not isinstance(e, Reduce):
             return rebuild(e, [self.hoist(a, where) for a in e.args])
         key = mul(mask_of(where), e)
@@ -94,6 +97,13 @@ class _Hoister:
                 body = select(where, body, ZERO)
             self.known[key] = self.named(rebuild(e, (body, *e.indices)), e.label)
         return self.known[key]
+
+    def around(self, product: Expr, factor: Expr) -> Expr:
+        """Where the other factors aren't zero, if the factor reads at computed places, which may not exist elsewhere."""
+        if all(isinstance(i, (Index, Access)) for a in factor.accesses for i in a.args):
+            return TRUE
+        conditions = (where_nonzero(f) for f in product.args if f is not factor)
+        return logic("and", *(c for c in conditions if not c.accesses))
 
     def named(self, value: Expr, suffix: str) -> Access:
         """The access to a new tensor that holds the value."""

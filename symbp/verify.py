@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from symbp.affine import Facts, affine, highest, holds, learn, lowest, opposite, where_nonzero
 from symbp.errors import SymbpError
-from symbp.expr import Access, Add, Call, Const, Expr, Index, Mul, Num, Reduce, Select, Size, num, walk
+from symbp.expr import ZERO, Access, Add, Call, Const, Expr, Index, Mul, Num, Reduce, Select, Size, num, walk
 from symbp.functions import TABLE
 from symbp.program import ROLES, Equation, Program, Tensor
 from symbp.recurrence import groups
@@ -113,7 +113,8 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
             _verify_access(program, where, node, defined)
         if isinstance(node, Reduce) and not all(isinstance(i, Index) for i in node.args[1:]):
             raise SymbpError(f"{where}: a reduction over something that is not an index")
-    _verify_reads(program, where, equation.value, (), set())
+    # What the user wrote reads a whole axis or says a condition; what was derived may read a part, j < 3 of 6.
+    _verify_reads(program, where, equation.value, () if equation.reason is None else (ZERO,), set())
 
 
 def _verify_access(program: Program, where: str, node: Access, defined: set[str]) -> None:
@@ -160,7 +161,7 @@ def reads_in_range(program: Program, e: Expr) -> bool:
     if not any(not isinstance(i, (Index, Access)) for a in e.accesses for i in a.args):
         return True
     try:
-        _verify_reads(program, "", e, (), set())
+        _verify_reads(program, "", e, (ZERO,), set())
     except SymbpError:
         return False
     return True
@@ -171,7 +172,7 @@ def _verify_index(
 ) -> None:
     size = formal.size
     if isinstance(i, Index):
-        if i.size is not size:
+        if i.size is not size and not (facts and holds(i, facts) and holds(size - i - 1, facts)):
             raise SymbpError(
                 f"{where}: axis {position} of {node.label} has size {show(size)}, "
                 f"but the index {i.label} runs over {show(i.size)}: sizes must be the same"
