@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 
 from symbp.expr import (
     FALSE,
@@ -130,6 +130,7 @@ def _times(a: dict[Monomial, Fraction] | None, b: dict[Monomial, Fraction] | Non
 # ------------------------------------------------------------------------------------------- conditions
 
 
+@cache
 def holds(e: Expr, facts: Facts = ()) -> bool:
     """Whether e >= 0 for all values of indices and sizes that satisfy the facts."""
     for fact in (ZERO, *facts):
@@ -139,6 +140,7 @@ def holds(e: Expr, facts: Facts = ()) -> bool:
     return False
 
 
+@cache
 def learn(condition: Expr, facts: Facts = ()) -> Facts:
     """The facts, and those that follow from a condition that holds."""
     return (*facts, *_facts(condition, facts))
@@ -228,12 +230,15 @@ def _settle(e: Expr, facts: Facts, memo: dict[tuple[Expr, Facts], Expr]) -> Expr
 
 
 def _settle_product(e: Mul, facts: Facts, memo: dict[tuple[Expr, Facts], Expr]) -> Expr:
-    """Each factor only matters where none of the others is zero. One after another, lest two prove each other."""
+    """A condition only matters where no other factor is zero. One after another, lest two prove each other.
+
+    Conditions deep inside a factor stay: there, sigmoid(z) is to be known again as what computed it.
+    """
     kept = list(e.args)
     for n, f in enumerate(kept):
         others = facts
         for m, g in enumerate(kept):
-            if m != n:
+            if m != n and isinstance(f, Select):
                 others = learn(where_nonzero(g), others)
         kept[n] = _settle(f, others, memo)
     masks = [f for f in kept if is_mask(f)]

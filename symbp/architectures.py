@@ -1,14 +1,16 @@
-"""Networks by short text, `mlp:2-3-2-1,sigmoid,half_squared_error`, or from a Python file that defines `net`."""
+"""Networks by short text, `mlp:2-3-2-1,sigmoid,half_squared_error`, or from a file: in the notation, or in Python."""
 
 from __future__ import annotations
 
 import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from symbp.errors import SymbpError, nearest
 from symbp.functions import TABLE
 from symbp.layers import LOSSES, Activation, BatchNorm, Dense, Layer, Softmax
+from symbp.notation import read, read_file
 from symbp.program import Program
 from symbp.sequence import Sequential
 
@@ -34,15 +36,27 @@ EXAMPLES = {
 
 
 def load(text: str) -> Program:
-    """The network named by a built-in text or by the path of a Python file that defines `net`.
+    """The network named by a built-in text, or by the path of a file.
 
+    A .net file is read in the notation of docs/notation.md, and so is standard input, named `-`; a .py file is run, and
+    defines `net`.
     Raises SymbpError naming what is wrong with the text, or the file.
     """
     if text.startswith("mlp:"):
         return mlp(text)
+    if text == "-":
+        return read(sys.stdin.read(), "standard input")
+    if text.endswith(".net"):
+        path = Path(text)
+        if not path.is_file():
+            raise SymbpError(f"there is no file {path}")
+        return read_file(path)
     if text.endswith(".py"):
         return from_file(Path(text))
-    raise SymbpError(f"{text!r} is neither a built-in network (mlp:..., see `symbp nets`) nor a Python file (.py)")
+    raise SymbpError(
+        f"{text!r} is neither a built-in network (mlp:..., see `symbp nets`), nor a file in the notation (.net), "
+        f"nor a Python file (.py), nor - for standard input"
+    )
 
 
 def mlp(text: str) -> Program:

@@ -9,8 +9,9 @@ from typing import Any
 import sympy as sp
 
 from symbp.declare import sort_equations
+from symbp.errors import SymbpError
 from symbp.expr import Access, access, transform
-from symbp.language import from_sympy
+from symbp.language import from_sympy, to_sympy
 from symbp.program import Equation, Program, Tensor
 from symbp.verify import verify
 
@@ -23,6 +24,7 @@ class Builder:
     def __init__(self, training: bool = True, batch: Any = None) -> None:
         self.training = training
         self.layer = 0
+        self.place = ""  # of the layer that is being defined, for messages: "layer 2 (Conv2D)"
         self.init_of_next = ""
         self.equations: list[tuple[str, Any]] = []
         self.tensors: dict[str, Tensor] = {}
@@ -30,9 +32,24 @@ class Builder:
         self.updates: dict[str, str] = {}
         self.softmaxes: set[str] = set()
         self._features = 0
-        self.batch = sp.Idx("n", sp.Symbol("B", integer=True, positive=True) if batch is None else batch)
+        self._lengths: dict[str, Any] = {}
+        self.batch = self.index("n", sp.Symbol("B", integer=True, positive=True) if batch is None else batch)
 
     # ------------------------------------------------------------------------------------ for layers
+
+    def chain(self, layers: Sequence[Any], x: Any) -> Any:
+        """The layers one after another, each told how its weights should start for what follows it."""
+        outside, after = self.place, self.init_of_next
+        for k, layer in enumerate(layers):
+            self.place = f"{outside}{', ' if outside else ''}layer {k + 1} ({type(layer).__name__})"
+            self.init_of_next = next((later.init for later in layers[k + 1 :] if later.init), after or "xavier")
+            x = layer.define(self, x)
+        self.place, self.init_of_next = outside, after
+        return x
+
+    def fail(self, message: str) -> SymbpError:
+        """An error about what the layer that is being defined was given."""
+        return SymbpError(f"{self.place}: {message}" if self.place else message)
 
     def begin_layer(self) -> None:
         """Counts a layer: the names of what follows carry its number."""
@@ -40,13 +57,30 @@ class Builder:
 
     def feature(self, size: Any) -> Any:
         """A fresh index over features: i, j, k, ... along the chain."""
-        k = self._features
-        self._features += 1
-        return sp.Idx(_LETTERS[k] if k < len(_LETTERS) else f"f{k}", size)
+        while True:
+            k = self._features
+            self._features += 1
+            name = _LETTERS[k] if k < len(_LETTERS) else f"f{k}"
+            if name not in self._lengths:
+                return self.index(name, size)
 
-    def like(self, i: Any) -> Any:
+    def index(self, name: str, size: Any, *others: Any) -> Any:
+        """An index of that name, with a number behind it where the name is one of the others' or has another size."""
+        size = sp.Symbol(size, integer=True, positive=True) if isinstance(size, str) else sp.sympify(size)
+        taken = {i.name for i in others}
+        candidate, n = name, 2
+        while candidate in taken or self._lengths.get(candidate, size) != size:
+            candidate, n = f"{name}{n}", n + 1
+        self._lengths[candidate] = size
+        return sp.Idx(candidate, size)
+
+    def like(self, i: Any, *others: Any) -> Any:
         """Another index over the same range, to sum over."""
-        return sp.Idx(f"{i.name}2", i.upper + 1)
+        return self.index(i.name.rstrip("0123456789") or i.name, i.upper + 1, i, *others)
+
+    def input(self, name: str, indices: Sequence[Any], dtype: str = "real", symbol: str = "") -> Any:
+        """Values that come with the data beside x: a mask, a memory; dtype "int" for integers."""
+        return self._declare(name, indices, "input", dtype=dtype, symbol=symbol or name, numbered=False)
 
     def parameter(self, name: str, indices: Sequence[Any], init: str, symbol: str = "", subscripts: Any = None) -> Any:
         """A trained tensor."""
@@ -58,11 +92,17 @@ class Builder:
 
     def tensor(self, name: str, indices: Sequence[Any], value: Any, symbol: str = "", adjoint: str = "") -> Any:
         """A computed tensor: one equation."""
-        access = self._declare(name, indices, "computed", symbol=symbol or name, adjoint=adjoint)
-        self.equations.append((_name(access), value))
-        if name == "p":
-            self.softmaxes.add(_name(access))
+        access = self.unknown(name, indices, symbol, adjoint)
+        self.equate(access, value)
         return access
+
+    def unknown(self, name: str, indices: Sequence[Any], symbol: str = "", adjoint: str = "") -> Any:
+        """A tensor that a recurrence reads before its equation is written: `equate` must follow."""
+        return self._declare(name, indices, "computed", symbol=symbol or name, adjoint=adjoint)
+
+    def equate(self, access: Any, value: Any) -> None:
+        """The equation of an unknown."""
+        self.equations.append((_name(access), value))
 
     def update(self, state: Any, value: Any) -> None:
         """What replaces a state tensor after a training step."""
@@ -77,19 +117,33 @@ class Builder:
 
     def target(self, name: str, indices: Sequence[Any]) -> Any:
         """The real values that the prediction is compared with."""
-        return self._declare(name, indices, "input", symbol=name, numbered=False)
+        return self.input(self._apart(name), indices)
 
     def labels(self, name: str, indices: Sequence[Any]) -> Any:
         """Integer class labels."""
-        return self._declare(name, indices, "input", dtype="int", symbol=name, numbered=False)
+        return self.input(self._apart(name), indices, "int")
+
+    def _apart(self, name: str) -> str:
+        """t, or target where t is the index of time."""
+        return "target" if name in self._lengths else name
 
     def fact(self, total: Any, value: Any) -> None:
         """Something that the data are known to satisfy."""
         self.facts.append((total, value))
 
+    def mark_softmax(self, y: Any) -> Any:
+        """Notes that y holds probabilities over its last axis; returns it."""
+        self.softmaxes.add(_name(y))
+        return y
+
     def is_softmax(self, y: Any) -> bool:
         """Whether y is what a Softmax layer computed."""
         return _name(y) in self.softmaxes
+
+    def weights(self) -> list[Any]:
+        """The parameters with two or more axes, for penalties."""
+        found = [t for t in self.tensors.values() if t.role == "parameter" and len(t.indices) > 1]
+        return [to_sympy(t.access) for t in found]
 
     # ------------------------------------------------------------------------------------ inside
 
@@ -110,18 +164,19 @@ class Builder:
             full, converted, role, dtype, init, layer, symbol + mark,  # type: ignore[arg-type]
             adjoint and adjoint + mark, subscripts,
         )  # fmt: skip
-        return sp.IndexedBase(full, real=True)[tuple(indices)]
+        return sp.IndexedBase(full, real=True)[tuple(indices)] if indices else sp.Symbol(full, real=True)
 
     def program(self, title: str, prediction: Any, loss_value: Any, task: str) -> Program:
         """The verified Program of what was collected; the prediction's tensor is called y."""
         old = _name(prediction)
-        read = [(name, from_sympy(value, ("L",), f"equation for {name}")) for name, value in self.equations]
-        facts = tuple((from_sympy(a), from_sympy(b)) for a, b in self.facts)
+        scalars = {"L", *(t.name for t in self.tensors.values() if not t.indices)}
+        read = [(name, from_sympy(value, scalars, f"equation for {name}")) for name, value in self.equations]
+        facts = tuple((from_sympy(a, scalars), from_sympy(b, scalars)) for a, b in self.facts)
         equations = [Equation(self.tensors[n].access, v) for n, v in read]
         tensors = dict(self.tensors)
         if loss_value is not None:
             tensors["L"] = Tensor("L", symbol="L")
-            equations.append(Equation(tensors["L"].access, from_sympy(loss_value, (), "equation for the loss")))
+            equations.append(Equation(tensors["L"].access, from_sympy(loss_value, scalars, "equation for the loss")))
         program = Program(
             title, tensors, tuple(sort_equations(equations)), ("L",) if loss_value is not None else (old,),
             "L" if loss_value is not None else None, old, facts, self.updates, task=task,
@@ -145,4 +200,4 @@ def rename(program: Program, old: str, new: str, symbol: str) -> Program:
 
 
 def _name(a: Any) -> str:
-    return str(a.base.label)
+    return str(a.base.label) if isinstance(a, sp.Indexed) else str(a.name)

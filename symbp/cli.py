@@ -102,7 +102,8 @@ def nets() -> None:
     click.echo("For example:\n")
     for text, meaning in EXAMPLES.items():
         click.echo(f"  {text:<58}  {meaning}")
-    click.echo("\nAny other network: a Python file that ends in `net = declare(...)` or `net = Sequential(...)`.")
+    click.echo("\nAny other network: its equations in a .net file (docs/notation.md) or on standard input (-),")
+    click.echo("or a Python file that ends in `net = declare(...)` or `net = Sequential(...)`.")
 
 
 @main.command(epilog="\b\nExamples:\n"
@@ -124,8 +125,8 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
     """The derivation of NET's gradients, step by step.
 
     \b
-    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`),
-    or a Python file that defines `net`.
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`), a file in the
+    notation (.net; - for standard input), or a Python file that defines `net`.
     """
     from symbp.show.derivation import derivation
 
@@ -146,8 +147,8 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
     """Exact operation counts of every way to compute NET's gradients, at neuron level.
 
     \b
-    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`),
-    or a Python file that defines `net`.
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`), a file in the
+    notation (.net; - for standard input), or a Python file that defines `net`.
     """
     from symbp.count import compare
 
@@ -169,8 +170,8 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> No
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
-    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`),
-    or a Python file that defines `net`.
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`), a file in the
+    notation (.net; - for standard input), or a Python file that defines `net`.
     """
     from symbp.emit import generate as emit
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import pi
+from math import inf, pi
 from typing import Any
 
 import numpy as np
@@ -131,7 +131,7 @@ class _Interpreter:
             case ex.Num():
                 return np.asarray(float(e.value) if isinstance(e.value, Fraction) else e.value), ()
             case ex.Const():
-                return np.asarray(pi), ()
+                return np.asarray(pi if e is ex.PI else inf), ()
             case ex.Size():
                 if e.label not in self.sizes:
                     raise SymbpError(f"the size {e.label} can't be read off any value")
@@ -178,7 +178,7 @@ class _Interpreter:
             if exponent.value < 0:
                 return 1 / base ** (-exponent.value)
             return base**exponent.value
-        return base**n
+        return (base * 1.0) ** n  # not of integers, which NumPy doesn't raise to negative ones
 
     @staticmethod
     def logic(operator: str, values: list[Any]) -> Any:
@@ -193,7 +193,8 @@ class _Interpreter:
 
     def read(self, e: ex.Access) -> tuple[Any, Axes]:
         array = self.arrays[e.label]
-        if all(isinstance(i, Index) for i in e.args) and len(set(e.args)) == len(e.args):
+        bare = all(isinstance(i, Index) for i in e.args) and len(set(e.args)) == len(e.args)
+        if bare and np.shape(array) == tuple(self.length(i) for i in e.args):  # type: ignore[arg-type]
             return array, e.args  # type: ignore[return-value]
         places, axes = self.together(*e.args)
         for n, (i, place, length) in enumerate(zip(e.args, places, np.shape(array), strict=True)):

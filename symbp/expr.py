@@ -237,7 +237,7 @@ def num(value: Number) -> Num:
 
 
 ZERO, ONE, HALF = num(0), num(1), num(Fraction(1, 2))
-PI = _node(Const, "pi", ())
+PI, INFINITY = _node(Const, "pi", ()), _node(Const, "oo", ())  # minus infinity: outside of a maximum's window
 
 
 def size(name: str) -> Size:
@@ -421,6 +421,8 @@ def call(function: str, *arguments: Expr | Number) -> Expr:
     args = tuple(as_expr(a) for a in arguments)
     if function == "exp" and args[0] is ZERO:
         return ONE
+    if function in ("maximum", "minimum") and all(isinstance(a, Num) for a in args):
+        return (max if function == "maximum" else min)(args, key=lambda a: a.value)  # type: ignore[attr-defined]
     if function == "log":
         if args[0] is ONE:
             return ZERO
@@ -447,13 +449,15 @@ TRUE, FALSE = _node(Condition, "true", ()), _node(Condition, "false", ())
 
 
 def compare(operator: str, a: Expr | Number, b: Expr | Number) -> Expr:
-    """A comparison of two values, with numbers on the right."""
+    """A comparison of two values, numbers on the right, the larger one elsewhere."""
     left, right = as_expr(a), as_expr(b)
     if left is right:
         return TRUE if operator in ("<=", ">=", "==") else FALSE
     if isinstance(left, Num):
         if isinstance(right, Num):
             return TRUE if _COMPARE[operator](left.value, right.value) else FALSE
+        left, right, operator = right, left, _MIRRORED[operator]
+    elif operator in (">", ">=") and not isinstance(right, Num):  # of a >= b and b <= a, one
         left, right, operator = right, left, _MIRRORED[operator]
     return _node(Condition, operator, (left, right))
 
@@ -464,7 +468,7 @@ def logic(operator: str, *conditions: Expr) -> Expr:
         (a,) = conditions
         if a in (TRUE, FALSE):
             return FALSE if a is TRUE else TRUE
-        return _node(Condition, _OPPOSITE[a.label], a.args) if a.label in _OPPOSITE else _node(Condition, "not", (a,))
+        return compare(_OPPOSITE[a.label], *a.args) if a.label in _OPPOSITE else _node(Condition, "not", (a,))
     neutral, absorbing = (TRUE, FALSE) if operator == "and" else (FALSE, TRUE)
     kept = [c for c in dict.fromkeys(conditions) if c is not neutral]
     if absorbing in kept:
@@ -481,6 +485,8 @@ def select(condition: Expr, then: Expr | Number, otherwise: Expr | Number) -> Ex
         return a
     if condition is FALSE:
         return b
+    if a is ZERO and not condition.accesses:  # one form for what is zero at the first step, or outside
+        condition, a, b = logic("not", condition), b, a
     if a is ONE and b is ZERO and condition.label == "==" and not condition.accesses:
         return delta(*condition.args)  # so that a sum over the index contracts
     return _node(Select, "if", (condition, a, b))
@@ -551,6 +557,14 @@ def _contract_one_delta(e: Expr, bound: list[Index]) -> tuple[Expr, list[Index]]
                     rest = mul(*(g for g in factors(e) if g is not f))
                     left = [j for j in bound if j is not k]
                     return mul(select(inside, ONE, ZERO), substitute(rest, {k: value})), left
+    for f in factors(e):
+        if isinstance(f, Delta):
+            for i, other in (f.args, f.args[::-1]):  # sum over i of delta(i, 2 h + p) * f(i), where that is in range
+                if isinstance(i, Index) and i in bound and i not in other.free and not other.accesses:
+                    inside = logic("and", compare(">=", other, 0), compare("<", other, i.size))
+                    rest = mul(*(g for g in factors(e) if g is not f))
+                    found = mul(select(inside, ONE, ZERO), substitute(rest, {i: other}))
+                    return found, [k for k in bound if k is not i]
     return None
 
 

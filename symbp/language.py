@@ -118,6 +118,8 @@ class _Reader:
             return ex.num(Fraction(repr(float(e))))
         if e is sp.pi:
             return ex.PI
+        if e in (sp.oo, -sp.oo):
+            return ex.INFINITY if e is sp.oo else -ex.INFINITY
         if e is sp.E:
             return ex.call("exp", ex.ONE)
         if e.is_Add:
@@ -210,7 +212,7 @@ def to_sympy(e: Expr, symbols: Mapping[str, Any] | None = None) -> Any:
                 value = Fraction(e.value)
                 return sp.Rational(value.numerator, value.denominator)
             case ex.Const():
-                return sp.pi
+                return sp.pi if e is ex.PI else sp.oo
             case ex.Size():
                 return sp.Symbol(e.label, integer=True, positive=True)
             case ex.Index():

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symbp.affine import mask_of, opposite
+from symbp.affine import mask_of, opposite, where_nonzero
 from symbp.expr import (
     TRUE,
     ZERO,
     Access,
     Expr,
     Index,
+    Mul,
     Reduce,
     Select,
     access,
@@ -63,6 +64,11 @@ def separate_indices(equation: Equation) -> Equation:
     return equation if value is equation.value else replace(equation, value=value)
 
 
+def free_in_order(read: Access) -> list[Index]:
+    """The free indices of a read, axis by axis."""
+    return [i for at in read.args for i in sorted(at.free, key=lambda i: i.label)]
+
+
 def linear_sum(term: Expr) -> tuple[Expr, Reduce] | None:
     """(constant, sum) where the term is a sum with a factor of numbers and sizes only, else None."""
     sums = [f for f in factors(term) if isinstance(f, Reduce) and f.label == "sum"]
@@ -104,6 +110,8 @@ class _Hoister:
             condition, then, otherwise = e.args
             inside, outside = logic("and", where, condition), logic("and", where, opposite(condition))
             return rebuild(e, (condition, self.hoist(then, inside), self.hoist(otherwise, outside)))
+        if isinstance(e, Mul):
+            return rebuild(e, [self.hoist(f, logic("and", where, self.around(e, f))) for f in e.args])
         if not isinstance(e, Reduce):
             return rebuild(e, [self.hoist(a, where) for a in e.args])
         key = mul(mask_of(where), e)
@@ -120,10 +128,17 @@ class _Hoister:
             body = self.named(body, "values")
         return rebuild(e, (body, *e.indices))
 
+    def around(self, product: Expr, factor: Expr) -> Expr:
+        """Where the other factors aren't zero, if the factor reads at computed places that may not exist elsewhere."""
+        if all(isinstance(i, (Index, Access)) for a in factor.accesses for i in a.args):
+            return TRUE
+        conditions = (where_nonzero(f) for f in product.args if f is not factor)
+        return logic("and", *(c for c in conditions if not c.accesses))
+
     def named(self, value: Expr, suffix: str) -> Access:
         """The access to a new tensor that holds the value."""
         reads = sorted(value.accesses, key=lambda a: (-len(a.args), a.label, a.digest))
-        order = list(dict.fromkeys((*self.tensor.indices, *(i for a in reads for i in a.args))))
+        order = list(dict.fromkeys((*self.tensor.indices, *(i for a in reads for i in free_in_order(a)))))
         axes = tuple(sorted(value.free, key=order.index))
         target = access(self.name(suffix), axes)
         self.new.append(Tensor(target.label, axes, layer=self.tensor.layer))

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from symbp.affine import Facts, affine, highest, holds, learn, lowest, opposite, where_nonzero
 from symbp.errors import SymbpError
-from symbp.expr import Access, Add, Call, Const, Expr, Index, Mul, Num, Pow, Reduce, Select, Size, num, walk
+from symbp.expr import ZERO, Access, Add, Call, Const, Expr, Index, Mul, Num, Pow, Reduce, Select, Size, num, walk
 from symbp.functions import TABLE
 from symbp.program import ROLES, Equation, Program, Tensor
 from symbp.recurrence import groups
@@ -94,7 +94,7 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
     read = sorted(equation.value.tensors)
     known = program.tensors
     signature = tuple((n in defined, n in known and (known[n].indices, known[n].dtype)) for n in read)
-    key = (equation.target, equation.value, tensor.indices, size_names, signature)
+    key = (equation.target, equation.value, tensor.indices, size_names, signature, equation.reason is None)
     if key in _verified:
         return
     if equation.target != tensor.access:
@@ -122,7 +122,8 @@ def _verify_equation(program: Program, equation: Equation, defined: set[str], si
             _verify_access(program, where, node, defined)
         if isinstance(node, Reduce) and not all(isinstance(i, Index) for i in node.args[1:]):
             raise SymbpError(f"{where}: a reduction over something that is not an index")
-    _verify_reads(program, where, equation.value, (), set())
+    # What the user wrote reads a whole axis or says a condition; what was derived may read a part, j < 3 of 6.
+    _verify_reads(program, where, equation.value, () if equation.reason is None else (ZERO,), set())
     _verified.add(key)
 
 
@@ -170,7 +171,7 @@ def reads_in_range(program: Program, e: Expr) -> bool:
     if not any(not isinstance(i, (Index, Access)) for a in e.accesses for i in a.args):
         return True
     try:
-        _verify_reads(program, "", e, (), set())
+        _verify_reads(program, "", e, (ZERO,), set())
     except SymbpError:
         return False
     return True
@@ -181,7 +182,7 @@ def _verify_index(
 ) -> None:
     size = formal.size
     if isinstance(i, Index):
-        if i.size is not size:
+        if i.size is not size and not (facts and holds(i, facts) and holds(size - i - 1, facts)):
             raise SymbpError(
                 f"{where}: axis {position} of {node.label} has size {show(size)}, "
                 f"but the index {i.label} runs over {show(i.size)}: sizes must be the same"

@@ -281,7 +281,8 @@ def test_files(tmp_path):
 
 def test_every_named_loss_builds():
     for loss in LOSSES:
-        assert Sequential(Dense(2), features=3, loss=loss).loss == "L"
+        shape = {"shape": (3, 5)} if loss == "triplet" else {"features": 3}
+        assert Sequential(Dense(2), **shape, loss=loss).loss == "L"
 
 
 # -------------------------------------------------------------------------------------- values, neurons

@@ -39,6 +39,8 @@ from symbp.recurrence import groups
 def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
     """The program followed by the adjoints of `loss`; outputs are the loss and d_<name> for each name in wrt."""
     program = normalise(program)
+    in_order = groups(program.equations)
+    program = program.with_(e for group in in_order for e in group.equations)
     prefix = adjoint_prefix(program)
     active = depending_on(program, wrt)
     first_use = {name: n for n, e in reversed(list(enumerate(program.equations))) for name in e.value.tensors}
@@ -63,7 +65,7 @@ def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
         return adjoint.access
 
     last = len(program.equations)
-    for group in reversed(groups(program.equations)):
+    for group in reversed(in_order):
         last -= len(group.equations)
         if group.time is not None and any(e.name in contributions for e in group.equations):
             for e in group.equations:  # the members' adjoints read each other: all of them are there from the start

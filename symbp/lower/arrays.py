@@ -11,6 +11,7 @@ from symbp.affine import is_mask, where_nonzero
 from symbp.errors import SymbpError
 from symbp.expr import (
     ONE,
+    PI,
     ZERO,
     Access,
     Add,
@@ -31,6 +32,7 @@ from symbp.expr import (
     coefficient,
     compare,
     mul,
+    num,
 )
 from symbp.functions import TABLE
 from symbp.lower.reads import read, read_or_zero
@@ -70,6 +72,7 @@ class Writer:
     sizes: dict[str, None]
     position: Mapping[str, int]  # of the equation that defines a tensor, counted from 1
     time: Index | None = None  # inside a loop: a number there, not an axis
+    clock: str = ""  # its name there
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -83,7 +86,7 @@ class Writer:
             case Access():
                 return read(self, e, order)
             case Index() if e is self.time:
-                return Text(e.label)
+                return Text(self.clock)
             case Index():
                 return Text(f"np.arange({self.size(e.size)})", (e,))
             case Add():
@@ -117,7 +120,7 @@ class Writer:
             case Num():
                 return number(Fraction(e.value))
             case Const():
-                return Text("math.pi")
+                return Text("math.pi" if e is PI else "math.inf")
             case Size():
                 return Text(self.size(e))
             case Add():
@@ -131,6 +134,8 @@ class Writer:
                 return Text(f"1 / {self.constant(e.args[0] ** -e.args[1]).at(SIGN)}", (), PRODUCT)
             case Pow():
                 return Text(f"{self.constant(e.args[0]).at(ATOM)}**{self.constant(e.args[1]).at(ATOM)}", (), POWER)
+            case Mul() if e.args[0] is num(-1) and len(e.args) == 2:
+                return Text(f"-{self.constant(e.args[1]).at(SIGN)}", (), SIGN)
             case Mul():
                 above, below = fraction(e)
                 top = " * ".join(self.constant(f).at(PRODUCT) for f in above) or "1"
@@ -222,6 +227,9 @@ class Writer:
         axes = own(e, order)
         if not isinstance(n, Num):
             b, x = spread(self.write(base, order), axes), spread(self.write(n, order), axes)
+            if is_constant(base):  # NumPy doesn't raise integers to negative integers
+                b = number(Fraction(base.value)) if isinstance(base, Num) else b
+                b = Text(f"{b.code}.0" if b.code.isdigit() else f"float({b.code})")
             return Text(f"{b.at(ATOM)}**{x.at(SIGN)}", axes, POWER)
         value = Fraction(n.value)
         if value < 0:
@@ -303,7 +311,7 @@ class Writer:
             return Text(f"np.eye({size}, dtype=DTYPE)", axes)
         if isinstance(b, Index):
             a, b = b, a
-        if isinstance(a, Index) and not b.free & {a}:
+        if isinstance(a, Index) and b.accesses and not b.free & {a}:
             labels = self.write(b, order)
             self.helpers["one_hot"] = ONE_HOT
             return arrange(Text(f"one_hot({labels.code}, {self.size(a.size)})", (*labels.axes, a)), order)

@@ -53,6 +53,10 @@ def contract(writer: Writer, e: Reduce, order: Axes) -> Text:
     if scattered is not None:
         return scattered
     parts = [g for f in factors(e.body) for g in factors(_outside_mask(writer, f))]
+    for p in parts:  # in a loop, a sum that is zero at some times is chosen as a whole
+        if isinstance(p, Select) and p.args[2] is ZERO and writer.is_scalar(p.args[0]):
+            rest = mul(p.args[1], *(q for q in parts if q is not p))
+            return writer.choice(p.args[0], writer.write(sum_over(rest, e.indices), order), Text("0"))
     result = own(e, order)
     if not result:
         whole = _inner_product(writer, e, parts)

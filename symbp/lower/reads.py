@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symbp.affine import decide, holds
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def read(writer: Writer, e: Access, order: Axes) -> Text:
     """The access as an array over its free indices, in the given order."""
-    whole = _whole_axes(writer, e.args)
+    whole = _whole_axes(writer, e)
     computed = [n for n in range(len(e.args)) if n not in whole]
     if not computed:
         return arrange(Text(e.label, e.args), order)  # type: ignore[arg-type]
@@ -53,7 +52,7 @@ def read_or_zero(a, *index):
 
 def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Text | None:
     """The access where its index is in range and 0 elsewhere, if that is what the condition says; else None."""
-    whole = _whole_axes(writer, e.args)
+    whole = _whole_axes(writer, e)
     computed = [n for n in range(len(e.args)) if n not in whole]
     axes = own(e, order)
     index_axes = tuple(i for i in axes if any(i in e.args[n].free for n in computed))
@@ -72,9 +71,14 @@ def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Tex
     return arrange(Text(f"read_or_zero({e.label}, {index})", (*kept, *index_axes)), order)  # type: ignore[arg-type]
 
 
-def _whole_axes(writer: Writer, args: Sequence[Expr]) -> list[int]:
+def _whole_axes(writer: Writer, e: Access) -> list[int]:
     """The positions that are read at an index of their own."""
-    return [n for n, i in enumerate(args) if isinstance(i, Index) and i is not writer.time and args.count(i) == 1]
+    axes = zip(e.args, writer.tensors[e.label].shape, strict=True)
+    return [
+        n
+        for n, (i, size) in enumerate(axes)
+        if isinstance(i, Index) and i is not writer.time and e.args.count(i) == 1 and i.size is size
+    ]
 
 
 def place(writer: Writer, i: Expr, axis: Index, over: Axes) -> str:

@@ -2,7 +2,7 @@
 
 Where Z = Sum(exp(u)) is only used in log(Z) and in exp(u)/Z, both keep their value if u is shifted by its maximum m:
 log(Z) = m + log(Sum(exp(u - m))) and exp(u)/Z = exp(u - m)/Sum(exp(u - m)). Where exp(u) is only used for u <= 0,
-it is exp(min(u, 0)).
+it is exp(min(u, 0)). Where only some u are seen (a causal mask), m is the maximum of those.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symbp.expr import (
+    INFINITY,
     ZERO,
     Access,
     Call,
@@ -48,23 +49,38 @@ def stabilise(program: Program) -> Program:
 
 
 def _write_out_exponentials(program: Program) -> Program:
-    """Undoes the sharing of exp(u), so that every use shows what it is divided by or chosen by."""
+    """Undoes the sharing of exp(u) and 1/Z, so that every use shows what it is divided by or chosen by."""
     for equation in program.equations:
         shared = equation.reason is not None and equation.reason.kind == "shared"
-        if shared and isinstance(equation.value, Call) and equation.value.label == "exp":
+        inverse = isinstance(equation.value, Pow) and equation.value.args[1] is num(-1)
+        if shared and (inverse or _exponent(equation.value) is not None):
             rest = [e for e in program.equations if e is not equation]
             program = program.with_(replace(e, value=write_out(e.value, equation)) for e in rest)
     return program
 
 
+def _exponent(e: Expr) -> Expr | None:
+    """u where e is exp(u), or exp(u) under a condition and zero elsewhere; else None."""
+    if isinstance(e, Select) and e.args[2] is ZERO:
+        e = e.args[1]
+    return e.args[0] if isinstance(e, Call) and e.label == "exp" else None
+
+
+def _with_exponent(e: Expr, u: Expr) -> Expr:
+    """exp(u), under the condition that e is under: elsewhere exp(-oo), which is zero."""
+    return call("exp", select(e.args[0], u, -INFINITY) if isinstance(e, Select) else u)
+
+
 def _is_sum_of_exponentials(e: Expr) -> bool:
-    return isinstance(e, Reduce) and e.label == "sum" and isinstance(e.body, Call) and e.body.label == "exp"
+    return isinstance(e, Reduce) and e.label == "sum" and _exponent(e.body) is not None
 
 
 def _shift(program: Program, total: Equation) -> Program:
     """The program with the sum's exponents shifted by their maximum, unless some use doesn't allow it."""
     assert isinstance(total.value, Reduce)
-    u = total.value.body.args[0]
+    body = total.value.body
+    u = _exponent(body)
+    assert u is not None
     bound = total.value.indices
     users = [e for e in program.equations if total.name in e.value.tensors]
     leading = next((a.label for a in sorted(u.accesses, key=lambda a: (-len(a.args), a.label))), total.name)
@@ -80,18 +96,19 @@ def _shift(program: Program, total: Equation) -> Program:
                 if isinstance(divisor, Pow) and divisor.args[1] is num(-1) and isinstance(divisor.args[0], Access):
                     z = divisor.args[0]
                     if z.label == total.name:
-                        exponentials = (f for f in e.args if isinstance(f, Call) and f.label == "exp")
-                        for f in exponentials:
-                            if _same_exponent(f.args[0], u, total, z, bound):
-                                shifted = call("exp", f.args[0] - access(name, z.args))
+                        for f in e.args:
+                            exponent = _exponent(f)
+                            if exponent is not None and _same_exponent(exponent, u, total, z, bound):
+                                shifted = _with_exponent(f, exponent - access(name, z.args))
                                 return mul(shifted, *(g for g in e.args if g is not f))
         return e
 
     new = {e.name: replace(e, value=transform(e.value, swap)) for e in users}
     if not all(_only_shifted(new[e.name].value, total.name) for e in users):
         return program
-    maximum = Equation(top, maximum_over(u, bound), Reason("stabilised", wrt=total.name))
-    shifted_total = replace(total, value=sum_over(call("exp", u - top), bound))
+    seen = select(body.args[0], u, -INFINITY) if isinstance(body, Select) else u
+    maximum = Equation(top, maximum_over(seen, bound), Reason("stabilised", wrt=total.name))
+    shifted_total = replace(total, value=sum_over(_with_exponent(body, u - top), bound))
     equations: list[Equation] = []
     for e in program.equations:
         equations += [maximum, shifted_total] if e is total else [new.get(e.name, e)]
@@ -115,7 +132,7 @@ def _only_shifted(e: Expr, name: str) -> bool:
     for node in walk(e):
         if isinstance(node, Call) and node.label == "log":
             fine.add(node.args[0])
-        if isinstance(node, Mul) and any(isinstance(f, Call) and f.label == "exp" for f in node.args):
+        if isinstance(node, Mul) and any(_exponent(f) is not None for f in node.args):
             for f in node.args:
                 if isinstance(f, Pow) and f.args[1] is num(-1):
                     fine.update((f, f.args[0]))

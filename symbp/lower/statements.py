@@ -9,9 +9,10 @@ from symbp.lower.arrays import Writer
 from symbp.lower.contraction import contract
 from symbp.lower.loops import hoist_invariants, local_to_step
 from symbp.lower.stabilise import stabilise
-from symbp.lower.text import SUM, Axes, Text, arrange, own, spread
+from symbp.lower.text import ATOM, Axes, Text, arrange, own, spread
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups
+from symbp.simplify.share import unused
 
 WIDTH = 100  # a statement is broken beyond this
 
@@ -74,7 +75,8 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
     local = local_to_step(group, writer.program)
     arrays: list[str] = []
     body: list[Statement] = []
-    inner = replace(writer, time=time, program=_without_time(writer.program, local, time))
+    clock = unused(time.label, writer.program)
+    inner = replace(writer, time=time, clock=clock, program=_without_time(writer.program, local, time))
     for e in group.equations:
         tensor = writer.tensors[e.name]
         left = tuple(i for i in tensor.indices if i is not time)
@@ -82,15 +84,18 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
         statement = _statement(inner, replace(tensor, indices=left), Equation(access(e.name, left), value, e.reason))
         if e.name in local:
             target = e.name
+            if left and statement.code.endswith(" else 0)"):  # a later statement may multiply it as a matrix
+                shape = ", ".join(writer.size(i.size) for i in left) + ("," if len(left) == 1 else "")
+                statement = replace(statement, code=f"{statement.code[:-2]}np.zeros(({shape}), DTYPE))")
         else:
             shape = ", ".join(writer.size(i.size) for i in tensor.indices)
             arrays.append(f"{e.name} = np.empty(({shape}{',' if len(tensor.indices) == 1 else ''}), DTYPE)")
-            slots = [time.label if i is time else ":" for i in tensor.indices]
+            slots = [clock if i is time else ":" for i in tensor.indices]
             while slots[-1] == ":":
                 slots.pop()
             target = f"{e.name}[{', '.join(slots)}]"
         body.append(replace(statement, target=target, equation=e))
-    return Loop(tuple(arrays), f"for {time.label} in {steps}:", tuple(body))
+    return Loop(tuple(arrays), f"for {clock} in {steps}:", tuple(body))
 
 
 def _now(node: Expr, local: set[str], time: Index) -> Expr:
@@ -112,7 +117,7 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation) -> Statement:
     text = writer.write(equation.value, tensor.indices)
     axes = tensor.indices
     if text.boolean:
-        text = Text(f"({text.code}).astype(DTYPE)" if text.binds <= SUM else f"{text.code}.astype(DTYPE)", text.axes)
+        text = Text(f"{text.at(ATOM)}.astype(DTYPE)", text.axes)
     if text.axes != axes and writer.time is None:
         text = _fill(writer, arrange(text, axes), axes, equation.value)
     return Statement(equation.name, text.code, shape_text(tensor), equation)
@@ -180,10 +185,11 @@ def _break_call(line: str) -> list[str]:
 
 
 def _split_arguments(code: str) -> list[str]:
-    depth, start, out = 0, 0, []
+    depth, start, out, quoted = 0, 0, [], False
     for n, c in enumerate(code):
         depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
+        quoted ^= c == '"'
+        if c == "," and depth == 0 and not quoted:
             out.append(code[start:n].strip())
             start = n + 1
     return [a for a in [*out, code[start:].strip()] if a]

@@ -11,6 +11,7 @@ from symbp.program import Equation, Program
 from symbp.simplify.algebra import tidy
 from symbp.simplify.nominal import nominal
 from symbp.simplify.reuse import Library
+from symbp.verify import reads_in_range
 
 DERIVED = ("adjoint", "tangent")
 
@@ -49,7 +50,8 @@ def inline_where_cheaper(program: Program) -> Program:
         written = [_written(u, current) for u in users]
         written = [replace(w, value=library.cheapest(w.value, position[w.name])) for w in written]
         before = cost(current.value, nominal) + sum(cost(u.value, nominal) for u in users)
-        if sum(cost(w.value, nominal) for w in written) < before:
+        readable = all(reads_in_range(program, w.value) for w in written)
+        if readable and sum(cost(w.value, nominal) for w in written) < before:
             book.remove(name)
             for w in written:
                 book.put(w)

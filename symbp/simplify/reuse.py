@@ -28,6 +28,7 @@ from symbp.functions import expand
 from symbp.operations import is_constant
 from symbp.program import Equation, Program
 from symbp.simplify.algebra import forms, price, tidy
+from symbp.verify import reads_in_range
 
 
 def expand_functions(program: Program) -> Program:
@@ -57,6 +58,8 @@ def reuse_values(program: Program) -> Program:
     equations = []
     for n, equation in enumerate(program.equations):
         new = replace(equation, value=library.cheapest(equation.value, n))
+        if not reads_in_range(program, new.value):  # the condition went into a known value
+            new = equation
         equations.append(new)
         library.add(new, n)
     return program.with_(equations)

@@ -1,0 +1,30 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from symbp.builder import Builder
+from symbp.layers.layer import Layer
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """u = m x / (1 - rate) in training, x in prediction (Srivastava et al. 2014).
+
+    The mask m, ones and zeros of x's shape with a share `rate` of zeros, is an input: who trains draws it.
+    """
+
+    rate: Any
+
+    def define(self, net: Builder, x: Any) -> Any:
+        rate = sp.nsimplify(self.rate)
+        if not 0 <= rate < 1:
+            raise net.fail(f"the rate is {self.rate}: it must be at least 0 and less than 1")
+        if not net.training:
+            return x
+        keep = net.input("keep", x.indices, symbol="m")
+        return net.tensor("u", x.indices, keep * x / (1 - rate))

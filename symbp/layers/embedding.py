@@ -1,0 +1,50 @@
+"""Tokens and positions as vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from symbp.builder import Builder
+from symbp.layers.layer import Layer, axes, piecewise, size_of
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """e[n, t, j] = E[x[n, t], j]: a row for each token."""
+
+    vocabulary: int
+    units: int
+    reads_integers = True
+
+    def define(self, net: Builder, x: Any) -> Any:
+        net.begin_layer()
+        v, j = net.index("v", self.vocabulary), net.feature(self.units)
+        E = net.parameter("E", (v, j), init="xavier")
+        return net.tensor("e", (*x.indices, j), E.base[x, j])
+
+
+@dataclass(frozen=True)
+class LearnedPositions(Layer):
+    """u[n, t, j] = x[n, t, j] + P[t, j]; the table has a row for each of the sequence's positions."""
+
+    def define(self, net: Builder, x: Any) -> Any:
+        net.begin_layer()
+        *_, t, j = axes(net, x, "n t j")
+        if not size_of(t).is_Integer:
+            raise net.fail(f"it needs a sequence of fixed length, not {size_of(t)}: use SinusoidalPositions")
+        return net.tensor("u", x.indices, x + net.parameter("P", (t, j), init="zeros"))
+
+
+@dataclass(frozen=True)
+class SinusoidalPositions(Layer):
+    """u[n, t, j] = x[n, t, j] + sin(t / 10000^(j/J)), for odd j cos(t / 10000^((j-1)/J)) (Vaswani et al. 2017, 3.5)."""
+
+    def define(self, net: Builder, x: Any) -> Any:
+        *_, t, j = axes(net, x, "n t j")
+        # 1 for odd j, 0 for even j: the language's indices are affine, and know no remainder
+        odd = (1 - sp.cos(sp.pi * j)) / 2
+        angle = t * sp.Integer(10000) ** ((odd - j) / size_of(j))
+        return net.tensor("u", x.indices, x + piecewise(sp.sin(angle), odd < sp.Rational(1, 2), sp.cos(angle)))
