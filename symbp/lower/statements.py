@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from symbp.expr import Access, Expr, Index, access, transform
 from symbp.lower.arrays import Writer
 from symbp.lower.contraction import contract
+from symbp.lower.layout import break_line
 from symbp.lower.loops import hoist_invariants, local_to_step
 from symbp.lower.stabilise import stabilise
 from symbp.lower.text import ATOM, Axes, Text, arrange, own, spread
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups
 from symbp.simplify.share import unused
-
-WIDTH = 100  # a statement is broken beyond this
 
 
 @dataclass(frozen=True)
@@ -143,66 +142,3 @@ def shape_text(tensor: Tensor) -> str:
 def size_text(s: Expr) -> str:
     """A size as text: 3, B, T + 1."""
     return s.label if not s.args else " + ".join(size_text(t) for t in s.args)
-
-
-def break_line(line: str) -> list[str]:
-    """A long assignment over several lines: in brackets, broken before its outermost operators of lowest rank."""
-    if len(line) <= WIDTH:
-        return [line]
-    name, code = line.split(" = ", 1)
-    for signs in ((" + ", " - "), (" * ", " / ", " @ ")):
-        pieces = _outermost(code, signs)
-        if len(pieces) > 1:
-            out: list[str] = [f"{name} = ("]
-            current = "    " + pieces[0]
-            for piece in pieces[1:]:
-                if len(current) + 1 + len(piece) > WIDTH:
-                    out.append(current)
-                    current = "    " + piece
-                else:
-                    current += " " + piece
-            out = [*out, current, ")"]
-            if all(len(piece) <= WIDTH + 6 for piece in out):
-                return out
-            break
-    return _break_call(line)
-
-
-def _break_call(line: str) -> list[str]:
-    """A line that is one long call, with an argument a line; any other line as it is."""
-    start = line.find("(", line.index(" = "))
-    if start < 0:
-        return [line]
-    depth = 0
-    for end in range(start, len(line)):
-        depth += (line[end] in "([{") - (line[end] in ")]}")
-        if depth == 0:
-            break
-    arguments = _split_arguments(line[start + 1 : end])
-    if len(arguments) < 2:
-        return [line]
-    return [line[: start + 1], *(f"    {a}," for a in arguments), line[end:]]
-
-
-def _split_arguments(code: str) -> list[str]:
-    depth, start, out, quoted = 0, 0, [], False
-    for n, c in enumerate(code):
-        depth += (c in "([{") - (c in ")]}")
-        quoted ^= c == '"'
-        if c == "," and depth == 0 and not quoted:
-            out.append(code[start:n].strip())
-            start = n + 1
-    return [a for a in [*out, code[start:].strip()] if a]
-
-
-def _outermost(code: str, signs: tuple[str, ...]) -> list[str]:
-    """The code split before every sign that stands outside of brackets."""
-    depth, start, pieces, n = 0, 0, [], 0
-    while n < len(code):
-        depth += (code[n] in "([{") - (code[n] in ")]}")
-        if depth == 0 and any(code.startswith(s, n) for s in signs):
-            pieces.append(code[start:n])
-            start = n + 1
-            n += 2
-        n += 1
-    return [*pieces, code[start:]]

@@ -1,0 +1,82 @@
+"""How long deriving takes, and how it grows: declare, derive + simplify, emit, for networks that people train.
+
+    python benchmarks/derive.py [NAME ...]
+
+Prints seconds and the numbers of equations. Each is derived in a fresh process, since equal expressions
+are derived once.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+NETS = ("gpt-nano", "gpt2-12-blocks", "resnet18", "mlp-50", "mlp-100", "mlp-200", "mlp-400")
+
+
+def build(name: str):  # type: ignore[no-untyped-def]
+    """The network of this name."""
+    from symbp.layers import (
+        Activation, BatchNorm, Conv2D, Dense, Embedding, GlobalAverage, LayerNorm, LearnedPositions, MaxPool2D,
+        ResNetBlock, TransformerBlock,
+    )  # fmt: skip
+    from symbp.sequence import Sequential
+
+    def gpt(blocks: int, heads: int, width: int, vocabulary: int, length: int):  # type: ignore[no-untyped-def]
+        layers = [Embedding(vocabulary, width), LearnedPositions()]
+        layers += [TransformerBlock(heads, activation="gelu_tanh") for _ in range(blocks)]
+        return Sequential(*layers, LayerNorm(), Dense(vocabulary, bias=False), shape=(length,), loss="cross_entropy")
+
+    if name == "gpt-nano":
+        return gpt(3, 3, 48, 3, 11)
+    if name == "gpt2-12-blocks":
+        return gpt(12, 12, 768, 50257, 1024)
+    if name == "resnet18":
+        layers = [Conv2D(64, 7, stride=2, padding=3, bias=False), BatchNorm(), Activation("relu"), MaxPool2D(3, 2, 1)]
+        for channels, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+            layers.append(ResNetBlock(channels, stride))
+        return Sequential(*layers, GlobalAverage(), Dense(1000), shape=(3, 224, 224), loss="cross_entropy")
+    depth = int(name.removeprefix("mlp-"))
+    layers = [layer for _ in range(depth) for layer in (Dense(64), Activation("relu"))]
+    return Sequential(*layers, features=64, loss="half_squared_error")
+
+
+def measure(name: str, what: str) -> None:
+    """Seconds to import, to declare and to derive (or to derive and emit), and how many equations there are."""
+    times = [time.perf_counter()]
+    import symbp.layers
+    import symbp.sequence
+    from symbp.emit import generate
+
+    times.append(time.perf_counter())
+    net = build(name)
+    times.append(time.perf_counter())
+    equations = len(net.gradient().equations) if what == "derive" else len(generate(net).splitlines())
+    times.append(time.perf_counter())
+    seconds = [b - a for a, b in zip(times, times[1:], strict=False)]
+    print(*(f"{s:.3f}" for s in seconds), len(net.equations), len(net.parameters), equations)
+
+
+def main() -> None:
+    """Measures each network in two processes of their own: one derives, one derives and emits."""
+    names = sys.argv[1:] or list(NETS)
+    if names[0] == "--one":
+        measure(names[1], names[2])
+        return
+    print("seconds; derive: gradient and simplification of all parameters; emit: the same and the module written")
+    print(f"{'network':<16}{'import':>8}{'declare':>9}{'derive':>9}{'emit':>9}{'forward':>10}{'gradient':>10}"
+          f"{'parameters':>12}{'lines':>8}   (equations)")  # fmt: skip
+    for name in names:
+        found = {}
+        for what in ("derive", "emit"):
+            command = [sys.executable, __file__, "--one", name, what]
+            found[what] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        imported, declared, derived, forward, parameters, gradient = found["derive"]
+        *_, emitted, _, _, lines = found["emit"]
+        print(f"{name:<16}{float(imported):>8.2f}{float(declared):>9.2f}{float(derived):>9.2f}{float(emitted):>9.2f}"
+              f"{forward:>10}{gradient:>10}{parameters:>12}{lines:>8}", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
