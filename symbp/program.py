@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from symbp.expr import ZERO, Access, Expr, Index, Size, access, mul, walk
@@ -128,10 +129,11 @@ class Program:
 
     def equation(self, name: str) -> Equation:
         """The equation that defines a tensor. Raises KeyError if nothing does."""
-        for e in self.equations:
-            if e.name == name:
-                return e
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Equation]:
+        return {e.name: e for e in self.equations}
 
     @property
     def size_names(self) -> tuple[str, ...]:

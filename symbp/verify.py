@@ -58,8 +58,8 @@ def _verify(program: Program) -> None:
             role = program.tensors[equation.name].role
             again = "defined twice" if role == "computed" else f"declared as {role}, and has an equation too"
             raise SymbpError(f"tensor {equation.name} is {again}: rename one, or drop one of the two")
-        running = members.get(equation.name, frozenset())
-        _verify_equation(program, equation, defined | running, size_names)
+        running = members.get(equation.name)
+        _verify_equation(program, equation, defined | running if running else defined, size_names)
         defined.add(equation.name)
     if program.loss is not None:
         if program.loss not in defined:

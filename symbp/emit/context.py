@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
 import symbp
 from symbp.emit.render import Body, Data, ModuleContext, Parameter, State
 from symbp.errors import SymbpError
-from symbp.expr import Access, Delta, Expr, Index, Num, Size, walk
+from symbp.expr import Access, Delta, Expr, Index, Num, Reduce, Size, walk
 from symbp.gradient import gradient
 from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Statement, lower
@@ -48,9 +49,11 @@ def module_context(
         input=_data(x, program),
         target=_data(t, program),
         parameters=tuple(
-            Parameter(p.name, shape_text(p), init_text(p), p.layer or 1) for p in program.parameters
+            Parameter(p.name, shape_text(p), init_text(p, program), p.layer or 1) for p in program.parameters
         ),
-        state=tuple(State(s.name, shape_text(s), init_text(s), program.updates[s.name]) for s in program.state),
+        state=tuple(
+            State(s.name, shape_text(s), init_text(s, program), program.updates[s.name]) for s in program.state
+        ),
         forward=_body(forward, inference, x, {}),
         loss=_body(loss, inference, x, {}),
         grads=_body(grads, program, x, numbers),
@@ -138,15 +141,30 @@ def _number(size: Expr, name: str) -> int:
     return int(size.value)
 
 
-def init_text(tensor: Tensor) -> str:
-    """Python text of a tensor's first value.
+def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
+    """(fan-in, fan-out) of a parameter, from the first sum that reads it.
 
-    xavier: Glorot & Bengio 2010, eq. 16; he: He et al. 2015, section 2.2; the first axis counts as fan-in.
+    Fan-in is the product of the axes that are summed there: how many values add up in one result; fan-out is that of
+    the others. So a convolution's fan-in is channels times window, and an attention head's is the width.
     """
+    sizes = [int(s.value) for s in tensor.shape]  # type: ignore[attr-defined]
+    for e in program.equations:
+        for node in walk(e.value):
+            if isinstance(node, Reduce) and node.label == "sum":
+                for read in node.body.accesses:
+                    if read.label == tensor.name:
+                        summed = [bool(at.free & frozenset(node.indices)) for at in read.args]
+                        inside = math.prod(n for n, s in zip(sizes, summed, strict=True) if s)
+                        return inside, math.prod(n for n, s in zip(sizes, summed, strict=True) if not s)
+    return (sizes[0], sizes[-1]) if sizes else (1, 1)
+
+
+def init_text(tensor: Tensor, program: Program) -> str:
+    """Python text of a tensor's first value. xavier: Glorot & Bengio 2010, eq. 16; he: He et al. 2015, section 2.2."""
     sizes = [int(s.value) for s in tensor.shape]  # type: ignore[attr-defined]
     shape = f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
     init = tensor.init or ("xavier" if len(sizes) > 1 else "zeros")
-    fan_in, fan_out = (sizes[0], sizes[-1]) if sizes else (1, 1)
+    fan_in, fan_out = fans(tensor, program)
     match init:
         case "zeros" | "ones":
             return f"np.{init}({shape})"

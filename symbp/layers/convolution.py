@@ -96,7 +96,7 @@ class Convolution(Layer):
         W = net.parameter("W", (g, k, e, *taps), init=init)
         z = net.tensor("z", (n, g, k, *out), Sum(windows_of(x, places, g * size_of(e) + e) * W, e, *taps))
         f = merge(net, z, 1, 2)
-        return net.tensor("u", f.indices, f + b.base[f.indices[1]]) if self.bias else f
+        return net.tensor("u", f.indices, f + b.base[f.indices[1]]) if b is not None else f
 
 
 @dataclass(frozen=True)

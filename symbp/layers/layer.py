@@ -51,7 +51,7 @@ def axes(net: Builder, x: Any, names: str) -> Sequence[Any]:
         shape = ", ".join(str(size_of(i)) for i in x.indices)
         fix = "shape=(channels, height, width), say, or another layer before this one"
         raise net.fail(f"its input must have the axes [{', '.join(wanted)}], and has shape ({shape}): give {fix}")
-    return x.indices  # type: ignore[no-any-return]
+    return x.indices
 
 
 def merge(net: Builder, x: Any, first: int, count: int) -> Any:
