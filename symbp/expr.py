@@ -464,7 +464,7 @@ def logic(operator: str, *conditions: Expr) -> Expr:
         (a,) = conditions
         if a in (TRUE, FALSE):
             return FALSE if a is TRUE else TRUE
-        return _node(Condition, _OPPOSITE[a.label], a.args) if a.label in _OPPOSITE else _node(Condition, "not", (a,))
+        return compare(_OPPOSITE[a.label], *a.args) if a.label in _OPPOSITE else _node(Condition, "not", (a,))
     neutral, absorbing = (TRUE, FALSE) if operator == "and" else (FALSE, TRUE)
     kept = [c for c in dict.fromkeys(conditions) if c is not neutral]
     if absorbing in kept:
@@ -532,7 +532,7 @@ def sum_over(body: Expr | Number, indices: Sequence[Index]) -> Expr:
     if not left:
         return mul(*outside, *inside)
     inner_body = mul(*inside)
-    if outside and (isinstance(inner_body, Reduce) or _has_contractible_delta(inner_body, left)):
+    if outside and (isinstance(inner_body, (Reduce, Add)) or _has_contractible_delta(inner_body, left)):
         return mul(*outside, sum_over(inner_body, left))
     left.sort(key=_order)
     return mul(*outside, _node(Reduce, "sum", (inner_body, *left)))
