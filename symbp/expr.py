@@ -536,7 +536,7 @@ def sum_over(body: Expr | Number, indices: Sequence[Index]) -> Expr:
     if not left:
         return mul(*outside, *inside)
     inner_body = mul(*inside)
-    if outside and (isinstance(inner_body, Reduce) or _has_contractible_delta(inner_body, left)):
+    if outside and (isinstance(inner_body, (Reduce, Add)) or _has_contractible_delta(inner_body, left)):
         return mul(*outside, sum_over(inner_body, left))
     left.sort(key=_order)
     return mul(*outside, _node(Reduce, "sum", (inner_body, *left)))

@@ -114,6 +114,8 @@ class Builder:
     def name(self, node: s.Name) -> Expr:
         if node.text == "pi" and not node.quoted:
             return ex.PI
+        if node.text == "inf" and not node.quoted:
+            return ex.INFINITY
         if node.text in self.scope and not node.primed:
             return self.scope[node.text].index(self.source)
         known = self.names.tensors.get(self.names.tensor_name(node))
@@ -254,15 +256,11 @@ class Builder:
                 return self.safely(node, lambda: ex.sum_over(ex.mul(kept, body), over) / count)
             case "logsumexp":
                 return ex.call("log", ex.sum_over(ex.mul(kept, ex.call("exp", body)), over))
+        sign = 1 if node.kind == "max" else -1
+        body = ex.mul(sign, body)
         if condition is not None:
-            raise self.source.error(
-                node.at,
-                f"a {node.kind} takes no condition, as it has no value where none holds: "
-                f"{node.kind}[...] where(condition, value, a value that never wins)",
-            )
-        if node.kind == "max":
-            return ex.maximum_over(body, over)
-        return -ex.maximum_over(-body, over)
+            body = ex.select(condition, body, -ex.INFINITY)
+        return ex.mul(sign, ex.maximum_over(body, over))
 
     def softmax(self, node: s.Reduction) -> Expr:
         """exp(x[k]) / sum over k2 of exp(x[k2])."""

@@ -18,6 +18,7 @@ start: statement? (_separator statement?)*
 _separator: _NEWLINE | ";"
 
 ?statement: sizes | indices | declaration | marked | equation | update | fact | about | header | inference
+          | layer
 
 sizes: "sizes" size ("," size)*
 size: name ["=" expr]
@@ -39,6 +40,11 @@ update: "update" name "=" name
 fact: "fact" expr "=" expr ["for" binders]
 header: TITLE STRING | TASK NAME
 inference: INFERENCE
+layer: LAYER target "=" call
+call: name "(" [setting ("," setting)*] ")"
+setting: name "=" value | value
+?value: MINUS number -> negative | number | text | name | call | "(" value ("," value)* ")" -> several
+text: STRING
 about: "about" name ":" feature ("," feature)*
 feature: SYMBOL STRING | ADJOINT STRING | LAYER NUMBER | SUBSCRIPTS numbers | ENTRY name numbers | INT
 numbers: "(" [NUMBER ("," NUMBER)*] ")"

@@ -12,12 +12,12 @@ from symbp.recurrence import leading_to
 
 def replaced(base: Sequence[s.Node], later: Sequence[s.Node]) -> list[s.Node]:
     """The statements of both parts: what the later part defines or marks takes the place of what was there."""
-    defined = {_name(st) for st in later if isinstance(st, (s.Declared, s.Equation))}
+    defined = {_name(st) for st in later if isinstance(st, (s.Declared, s.Equation, s.Layer))}
     marks = {m for st in later if (m := _mark(st))}
     kinds = {type(st) for st in later}
     kept: list[s.Node] = []
     for st in base:
-        if isinstance(st, s.Declared) and _name(st) in defined:
+        if isinstance(st, (s.Declared, s.Layer)) and _name(st) in defined:
             continue
         if isinstance(st, s.Equation):
             if _name(st) in defined:
@@ -34,7 +34,7 @@ def replaced(base: Sequence[s.Node], later: Sequence[s.Node]) -> list[s.Node]:
     return [*kept, *later]
 
 
-def _name(st: s.Declared | s.Equation) -> tuple[str, bool]:
+def _name(st: s.Declared | s.Equation | s.Layer) -> tuple[str, bool]:
     return st.target.name.text, st.target.name.primed
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symbp.errors import SymbpError, nearest
 from symbp.expr import Expr, Num, size
@@ -18,10 +18,13 @@ from symbp.notation.inference import only_needed, replaced
 from symbp.notation.scope import Known, Names, Resolver, Start, size_of
 from symbp.notation.sizes import Length, Variable, join
 from symbp.notation.source import Source
-from symbp.notation.words import REDUCERS
-from symbp.program import Equation, Program, Tensor
+from symbp.notation.words import CONSTANTS, REDUCERS
+from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups
 from symbp.verify import check_name, show, verify
+
+if TYPE_CHECKING:
+    from symbp.notation.calls import Calls, Defined
 
 INITS = ("he", "xavier", "zeros", "ones")
 _ROLES = {
@@ -43,13 +46,18 @@ def read(text: str, name: str = "network") -> Program:
         statements = parse(source)
         cut = next((n for n, st in enumerate(statements) if isinstance(st, s.Inference)), None)
         if cut is None:
-            return _Reader(source, statements).program()
+            base = _Reader(source, statements).program()
+            if any(isinstance(st, s.Layer) for st in statements):
+                other = _Reader(source, statements, training=False).program()
+                if other.equations != base.equations:
+                    return replace(base, inference=only_needed(other, base))
+            return base
         base = _Reader(source, statements[:cut]).program()
         later = statements[cut + 1 :]
         again = next((st for st in later if isinstance(st, s.Inference)), None)
         if again is not None:
             raise source.error(again.at, "there is one `inference` part: put its statements together")
-        other = _Reader(source, replaced(statements[:cut], later)).program()
+        other = _Reader(source, replaced(statements[:cut], later), training=False).program()
         return replace(base, inference=only_needed(other, base))
     except RecursionError:
         raise SymbpError(
@@ -66,12 +74,15 @@ def read_file(path: Path) -> Program:
 
 
 class _Reader:
-    def __init__(self, source: Source, statements: Sequence[s.Node]) -> None:
-        self.source, self.statements = source, statements
+    def __init__(self, source: Source, statements: Sequence[s.Node], training: bool = True) -> None:
+        self.source, self.statements, self.training = source, statements, training
         self.names = Names(source)
         self.equations: list[s.Equation] = []
         self.resolvers: dict[int, Resolver] = {}
         self.facts: list[tuple[s.Fact, dict[str, Variable]]] = []
+        self.calls: Calls | None = None
+        self.called: dict[int, Defined] = {}
+        self.resolved: set[int] = set()
 
     def all(self, kind: Any) -> list[Any]:
         return [st for st in self.statements if isinstance(st, kind)]
@@ -88,12 +99,38 @@ class _Reader:
                 starts.append(st)
             else:
                 self.target(st)
+        self.layers()
         for st in starts:
             self.start(st)
-        if not self.equations:
+        if not self.equations and not self.called:
             raise self.source.error(len(self.source.text), "there is no equation: write one, e.g. y[b] = x[b]^2")
         self.resolve()
         return self.checked(self.assemble())
+
+    def layers(self) -> None:
+        """What the library's layers define, for the text to read."""
+        statements = self.all(s.Layer)
+        if not statements:
+            return
+        from symbp.notation.calls import Calls  # and with it SymPy
+
+        self.calls = Calls(self.names, self.training)
+        targets = [self.new_tensor(replace(st.target, subscripts=()), "what this layer computes") for st in statements]
+        for known in self.names.tensors.values():
+            self.calls.enter(known)
+        for known in targets:
+            del self.names.tensors[known.name]  # until the layer says what it is
+        for st in statements:
+            self.resolve_known()
+            self.called[id(st)] = self.calls.define(st)
+
+    def resolve_known(self) -> None:
+        """The sizes that equations over known tensors fix, for layers to read them."""
+        for st in self.equations:
+            reads = [n.name for n in s.walk(st.value) if isinstance(n, s.Read)]
+            if id(st) not in self.resolved and all(self.names.tensor_name(n) in self.names.tensors for n in reads):
+                self.resolvers[id(st)].visit(st.value)
+                self.resolved.add(id(st))
 
     # ------------------------------------------------------------------------------------- declarations
 
@@ -134,7 +171,7 @@ class _Reader:
             check_name(name, "tensor name")
         except SymbpError as error:
             raise self.source.error(at, str(error)) from None
-        if (name in REDUCERS or name == "pi") and not target.name.quoted:
+        if name in (*REDUCERS, *CONSTANTS) and not target.name.quoted:
             raise self.source.error(at, f"{name} is a word of the notation: choose another name, or write `{name}`")
         if name in self.names.sizes:
             other = "; `loss = ...` is short for `loss L = ...`: choose another, loss q = ..." if name == "L" else ""
@@ -237,12 +274,14 @@ class _Reader:
 
     def resolve(self) -> None:
         for st in self.all(s.Equation):
-            self.resolvers[id(st)].resolve(st.value)
+            if id(st) not in self.resolved:
+                self.resolvers[id(st)].visit(st.value)
         for fact in self.all(s.Fact):
             free: dict[str, Variable] = {}
             resolver = Resolver(self.names, {}, free)
             with resolver.binding(fact.binders):
-                resolver.resolve(fact.left, fact.right)
+                resolver.visit(fact.left)
+                resolver.visit(fact.right)
                 self.facts.append((fact, {**free, **resolver.scope}))
 
     # ----------------------------------------------------------------------------------------- assembly
@@ -255,7 +294,15 @@ class _Reader:
         for st in self.all(s.About):
             known = self.names.tensor(st.name)
             tensors[known.name] = replace(tensors[known.name], **self.features(st))
-        equations = [self.equation(st, tensors) for st in self.equations]
+        if self.calls is not None:
+            tensors |= self.calls.tensors
+        written = {id(st): st for st in self.equations}
+        equations: list[Equation] = []
+        for node in self.statements:
+            if id(node) in written:
+                equations.append(self.equation(written[id(node)], tensors))
+            elif id(node) in self.called:
+                equations += self.called[id(node)].equations
         for starts in self.names.starts.values():  # also those that nothing reads
             for start in starts:
                 scope = {v.name: v for v in start.variables if v is not None}
@@ -266,13 +313,19 @@ class _Reader:
         for fact, scope in self.facts:
             build = Builder(self.names, scope)
             facts.append((build.value(fact.left), build.value(fact.right)))
+        updates = dict(self.names.updates)
         headers = {h.kind: h.text for h in self.all(s.Header)}
+        if self.calls is not None:
+            facts += self.calls.facts()
+            updates |= self.calls.net.updates
+            tasks = [d.task for d in self.called.values() if d.task]
+            headers.setdefault("task", tasks[-1] if tasks else "regression")
         loss, prediction = self.marked("loss"), self.marked("predict")
         outputs = self.marked("output") or loss[:1] or prediction[:1] or (equations[-1].name,)
         program = Program(
             headers.get("title", self.source.name), tensors, tuple(equations), outputs,
             loss[0] if loss else None, prediction[0] if prediction else None,
-            tuple(facts), dict(self.names.updates), task=headers.get("task", "regression"),
+            tuple(facts), updates, task=headers.get("task", "regression"),
         )  # fmt: skip
         return replace(program, equations=self.ordered(program))
 
@@ -282,6 +335,8 @@ class _Reader:
         for st in self.statements:
             if isinstance(st, s.Mark) and st.kind == kind:
                 found += [(name, self.names.tensor(name).name) for name in st.names]
+            elif isinstance(st, s.Layer) and kind == "loss" and self.called[id(st)].loss:
+                found.append((st.target.name, self.called[id(st)].name))
             elif isinstance(st, s.Equation) and st.mark == kind:
                 found.append((st.target.name, self.names.tensor_name(st.target.name)))
         if kind != "output" and len(found) > 1:
@@ -292,8 +347,10 @@ class _Reader:
 
     def equation(self, st: s.Equation, tensors: dict[str, Tensor]) -> Equation:
         name = self.names.tensor_name(st.target.name)
-        value = Builder(self.names, self.resolvers[id(st)].scope).value(st.value)
-        return Equation(tensors[name].access, value)
+        resolver = self.resolvers[id(st)]
+        value = Builder(self.names, resolver.scope).value(st.value)
+        partial = resolver.partial() is not None
+        return Equation(tensors[name].access, value, Reason("part") if partial else None)
 
     def features(self, st: s.About) -> dict[str, Any]:
         """The fields of Tensor that an `about` statement gives."""
@@ -349,7 +406,8 @@ class _Reader:
         """The place of a read that runs out of range, and what to write instead."""
         found = re.search(r": (\w+)\[.*\] reads axis (\d+) at", message)
         if found is None:
-            return st.at, message
+            part = self.resolvers[id(st)].partial() if "runs over" in message else None
+            return st.at if part is None else part, message
         name, place = found[1], int(found[2])
         computed = any(self.names.tensor_name(e.target.name) == name for e in self.equations)
         fix = f"write where(condition, {name}[...], 0)" + (f", or a start {name}[-1, ...] = 0" if computed else "")

@@ -12,7 +12,7 @@ from symbp.functions import TABLE
 from symbp.notation import syntax as s
 from symbp.notation.sizes import Length, Variable, join
 from symbp.notation.source import Source
-from symbp.notation.words import REDUCERS
+from symbp.notation.words import CONSTANTS, REDUCERS
 
 
 @dataclass(eq=False)
@@ -69,7 +69,7 @@ class Names:
             length.value, length.why = self.indices[name.text], f"from the statement `index {name.text} = ...`"
         elif name.text != letter and letter in self.sizes:
             length.value, length.why = self.sizes[letter], f"from `sizes`, where {letter} is the size of {name.text}"
-        return Variable(name.text, length, name.at)
+        return Variable(name.text, length, name.at, size is not None)
 
     def tensor(self, name: s.Name) -> Known:
         """The tensor of that name. Raises SymbpError with what is near."""
@@ -101,11 +101,9 @@ class Names:
             return self.source.error(
                 at, f"the index {text} is unbound here: sum over it, or add it to the indices of the left-hand side"
             )
-        if text in ("inf", "infinity", "nan"):
-            return self.source.error(at, f"{text} is no number: leave terms out with a condition, sum[j : j <= i] ...")
         if text in REDUCERS:
             return self.source.error(at, f"{text} needs its indices: {text}[i] x[i]")
-        options = [*scope, *(n for n, t in self.tensors.items() if not t.axes), *self.sizes, "pi"]
+        options = [*scope, *(n for n, t in self.tensors.items() if not t.axes), *self.sizes, *CONSTANTS]
         if nearest(text, self.tensors).startswith("did") and not nearest(text, options).startswith("did"):
             options = list(self.tensors)
         return self.source.error(at, f"there is no {text}: {nearest(text, options)}")
@@ -114,20 +112,14 @@ class Names:
 class Resolver:
     """Walks an equation: introduces its indices, and joins the lengths that its accesses make equal.
 
-    free: collects the unbound indices, where those are allowed (facts). conditional: whether conditions may keep an
-    index within a part of its range.
+    free: collects the unbound indices, where those are allowed (facts). parts: (index, axis, place) where an index that
+    says its own size is read: it need not run over all of the axis.
     """
 
     def __init__(self, names: Names, scope: dict[str, Variable], free: dict[str, Variable] | None = None) -> None:
         self.names, self.scope, self.free = names, scope, free
-        self.source, self.conditional = names.source, False
-
-    def resolve(self, *nodes: s.Node) -> None:
-        """Everything in an equation."""
-        below = [n for node in nodes for n in s.walk(node)]
-        self.conditional = any(isinstance(n, s.Comparison) or _is_delta(n) for n in below)
-        for node in nodes:
-            self.visit(node)
+        self.source = names.source
+        self.parts: list[tuple[Variable, Length, int]] = []
 
     def lookup(self, name: str) -> Variable | None:
         """The index of that name, if it's bound here."""
@@ -148,6 +140,11 @@ class Resolver:
             yield
         finally:
             self.scope = outer
+
+    def partial(self) -> int | None:
+        """Where an index is read that runs over a part of the axis; None if all run over the whole."""
+        different = (at for v, length, at in self.parts if v.length.root().value is not length.root().value)
+        return next(different, None)
 
     def visit(self, node: s.Node) -> None:
         """Everything in an expression or condition."""
@@ -181,7 +178,7 @@ class Resolver:
             return
         known = self.names.tensors.get(self.names.tensor_name(node))
         taken = (known is not None and not known.axes) or node.text in self.names.sizes
-        if self.free is not None and not taken and not node.primed and node.text != "pi":
+        if self.free is not None and not taken and not node.primed and node.text not in CONSTANTS:
             self.free[node.text] = self.names.variable(node, None)
 
     def read(self, node: s.Read) -> None:
@@ -199,7 +196,10 @@ class Resolver:
             bare = place.value if isinstance(place, s.Bracket) else place
             variable = self.lookup(bare.text) if isinstance(bare, s.Name) and not bare.primed else None
             if variable is not None:
-                join(self.source, bare.at, variable.length, length, not self.conditional)
+                if variable.annotated:
+                    self.parts.append((variable, length, bare.at))
+                else:
+                    join(self.source, bare.at, variable.length, length)
             elif isinstance(bare, s.Read):
                 self.picked(bare, known, n)
 
@@ -236,10 +236,6 @@ class Resolver:
             if node.condition is not None:
                 self.visit(node.condition)
             self.visit(node.body)
-
-
-def _is_delta(node: s.Node) -> bool:
-    return isinstance(node, s.Apply) and node.name.text == "delta"
 
 
 def size_of(names: Names, node: s.Node) -> Expr:

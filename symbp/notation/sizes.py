@@ -34,11 +34,12 @@ class Length:
 
 @dataclass(eq=False)
 class Variable:
-    """An index that a target, a sum or a declaration introduces. at: where."""
+    """An index that a target, a sum or a declaration introduces. at: where. annotated: it says its size, [i < 3]."""
 
     name: str
     length: Length
     at: int
+    annotated: bool = False
 
     def index(self, source: Source) -> Index:
         """The index, once all lengths are joined. Raises SymbpError where nothing gives its size."""
@@ -53,17 +54,12 @@ class Variable:
         return index(self.name, size)
 
 
-def join(source: Source, at: int, a: Length, b: Length, strict: bool = True) -> None:
-    """Notes that two lengths are one. Raises SymbpError at the place where they turn out to differ.
-
-    strict: False under a condition, which may well keep an index within a shorter axis (`verify` tells).
-    """
+def join(source: Source, at: int, a: Length, b: Length) -> None:
+    """Notes that two lengths are one. Raises SymbpError at the place where they turn out to differ."""
     first, second = a.root(), b.root()
     if first is second:
         return
     if first.value is not None and second.value is not None and first.value is not second.value:
-        if not strict:
-            return
         raise source.error(
             at,
             f"{a.what} has size {show(first.value)} ({first.why}), but {b.what} has size {show(second.value)} "

@@ -26,8 +26,9 @@ def find_starts(program: Program) -> list[Found]:
     nodes = dict.fromkeys(n for e in program.equations for n in walk(e.value))
     guards: dict[Expr, list[Expr]] = {}
     for n in nodes:
-        if isinstance(n, ex.Select) and isinstance(n.args[2], Access):
-            guards.setdefault(n.args[2], []).append(n)
+        if isinstance(n, ex.Select):
+            for read in (a for a in n.args[1:] if isinstance(a, Access)):
+                guards.setdefault(read, []).append(n)
     parents: dict[Expr, set[Expr]] = {}
     shifted: dict[tuple[str, int], list[Access]] = {}
     for n in nodes:
@@ -76,8 +77,11 @@ def _start(
         time = r.args[place].args[1]
         assert isinstance(time, Index)
         first = ex.ZERO if shift == -1 else ex.add(time.size, -1)
-        condition, then, _ = guarded[0].args
-        if condition is not ex.compare("==", time, first) or time in then.free or time.size is not axes[place].size:
+        _, one, other = guarded[0].args
+        then = other if one is r else one
+        if ex.select(ex.compare("==", time, first), then, r) is not guarded[0]:
+            return None
+        if time in then.free or time.size is not axes[place].size:
             return None
         others = [a for n, a in enumerate(r.args) if n != place]
         if not all(isinstance(a, Index) for a in others) or len(set(others)) != len(others):

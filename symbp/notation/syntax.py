@@ -198,6 +198,32 @@ class About(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class Call(Node):
+    """A layer of the library with its settings: (name or "", value)."""
+
+    name: Name
+    settings: tuple[tuple[str, Node], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Text(Node):
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Several(Node):
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(Node):
+    """A tensor that a layer of the library computes."""
+
+    target: Target
+    call: Call
+
+
+@dataclass(frozen=True, eq=False)
 class Header(Node):
     """title or task."""
 

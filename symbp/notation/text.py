@@ -58,6 +58,7 @@ class Text:
 
     order: the place of each tensor, for the order of terms and factors. primes: tensors written m', with their states.
     starts: guarded reads, each with the access that is written instead, as a start equation says the rest.
+    clashes: names that are an index and something else. partial: indices that are read at a part of an axis.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Text:
         primes: Mapping[str, str],
         starts: Mapping[Expr, Expr],
         clashes: frozenset[str] = frozenset(),
+        partial: frozenset[Index] = frozenset(),
     ) -> None:
+        self.partial = partial
         self.sizes, self.order, self.primes, self.starts, self.clashes = sizes, order, primes, starts, clashes
         self.memo: dict[Expr, Written] = {}
 
@@ -78,7 +81,8 @@ class Text:
     def binder(self, i: Index) -> str:
         """An index where it is introduced."""
         name = quoted(i.label)
-        return name if self.sizes.get(i.label) is i.size else f"{name}<{self.at_least(i.size, TOTAL)}"
+        usual = self.sizes.get(i.label) is i.size and i not in self.partial
+        return name if usual else f"{name}<{self.at_least(i.size, TOTAL)}"
 
     def target(self, name: str, indices: tuple[Index, ...]) -> str:
         """The left-hand side of an equation, or a declared tensor."""
@@ -101,7 +105,7 @@ class Text:
             case ex.Num():
                 return number(e.value)
             case ex.Const():
-                return e.label, ATOM
+                return ("pi" if e is ex.PI else "inf"), ATOM
             case ex.Size():
                 return (f"size({quoted(e.label)})" if e.label in self.clashes else quoted(e.label)), ATOM
             case Index():

@@ -140,6 +140,21 @@ class Build(Transformer[Token, Any]):
     def fact(self, items: list[Any]) -> s.Fact:
         return s.Fact(items[0].at, items[0], items[1], items[2] or ())
 
+    def text(self, items: list[Token]) -> s.Text:
+        return s.Text(_at(items[0]), _string(items[0]))
+
+    def several(self, items: list[Any]) -> s.Several:
+        return s.Several(items[0].at, tuple(items))
+
+    def setting(self, items: list[Any]) -> tuple[str, s.Node]:
+        return (items[0].text, items[1]) if len(items) == 2 else ("", items[0])
+
+    def call(self, items: list[Any]) -> s.Call:
+        return s.Call(items[0].at, items[0], tuple(i for i in items[1:] if i is not None))
+
+    def layer(self, items: list[Any]) -> s.Layer:
+        return s.Layer(items[1].at, items[1], items[2])
+
     def header(self, items: list[Token]) -> s.Header:
         return s.Header(_at(items[0]), str(items[0]), _string(items[1]))
 

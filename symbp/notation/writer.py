@@ -53,9 +53,10 @@ class _Head:
         for p in programs:
             tensors |= set(p.tensors)
             scalars |= {t.name for t in p.tensors.values() if not t.indices}
-            symbols.update(dict.fromkeys(p.size_names))
+            shapes = [size for t in in_order(p) for size in t.shape]
+            symbols.update((n.label, None) for s in shapes for n in walk(s) if isinstance(n, Size))
             everywhere = [*(e.value for e in p.equations), *(side for fact in p.facts for side in fact)]
-            found = [i for t in p.tensors.values() for i in t.indices]
+            found = [i for t in in_order(p) for i in t.indices]
             found += [n for e in everywhere for n in walk(e) if isinstance(n, Index)]
             seen.update(found)
             labels.update(dict.fromkeys(i.label for i in found))
@@ -84,11 +85,27 @@ class _Head:
         return [*_wrapped("sizes", sizes), *_wrapped("index", others)]
 
 
+def in_order(program: Program) -> list[Tensor]:
+    """The tensors as the text has them: what is declared, then what is computed."""
+    declared = [t for t in program.tensors.values() if t.role != "computed"]
+    return [*declared, *(program.tensors[e.name] for e in program.equations)]
+
+
 def _text(program: Program, head: _Head, starts: list[Found]) -> Text:
-    order = {name: n for n, name in enumerate(program.tensors)}
+    order = {t.name: n for n, t in enumerate(in_order(program))}
     primes = {new: state for state, new in program.updates.items() if new == f"new_{state}"}
     guarded = {read: plain for start in starts for read, plain in start.reads.items()}
-    return Text(head.sizes, order, primes, guarded, head.clashes)
+    return Text(head.sizes, order, primes, guarded, head.clashes, _partial(program))
+
+
+def _partial(program: Program) -> frozenset[Index]:
+    """Indices that are read where the axis has another size: what was derived may read a part of it."""
+    found = set()
+    for read in {a for e in program.equations for a in e.value.accesses}:
+        for i, formal in zip(read.args, program.tensors[read.label].indices, strict=True):
+            if isinstance(i, Index) and i.size is not formal.size:
+                found.add(i)
+    return frozenset(found)
 
 
 def _part(program: Program, head: _Head) -> list[str]:
@@ -100,7 +117,7 @@ def _part(program: Program, head: _Head) -> list[str]:
     if lines:
         lines.append("")
     lines += _equations(text, program, program.equations, starts)
-    return [*lines, *_marks(program), *_about(program.tensors.values())]
+    return [*lines, *_marks(program), *_about(in_order(program))]
 
 
 def _equations(text: Text, program: Program, equations: Iterable[Equation], starts: list[Found]) -> list[str]:
@@ -194,7 +211,7 @@ def _difference(base: Program, program: Program, head: _Head) -> list[str]:
     plain = replace(program, updates={})
     starts = find_starts(plain)
     text = _text(plain, head, starts)
-    new = [t for t in plain.tensors.values() if t.role != "computed" and not _same(t, base.tensors.get(t.name))]
+    new = [t for t in in_order(plain) if t.role != "computed" and not _same(t, base.tensors.get(t.name))]
     changed = [e for e in plain.equations if before.get(e.name) is not e.value]
     shown = {e.name for e in changed}
     lines = _declarations(text, new)
@@ -208,7 +225,7 @@ def _difference(base: Program, program: Program, head: _Head) -> list[str]:
     if any(m.startswith("output") for m in was) and not any(m.startswith("output") for m in marks):
         lines.append(f"output {', '.join(map(quoted, plain.outputs))}")
     loss = [f"loss {quoted(plain.loss)}"] if plain.loss is not None and plain.loss != base.loss else []
-    about = [t for t in plain.tensors.values() if t != base.tensors.get(t.name)]
+    about = [t for t in in_order(plain) if t != base.tensors.get(t.name)]
     return [*lines, *(s for s in loss if s not in lines), *_about(about)]
 
 
