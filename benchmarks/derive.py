@@ -11,6 +11,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib import import_module
+from itertools import pairwise
 
 NETS = ("gpt-nano", "gpt2-12-blocks", "resnet18", "mlp-50", "mlp-100", "mlp-200", "mlp-400")
 
@@ -18,8 +20,17 @@ NETS = ("gpt-nano", "gpt2-12-blocks", "resnet18", "mlp-50", "mlp-100", "mlp-200"
 def build(name: str):  # type: ignore[no-untyped-def]
     """The network of this name."""
     from symbp.layers import (
-        Activation, BatchNorm, Conv2D, Dense, Embedding, GlobalAverage, LayerNorm, LearnedPositions, MaxPool2D,
-        ResNetBlock, TransformerBlock,
+        Activation,
+        BatchNorm,
+        Conv2D,
+        Dense,
+        Embedding,
+        GlobalAverage,
+        LayerNorm,
+        LearnedPositions,
+        MaxPool2D,
+        ResNetBlock,
+        TransformerBlock,
     )  # fmt: skip
     from symbp.sequence import Sequential
 
@@ -45,8 +56,7 @@ def build(name: str):  # type: ignore[no-untyped-def]
 def measure(name: str, what: str) -> None:
     """Seconds to import, to declare and to derive (or to derive and emit), and how many equations there are."""
     times = [time.perf_counter()]
-    import symbp.layers
-    import symbp.sequence
+    import_module("symbp.sequence")
     from symbp.emit import generate
 
     times.append(time.perf_counter())
@@ -54,7 +64,7 @@ def measure(name: str, what: str) -> None:
     times.append(time.perf_counter())
     equations = len(net.gradient().equations) if what == "derive" else len(generate(net).splitlines())
     times.append(time.perf_counter())
-    seconds = [b - a for a, b in zip(times, times[1:], strict=False)]
+    seconds = [b - a for a, b in pairwise(times)]
     print(*(f"{s:.3f}" for s in seconds), len(net.equations), len(net.parameters), equations)
 
 

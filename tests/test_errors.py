@@ -281,7 +281,7 @@ def test_files(tmp_path):
 
 def test_every_named_loss_builds():
     for loss in LOSSES:
-        shape = {"shape": (3, 5)} if loss in ("triplet", "info_nce") else {"features": 3}
+        shape = {"triplet": {"shape": (3, 5)}, "info_nce": {"shape": (2, 5)}}.get(loss, {"features": 3})
         assert Sequential(Dense(2), **shape, loss=loss).loss == "L"
 
 

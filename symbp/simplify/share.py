@@ -169,12 +169,15 @@ def name_for(e: Expr, owner: str) -> str:
         positive = [simple(mul(c, t)) for t in terms(rest) if c * coefficient(t)[0] > 0]
         return positive[0] if len(positive) == 1 else None
 
+    def both(a: Expr) -> str | None:
+        return "_".join(sorted(a.tensors)) if len(a.tensors) == 2 else None
+
     def sole(a: Expr) -> str | None:
         return next(iter(a.tensors)) if len(a.tensors) == 1 else None
 
     match e:
         case Call() if len(e.args) == 1:
-            return f"{e.label}_{sole(e.args[0]) or leading(e.args[0]) or owner}"
+            return f"{e.label}_{sole(e.args[0]) or leading(e.args[0]) or both(e.args[0]) or owner}"
         case Add() if len(e.args) == 2:
             signed = sorted((coefficient(t) for t in e.args), key=lambda ct: -ct[0])
             (c1, a), (c2, b) = signed
