@@ -18,7 +18,9 @@ from symbp.cli import main
 from symbp.declare import declare
 from symbp.errors import SymbpError
 from symbp.language import FUNCTIONS, Maximum, sizes
+from symbp.layers import Dense, Residual, Tanh
 from symbp.notation import read, write
+from symbp.sequence import Sequential
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "examples").glob("*.net"))
@@ -132,7 +134,7 @@ def test_lines_and_statements():
     one = read("sizes B\ninput x[b]; param w\ny[b] = w*(x[b] + 1)\nloss = sum[b] y[b]^2\n")
     for text in (
         "sizes B;input x[b];param w;y[b]=w*(x[b]+1);loss=sum[b]y[b]^2",
-        "\n\n# x\nsizes B # the batch\r\n  input x[b]\n;; param w\ny[b] = w*(x[b]\n# in brackets\n + 1)\nloss = sum[b] y[b]^2",
+        "\n\n# x\nsizes B # the batch\r\n  input x[b]\n;; param w\ny[b] = w*(x[b]\n# in\n + 1)\nloss = sum[b] y[b]^2",
         "sizes B\ninput x[b]\nparam w\ny[b] =\n  w *\n (x[b] + 1)\nloss = sum[\n b] y[b]^2",
         "sizes B\ninput x[b]\nparam w\nloss = sum[b] y[b]^2\ny[b] = w\n\n  # then\n  * (x[b]\n + 1)",
     ):
@@ -307,6 +309,37 @@ def test_maxima_read_back():
     assert_reads_back(declare([(y[b], Maximum(x[b, i], i) - Maximum(-x[b, i], i))], inputs=[x[b, i]]))
 
 
+# ---------------------------------------------------------------------------------------------- layers
+
+
+def test_layers_of_the_library_are_called_by_name():
+    net = read("""sizes B, I=4, H=5, K=3
+        input x[b,i]
+        layer a = Dense(x, units=H)
+        layer r = Residual(a, Dense(5, bias=false), Tanh())
+        layer s[b,k] = Dense(r, K)
+        layer L = CrossEntropy(s)""")
+    assert [p.name for p in net.parameters] == ["W1", "b1", "W2", "W3", "b3"]
+    assert (net.loss, net.task, net.tensors["s"].indices[1].label) == ("L", "classification", "k")
+    chained = Sequential(
+        Dense(5), Residual(Dense(5, bias=False), Tanh()), Dense(3), features=4, loss="cross_entropy"
+    )  # fmt: skip
+    values = random_values(chained, sizes={"B": 7})
+    np.testing.assert_allclose(net.evaluate(values)["L"], chained.evaluate(values)["L"], rtol=1e-13)
+    assert_reads_back(net)
+
+
+def test_layers_that_differ_in_prediction_give_the_form_for_it():
+    net = load(str(ROOT / "examples" / "layers.net"))
+    values = random_values(net)
+    found = net.inference.evaluate(values)
+    assert "keep" not in net.inference.tensors and set(net.updates) == {"running_mean1", "running_var1"}
+    scale = values["gamma1"] / np.sqrt(values["running_var1"] + 1e-5)
+    shifted = (found["a"] - values["running_mean1"][:, None, None]) * scale[:, None, None]
+    m = (shifted + values["beta1"][:, None, None]).mean((2, 3))
+    np.testing.assert_allclose(found["s"], m @ values["W2"] + values["b2"], rtol=1e-12)
+
+
 # ---------------------------------------------------------------------------------------- where it's used
 
 
@@ -332,7 +365,8 @@ def test_an_error_in_a_file_is_one_message_with_its_place(tmp_path):
 
 
 def test_reading_needs_no_sympy():
-    code = f"import sys; from symbp.notation import read, write; write(read({CLASSIFIER!r})); print('sympy' in sys.modules)"
+    use = f"from symbp.notation import read, write; write(read({CLASSIFIER!r}))"
+    code = f"import sys; {use}; print('sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -22,8 +22,9 @@ layer s[b,k] = Dense(n, K)
 layer L = CrossEntropy(s, smoothing=0.1)
 """)
 HEAD = "sizes B, I=3, H=2\ninput x[b,i]; label t[b]; state m[h]\nparam W[i,h]\n"
-TOKENS = """sizes index input label int param state loss predict output update fact title task inference about layer sum mean
-    max min logsumexp softmax where delta exp sqrt b i h t B T I x W m m' z 0 1 2 3.5 1e5 -1 + - * / ^ ** < <= == != > = ~
+TOKENS = """sizes index input label int param state loss predict output update fact title task inference about layer
+    sum mean max min logsumexp softmax where delta exp sqrt b i h t B T I x W m m' z 0 1 2 3.5 1e5 -1
+    + - * / ^ ** < <= == != > = ~
     [ ] ( ) , ; : # " ` and or not for pi inf size 9^9 1e999999 symbol entry Dense Conv2D x[b,i] W[i,h] z[b] y[b,h] ·
     λ \x00 \u2028 \ud7ff""".split(" ")
 

@@ -20,9 +20,10 @@ from symbp.errors import SymbpError, nearest
 from symbp.expr import Access, Expr, Index, Num, access, index, substitute, transform
 from symbp.language import from_sympy, to_sympy
 from symbp.notation import syntax as s
-from symbp.notation.scope import Known, Names
+from symbp.notation.scope import Known, Names, size_of
 from symbp.notation.sizes import Length, Variable
 from symbp.program import Equation, Tensor
+from symbp.verify import show
 
 _NOT_LAYERS = ("LOSSES", "Layer", "Loss", "size_of")
 LAYERS = tuple(name for name in layers.__all__ if name not in _NOT_LAYERS)
@@ -133,6 +134,14 @@ class Calls:
         for sub, i in zip(target.subscripts, axes, strict=True):
             if not isinstance(sub.place, s.Name):
                 raise self.source.error(sub.at, "the indices on the left are bare names")
+            size = None if sub.size is None else size_of(self.names, sub.size)
+            said = self.names.variable(sub.place, size).length
+            if said.value is not None and said.value is not i.size:
+                raise self.source.error(
+                    sub.at,
+                    f"{said.what} has size {show(said.value)} ({said.why}), and the layer makes this axis of size "
+                    f"{show(i.size)}: use another index",
+                )
             out.append(index(sub.place.text, i.size))
         if len(set(out)) < len(out):
             raise self.source.error(target.at, f"{name} has one index on two axes: give each axis an index of its own")

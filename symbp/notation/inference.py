@@ -26,6 +26,8 @@ def replaced(base: Sequence[s.Node], later: Sequence[s.Node]) -> list[s.Node]:
                 st = replace(st, mark="")
         elif isinstance(st, s.Update) or (_mark(st) and _mark(st) in marks):
             continue
+        elif isinstance(st, s.About) and (st.name.text, st.name.primed) in defined:
+            continue
         elif isinstance(st, s.Fact) and s.Fact in kinds:
             continue
         elif isinstance(st, s.Header) and st.kind in {h.kind for h in later if isinstance(h, s.Header)}:

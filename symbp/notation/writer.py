@@ -225,7 +225,8 @@ def _difference(base: Program, program: Program, head: _Head) -> list[str]:
     if any(m.startswith("output") for m in was) and not any(m.startswith("output") for m in marks):
         lines.append(f"output {', '.join(map(quoted, plain.outputs))}")
     loss = [f"loss {quoted(plain.loss)}"] if plain.loss is not None and plain.loss != base.loss else []
-    about = [t for t in in_order(plain) if t != base.tensors.get(t.name)]
+    again = shown | {t.name for t in new}
+    about = [t for t in in_order(plain) if t.name in again or t != base.tensors.get(t.name)]
     return [*lines, *(s for s in loss if s not in lines), *_about(about)]
 
 
