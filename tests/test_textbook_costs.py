@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 import sympy as sp
 from sympy import Idx, IndexedBase, Rational, Sum, Symbol, exp, pi, sqrt
 

@@ -76,7 +76,7 @@ def read_file(path: Path) -> Program:
 class _Reader:
     def __init__(self, source: Source, statements: Sequence[s.Node], training: bool = True) -> None:
         self.source, self.statements, self.training = source, statements, training
-        self.names = Names(source)
+        self.names = Names(source, lambda names, node: Builder(names, {}).value(node))
         self.equations: list[s.Equation] = []
         self.resolvers: dict[int, Resolver] = {}
         self.facts: list[tuple[s.Fact, dict[str, Variable]]] = []
@@ -414,5 +414,5 @@ class _Reader:
         reads = sorted((n for n in s.walk(st.value) if isinstance(n, s.Read)), key=lambda n: n.at)
         for node in reads:
             if self.names.tensor_name(node.name) == name and not isinstance(node.places[place], s.Name):
-                return node.at, f"{message}: {fix}"
+                return node.at, message if "read it inside" in message else f"{message}: {fix}"
         return st.at, message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -43,9 +43,13 @@ class Start:
 
 @dataclass(eq=False)
 class Names:
-    """All that a text declares. variables: the index that each binder of the syntax tree introduces."""
+    """All that a text declares. variables: the index that each binder of the syntax tree introduces.
+
+    build: writes an expression of sizes, for `size_of`.
+    """
 
     source: Source
+    build: Callable[[Names, s.Node], Expr]
     sizes: dict[str, Expr] = field(default_factory=dict)
     indices: dict[str, Expr] = field(default_factory=dict)
     tensors: dict[str, Known] = field(default_factory=dict)
@@ -240,9 +244,7 @@ class Resolver:
 
 def size_of(names: Names, node: s.Node) -> Expr:
     """A size: made of numbers and sizes."""
-    from symbp.notation.build import Builder
-
-    value = Builder(names, {}).value(node)
+    value = names.build(names, node)
     if value.free or value.accesses:
         raise names.source.error(node.at, "a size is made of numbers and of the names in `sizes`")
     number = getattr(value, "value", None)
