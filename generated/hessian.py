@@ -66,17 +66,16 @@ def loss_and_grads(params, x, t):
     """L, dL/dparameter by name, for a batch: x (B, 2), t (B, 1)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
     B = x.shape[0]
-    z1 = x @ W1 + b1                             # (1)  (B, 3)
-    h1 = np.tanh(z1)                             # (2)  (B, 3)
-    y = h1 @ W2 + b2                             # (3)  (B, 1)
-    y_minus_t = y - t                            # (B, 1)
-    L = np.vdot(y_minus_t, y_minus_t) / (2 * B)  # (4)  scalar
-    d_y = y_minus_t / B                          # dL/dy, from (4)  (B, 1)
-    d_W2 = h1.T @ d_y                            # dL/dW2, from (3)  (3, 1)
-    d_b2 = d_y.sum(axis=0)                       # dL/db2, from (3)  (1,)
-    d_z1 = (d_y @ W2.T) * (1 - h1**2)            # dL/dz1, from (3), (2)  (B, 3)
-    d_W1 = x.T @ d_z1                            # dL/dW1, from (1)  (2, 3)
-    d_b1 = d_z1.sum(axis=0)                      # dL/db1, from (1)  (3,)
+    z1 = x @ W1 + b1                   # (1)  (B, 3)
+    h1 = np.tanh(z1)                   # (2)  (B, 3)
+    y = h1 @ W2 + b2                   # (3)  (B, 1)
+    d_y = (y - t) / B                  # dL/dy, from (4)  (B, 1)
+    L = B * np.vdot(d_y, d_y) / 2      # (4)  scalar
+    d_W2 = h1.T @ d_y                  # dL/dW2, from (3)  (3, 1)
+    d_b2 = d_y.sum(axis=0)             # dL/db2, from (3)  (1,)
+    d_z1 = (d_y @ W2.T) * (1 - h1**2)  # dL/dz1, from (3), (2)  (B, 3)
+    d_W1 = x.T @ d_z1                  # dL/dW1, from (1)  (2, 3)
+    d_b1 = d_z1.sum(axis=0)            # dL/db1, from (1)  (3,)
     return L, {"W1": d_W1, "b1": d_b1, "W2": d_W2, "b2": d_b2}
 
 

@@ -17,10 +17,10 @@ from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.masks import settle_conditions
 from symbp.simplify.nominal import nominal
-from symbp.simplify.products import share_products
+from symbp.simplify.products import hoist_factors, share_products
 from symbp.simplify.recognise import recognise_functions
-from symbp.simplify.reuse import expand_functions, reuse_values
-from symbp.simplify.share import share_terms
+from symbp.simplify.reuse import expand_functions, reuse_later_values, reuse_values
+from symbp.simplify.share import share_definitions, share_terms
 from symbp.verify import verify
 
 Pass = Callable[[Program], Program]
@@ -33,11 +33,15 @@ PASSES: tuple[Pass, ...] = (
     tidy_equations,  # common factors out, products opened where that's cheaper, deltas used up
     recognise_functions,
     reuse_values,  # exp(s)/Sum(exp(s)) is the softmax p computed before
+    share_definitions,  # x - mean of the forward pass, for what is derived from it to read
+    reuse_values,
     inline_where_cheaper,  # an adjoint written out where things then cancel
     inline_single_uses,  # d_a into d_z = d_a * a * (1 - a)
     reuse_values,
+    reuse_later_values,  # d_b = Sum(d_z), d_z being computed after it so far
     share_products,  # a b c and a b d share a b
     share_terms,  # what is computed twice gets a name
+    hoist_factors,  # c m[n] x[n, j] = (c m[n]) x[n, j]
     drop_dead,  # what nobody reads goes
 )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 
-from symbp.expr import Access, Expr, Mul, factors, mul, transform, walk
-from symbp.operations import is_constant
+from symbp.expr import Access, Expr, Index, Mul, access, factors, mul, transform, walk
+from symbp.operations import cost, is_constant
 from symbp.program import Equation, Program, Reason, Tensor
+from symbp.recurrence import groups
+from symbp.simplify.nominal import nominal
 from symbp.simplify.share import axis_order, canonical, rename_free, unused
+from symbp.verify import reads_in_range
 
 
 def share_products(program: Program) -> Program:
@@ -62,3 +65,40 @@ def _name_it(program: Program, key: bytes, example: Expr, first: int) -> Program
     equations = [replace(e, value=transform(e.value, rule)) for e in program.equations]
     shared = Equation(tensor.access, example, Reason("shared"))
     return program.with_([*equations[:first], shared, *equations[first:]], [tensor])
+
+
+def hoist_factors(program: Program) -> Program:
+    """Factors over fewer indices than their product are multiplied first: c m[n] x[n, j] = (c m[n]) x[n, j]."""
+    cyclic = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
+    n = 0
+    while n < len(program.equations):
+        equation = program.equations[n]
+        found = None if equation.name in cyclic else _hoistable(program, equation)
+        if found is None:
+            n += 1
+            continue
+        node, small = found
+        axes = [i for i in equation.target.args if isinstance(i, Index) and i in small.free]
+        layer = program.tensors[equation.name].layer
+        tensor = Tensor(unused(f"{equation.name}_scale", program), tuple(axes), layer=layer)
+        written = mul(tensor.access, *(f for f in factors(node) if not f.free <= small.free))
+        value = transform(equation.value, lambda e, node=node, written=written: written if e is node else e)
+        hoisted = Equation(tensor.access, small, Reason("shared"))
+        new = [*program.equations[:n], hoisted, replace(equation, value=value), *program.equations[n + 1 :]]
+        program = program.with_(new, [tensor])
+    return program
+
+
+def _hoistable(program: Program, equation: Equation) -> tuple[Expr, Expr] | None:
+    """(a product, its factors over fewer indices) where multiplying these first takes fewer operations."""
+    axes = set(equation.target.args)
+    for node in walk(equation.value):
+        if isinstance(node, Mul) and node.free <= axes:
+            for subset in sorted({f.free for f in node.args if f.free and f.free < node.free}, key=len, reverse=True):
+                part = [f for f in node.args if f.free <= subset]
+                small = mul(*part)
+                if len(part) > 1 and small is not mul(-1, part[-1]) and reads_in_range(program, small):
+                    rest = mul(*(f for f in node.args if f not in part), access("#", sorted(subset, key=str)))
+                    if cost(small, nominal) + cost(rest, nominal) < cost(node, nominal):
+                        return node, small
+    return None

@@ -27,6 +27,7 @@ from symbp.expr import (
 from symbp.functions import expand
 from symbp.operations import is_constant
 from symbp.program import Equation, Program
+from symbp.recurrence import groups
 from symbp.simplify.algebra import forms, price, tidy
 from symbp.verify import reads_in_range
 
@@ -249,3 +250,30 @@ def _match_reduction(pattern: Reduce, e: Expr, variables: Sequence[Index], bindi
         return False  # the index would leave the sum that binds it
     binding.update({k: v for k, v in trial.items() if k in variables})
     return True
+
+
+def reuse_later_values(program: Program) -> Program:
+    """Subexpressions that equal the right-hand side of a later equation, which can be computed first, read it.
+
+    d_b = Sum(d_h f) before d_z = d_h f becomes d_b = Sum(d_z).
+    """
+    cyclic = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
+    equations = list(program.equations)
+    place = {e.name: n for n, e in enumerate(equations)}
+    users: dict[str, list[int]] = {}
+    for n, e in enumerate(equations):
+        for name in e.value.tensors:
+            users.setdefault(name, []).append(n)
+    for n, e in enumerate(equations):
+        if e.name in cyclic or not isinstance(e.value, Mul):
+            continue
+        ready = max((place.get(name, -1) for name in e.value.tensors), default=-1)
+        library = Library()
+        library.add(e, -1)
+        for m in users[min(e.value.tensors)] if e.value.tensors else ():
+            user = equations[m]
+            if ready < m < n and user.name not in cyclic and e.value.tensors <= user.value.tensors:
+                value = library.rewrite(user.value, 0)
+                if price(value) < price(user.value):
+                    equations[m] = replace(user, value=value)
+    return program.with_(e for g in groups(equations) for e in g.equations)

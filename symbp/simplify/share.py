@@ -42,6 +42,15 @@ def share_terms(program: Program) -> Program:
     return program
 
 
+def share_definitions(program: Program) -> Program:
+    """The same among the equations that were given, before what is derived from them is rearranged."""
+    kinds = [e.reason is not None and e.reason.kind in ("adjoint", "tangent") for e in program.equations]
+    first = kinds.index(True) if True in kinds else len(kinds)
+    given, derived = program.equations[:first], program.equations[first:]
+    shared = share_terms(program.with_(given))
+    return replace(shared, tensors={**program.tensors, **shared.tensors}, equations=(*shared.equations, *derived))
+
+
 class _Occurrences:
     """How often each subexpression, but for the names of its indices, stands in the equations' right-hand sides."""
 
