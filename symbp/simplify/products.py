@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 
-from symbp.expr import Access, Expr, Index, Mul, access, factors, mul, transform, walk
+from symbp.expr import Access, Expr, Index, Mul, access, factors, mul, substitute, transform, walk
 from symbp.operations import cost, is_constant
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups
@@ -82,7 +82,7 @@ def hoist_factors(program: Program) -> Program:
         layer = program.tensors[equation.name].layer
         tensor = Tensor(unused(f"{equation.name}_scale", program), tuple(axes), layer=layer)
         written = mul(tensor.access, *(f for f in factors(node) if not f.free <= small.free))
-        value = transform(equation.value, lambda e, node=node, written=written: written if e is node else e)
+        value = substitute(equation.value, {node: written})
         hoisted = Equation(tensor.access, small, Reason("shared"))
         new = [*program.equations[:n], hoisted, replace(equation, value=value), *program.equations[n + 1 :]]
         program = program.with_(new, [tensor])

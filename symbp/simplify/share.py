@@ -29,6 +29,7 @@ from symbp.expr import (
 )
 from symbp.operations import is_constant, node_operations
 from symbp.program import Equation, Program, Reason, Tensor
+from symbp.recurrence import groups
 from symbp.verify import reads_in_range
 
 
@@ -44,11 +45,18 @@ def share_terms(program: Program) -> Program:
 
 def share_definitions(program: Program) -> Program:
     """The same among the equations that were given, before what is derived from them is rearranged."""
-    kinds = [e.reason is not None and e.reason.kind in ("adjoint", "tangent") for e in program.equations]
-    first = kinds.index(True) if True in kinds else len(kinds)
-    given, derived = program.equations[:first], program.equations[first:]
+    known = {t.name for t in program.tensors.values() if t.role != "computed"}
+    given: list[Equation] = []
+    rest: list[Equation] = []
+    for group in groups(program.equations):
+        own = all(e.reason is None or e.reason.kind not in ("adjoint", "tangent") for e in group.equations)
+        if own and all(e.value.tensors <= known | group.names for e in group.equations):
+            known |= group.names
+            given += group.equations
+        else:
+            rest += group.equations
     shared = share_terms(program.with_(given))
-    return replace(shared, tensors={**program.tensors, **shared.tensors}, equations=(*shared.equations, *derived))
+    return replace(shared, tensors={**program.tensors, **shared.tensors}, equations=(*shared.equations, *rest))
 
 
 class _Occurrences:
