@@ -18,7 +18,7 @@ from symbp.affine import settle
 from symbp.errors import SymbpError
 from symbp.expr import Expr, Index
 from symbp.functions import TABLE, definition
-from symbp.program import Program, Tensor
+from symbp.program import Program, Tensor, shape_text
 from symbp.recurrence import Group, groups
 
 _COMPARE = {
@@ -81,12 +81,6 @@ def bind(tensor: Tensor, value: Any, sizes: dict[str, int]) -> Any:
             message = f"{tensor.name} has shape {shape_text(tensor)}, the value has shape {array.shape}{known}"
             raise SymbpError(message)
     return array
-
-
-def shape_text(tensor: Tensor) -> str:
-    """The shape as text: (B, 3)."""
-    labels = [s.label for s in tensor.shape]
-    return f"({', '.join(labels)}{',' if len(labels) == 1 else ''})"
 
 
 Axes = tuple[Index, ...]

@@ -47,6 +47,17 @@ class Tensor:
         return access(self.name, self.indices)
 
 
+def shape_text(tensor: Tensor) -> str:
+    """The shape as text: (B, 3)."""
+    labels = [size_text(s) for s in tensor.shape]
+    return f"({', '.join(labels)}{',' if len(labels) == 1 else ''})"
+
+
+def size_text(s: Expr) -> str:
+    """A size as text: 3, B, T + 1."""
+    return s.label if not s.args else " + ".join(size_text(t) for t in s.args)
+
+
 @dataclass(frozen=True)
 class Term:
     """One summand of an adjoint or tangent: the chain rule through one use.

@@ -13,8 +13,7 @@ from symbp.expr import Access, Delta, Expr, Index, Num, Reduce, Size, walk
 from symbp.gradient import gradient
 from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Statement, lower
-from symbp.lower.statements import shape_text
-from symbp.program import Equation, Program, Tensor
+from symbp.program import Equation, Program, Tensor, shape_text
 from symbp.recurrence import leading_to
 from symbp.simplify import simplify
 
@@ -22,7 +21,8 @@ LICENCE = "MIT"
 COLUMN = 60  # comments start in one column, as far right as this
 
 
-def equation_text(e: Equation, program: Program) -> str:
+def equation_text(e: Equation) -> str:
+    """The equation as SymPy prints it: what the user declared."""
     return f"{to_sympy(e.target)} = {to_sympy(e.value)}"
 
 
@@ -40,7 +40,7 @@ def module_context(
     helpers = forward.helpers | loss.helpers | grads.helpers
     return ModuleContext(
         title=program.title,
-        equations=tuple(f"({n}) {equation_text(e, program)}" for n, e in enumerate(program.equations, 1)),
+        equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
         command=command(program, optimizers, dtype, learning_rate, name),
         version=symbp.__version__,
         licence=LICENCE,

@@ -11,7 +11,7 @@ from symbp.lower.layout import break_line
 from symbp.lower.loops import hoist_invariants, local_to_step
 from symbp.lower.stabilise import stabilise
 from symbp.lower.text import ATOM, Axes, Text, arrange, own, spread
-from symbp.program import Equation, Program, Tensor
+from symbp.program import Equation, Program, Tensor, shape_text
 from symbp.recurrence import Group, groups
 from symbp.simplify.share import unused
 
@@ -131,14 +131,3 @@ def _fill(writer: Writer, text: Text, axes: Axes, value: Expr) -> Text:
     if not text.axes:
         return Text(f"np.full(({shape}{comma}), {text.code}, dtype=DTYPE)", axes)
     return Text(f"np.broadcast_to({spread(text, axes).code}, ({shape}{comma})).copy()", axes)
-
-
-def shape_text(tensor: Tensor) -> str:
-    """The shape as text: (B, 3)."""
-    labels = [size_text(s) for s in tensor.shape]
-    return f"({', '.join(labels)}{',' if len(labels) == 1 else ''})"
-
-
-def size_text(s: Expr) -> str:
-    """A size as text: 3, B, T + 1."""
-    return s.label if not s.args else " + ".join(size_text(t) for t in s.args)
