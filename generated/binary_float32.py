@@ -64,20 +64,19 @@ def init_params(seed=0):
 def forward(params, x):
     """The prediction y (B, 1) for x (B, 2)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
-    z1 = x @ W1 + b1                              # (B, 8)
-    h1 = 0.5 * z1 * (erf(z1 / math.sqrt(2)) + 1)  # (B, 8)
-    y = h1 @ W2 + b2                              # (B, 1)
+    z1 = x @ W1 + b1                            # (B, 8)
+    h1 = z1 * (erf(z1 / math.sqrt(2)) + 1) / 2  # (B, 8)
+    y = h1 @ W2 + b2                            # (B, 1)
     return y
 
 
 def loss(params, x, t):
     """The loss of a batch, a number: x (B, 2), t (B, 1)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
-    B = x.shape[0]
-    z1 = x @ W1 + b1                              # (B, 8)
-    h1 = 0.5 * z1 * (erf(z1 / math.sqrt(2)) + 1)  # (B, 8)
-    y = h1 @ W2 + b2                              # (B, 1)
-    L = (softplus(y) - y * t).sum() / B           # scalar
+    z1 = x @ W1 + b1                            # (B, 8)
+    h1 = z1 * (erf(z1 / math.sqrt(2)) + 1) / 2  # (B, 8)
+    y = h1 @ W2 + b2                            # (B, 1)
+    L = (softplus(y) - y * t).mean()            # scalar
     return L
 
 
@@ -85,22 +84,22 @@ def loss_and_grads(params, x, t):
     """L, dL/dparameter by name, for a batch: x (B, 2), t (B, 1)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
     B = x.shape[0]
-    z1 = x @ W1 + b1                     # (1)  (B, 8)
-    erf_z1 = erf(z1 / math.sqrt(2))      # (B, 8)
-    h1 = 0.5 * z1 * (erf_z1 + 1)         # (2)  (B, 8)
-    y = h1 @ W2 + b2                     # (3)  (B, 1)
-    p2 = sigmoid(y)                      # (4)  (B, 1)
-    L = (softplus(y) - y * t).sum() / B  # (5)  scalar
-    d_y = (p2 - t) / B                   # dL/dy, from (5), (4)  (B, 1)
-    d_W2 = h1.T @ d_y                    # dL/dW2, from (3)  (8, 1)
-    d_b2 = d_y.sum(axis=0)               # dL/db2, from (3)  (1,)
+    z1 = x @ W1 + b1                  # (1)  (B, 8)
+    erf_z1 = erf(z1 / math.sqrt(2))   # (B, 8)
+    h1 = z1 * (erf_z1 + 1) / 2        # (2)  (B, 8)
+    y = h1 @ W2 + b2                  # (3)  (B, 1)
+    p2 = sigmoid(y)                   # (4)  (B, 1)
+    L = (softplus(y) - y * t).mean()  # (5)  scalar
+    d_y = (p2 - t) / B                # dL/dy, from (5), (4)  (B, 1)
+    d_W2 = h1.T @ d_y                 # dL/dW2, from (3)  (8, 1)
+    d_b2 = d_y.sum(axis=0)            # dL/db2, from (3)  (1,)
     # dL/dz1, from (3), (2)  (B, 8)
     d_z1 = (
         (d_y @ W2.T)
-        * (0.5 * erf_z1 + z1 * np.exp(-0.5 * z1**2) / (math.sqrt(math.pi) * math.sqrt(2)) + 0.5)
+        * (erf_z1 / 2 + z1 * np.exp(-z1**2 / 2) / (math.sqrt(math.pi) * math.sqrt(2)) + 0.5)
     )
-    d_W1 = x.T @ d_z1                    # dL/dW1, from (1)  (2, 8)
-    d_b1 = d_z1.sum(axis=0)              # dL/db1, from (1)  (8,)
+    d_W1 = x.T @ d_z1                 # dL/dW1, from (1)  (2, 8)
+    d_b1 = d_z1.sum(axis=0)           # dL/db1, from (1)  (8,)
     return L, {"W1": d_W1, "b1": d_b1, "W2": d_W2, "b2": d_b2}
 
 

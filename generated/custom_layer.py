@@ -64,13 +64,12 @@ def loss(params, x, t):
     """The loss of a batch, a number: x (B, 4), t (B, 2)."""
     U1, V1, P1, b1, a1 = params["U1"], params["V1"], params["P1"], params["b1"], params["a1"]
     W2, b2 = params["W2"], params["b2"]
-    B = x.shape[0]
-    xU1 = x @ U1                      # (B, 3)
-    xV1 = x @ V1                      # (B, 3)
-    z1 = xV1 * xU1 @ P1 + b1          # (B, 5)
-    h1 = a1 * np.sin(z1)**2 + z1      # (B, 5)
-    y = h1 @ W2 + b2                  # (B, 2)
-    L = ((y - t)**2).sum() / (2 * B)  # scalar
+    xU1 = x @ U1                  # (B, 3)
+    xV1 = x @ V1                  # (B, 3)
+    z1 = xV1 * xU1 @ P1 + b1      # (B, 5)
+    h1 = a1 * np.sin(z1)**2 + z1  # (B, 5)
+    y = h1 @ W2 + b2              # (B, 2)
+    L = ((y - t)**2).mean()       # scalar
     return L
 
 

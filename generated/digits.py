@@ -69,14 +69,14 @@ def loss(params, x, t):
     W1, b1, W2, b2, W3 = params["W1"], params["b1"], params["W2"], params["b2"], params["W3"]
     b3 = params["b3"]
     B = x.shape[0]
-    z1 = x @ W1 + b1                                             # (B, 64)
-    h1 = np.maximum(z1, 0)                                       # (B, 64)
-    z2 = h1 @ W2 + b2                                            # (B, 32)
-    h2 = np.maximum(z2, 0)                                       # (B, 32)
-    y = h2 @ W3 + b3                                             # (B, 10)
-    y_max = y.max(axis=1)                                        # (B,)
-    p3_sum = np.exp(y - y_max[:, None]).sum(axis=1)              # (B,)
-    L = (np.log(p3_sum) + y_max - y[np.arange(B), t]).sum() / B  # scalar
+    z1 = x @ W1 + b1                                          # (B, 64)
+    h1 = np.maximum(z1, 0)                                    # (B, 64)
+    z2 = h1 @ W2 + b2                                         # (B, 32)
+    h2 = np.maximum(z2, 0)                                    # (B, 32)
+    y = h2 @ W3 + b3                                          # (B, 10)
+    y_max = y.max(axis=1)                                     # (B,)
+    p3_sum = np.exp(y - y_max[:, None]).sum(axis=1)           # (B,)
+    L = (np.log(p3_sum) + y_max - y[np.arange(B), t]).mean()  # scalar
     return L
 
 
@@ -85,25 +85,25 @@ def loss_and_grads(params, x, t):
     W1, b1, W2, b2, W3 = params["W1"], params["b1"], params["W2"], params["b2"], params["W3"]
     b3 = params["b3"]
     B = x.shape[0]
-    z1 = x @ W1 + b1                                             # (1)  (B, 64)
-    h1 = np.maximum(z1, 0)                                       # (2)  (B, 64)
-    z2 = h1 @ W2 + b2                                            # (3)  (B, 32)
-    h2 = np.maximum(z2, 0)                                       # (4)  (B, 32)
-    y = h2 @ W3 + b3                                             # (5)  (B, 10)
-    y_max = y.max(axis=1)                                        # (B,)
-    exp_y = np.exp(y - y_max[:, None])                           # (B, 10)
-    p3_sum = exp_y.sum(axis=1)                                   # (B,)
-    p3 = exp_y / p3_sum[:, None]                                 # (6)  (B, 10)
-    L = (np.log(p3_sum) + y_max - y[np.arange(B), t]).sum() / B  # (7)  scalar
-    d_y = (p3 - one_hot(t, 10)) / B                              # dL/dy, from (7), (6)  (B, 10)
-    d_W3 = h2.T @ d_y                                            # dL/dW3, from (5)  (32, 10)
-    d_b3 = d_y.sum(axis=0)                                       # dL/db3, from (5)  (10,)
-    d_z2 = (d_y @ W3.T) * (z2 > 0)                               # dL/dz2, from (5), (4)  (B, 32)
-    d_W2 = h1.T @ d_z2                                           # dL/dW2, from (3)  (64, 32)
-    d_b2 = d_z2.sum(axis=0)                                      # dL/db2, from (3)  (32,)
-    d_z1 = (d_z2 @ W2.T) * (z1 > 0)                              # dL/dz1, from (3), (2)  (B, 64)
-    d_W1 = x.T @ d_z1                                            # dL/dW1, from (1)  (64, 64)
-    d_b1 = d_z1.sum(axis=0)                                      # dL/db1, from (1)  (64,)
+    z1 = x @ W1 + b1                                          # (1)  (B, 64)
+    h1 = np.maximum(z1, 0)                                    # (2)  (B, 64)
+    z2 = h1 @ W2 + b2                                         # (3)  (B, 32)
+    h2 = np.maximum(z2, 0)                                    # (4)  (B, 32)
+    y = h2 @ W3 + b3                                          # (5)  (B, 10)
+    y_max = y.max(axis=1)                                     # (B,)
+    exp_y = np.exp(y - y_max[:, None])                        # (B, 10)
+    p3_sum = exp_y.sum(axis=1)                                # (B,)
+    p3 = exp_y / p3_sum[:, None]                              # (6)  (B, 10)
+    L = (np.log(p3_sum) + y_max - y[np.arange(B), t]).mean()  # (7)  scalar
+    d_y = (p3 - one_hot(t, 10)) / B                           # dL/dy, from (7), (6)  (B, 10)
+    d_W3 = h2.T @ d_y                                         # dL/dW3, from (5)  (32, 10)
+    d_b3 = d_y.sum(axis=0)                                    # dL/db3, from (5)  (10,)
+    d_z2 = (d_y @ W3.T) * (z2 > 0)                            # dL/dz2, from (5), (4)  (B, 32)
+    d_W2 = h1.T @ d_z2                                        # dL/dW2, from (3)  (64, 32)
+    d_b2 = d_z2.sum(axis=0)                                   # dL/db2, from (3)  (32,)
+    d_z1 = (d_z2 @ W2.T) * (z1 > 0)                           # dL/dz1, from (3), (2)  (B, 64)
+    d_W1 = x.T @ d_z1                                         # dL/dW1, from (1)  (64, 64)
+    d_b1 = d_z1.sum(axis=0)                                   # dL/db1, from (1)  (64,)
     return L, {"W1": d_W1, "b1": d_b1, "W2": d_W2, "b2": d_b2, "W3": d_W3, "b3": d_b3}
 
 

@@ -61,11 +61,10 @@ def forward(params, x):
 def loss(params, x, t):
     """The loss of a batch, a number: x (B, 1), t (B, 1)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
-    B = x.shape[0]
-    z1 = x @ W1 + b1            # (B, 1)
-    h1 = sigmoid(z1)            # (B, 1)
-    y = h1 @ W2 + b2            # (B, 1)
-    L = ((y - t)**2).sum() / B  # scalar
+    z1 = x @ W1 + b1         # (B, 1)
+    h1 = sigmoid(z1)         # (B, 1)
+    y = h1 @ W2 + b2         # (B, 1)
+    L = ((y - t)**2).mean()  # scalar
     return L
 
 

@@ -1,9 +1,10 @@
 """Lowering: a simplified Program becomes statements of NumPy array operations.
 
-    stabilise -> share_terms -> one statement an equation
+    stabilise -> hoist_invariants -> one statement an equation
 
-`stabilise` turns sums of exponentials into forms that never overflow; `arrays` writes elementwise expressions with
-broadcasting, `contraction` writes sums of products. The rules look at indices only, never at layers.
+`stabilise` turns sums of exponentials into forms that never overflow. `writer` hands each kind of node to its rule:
+`reads` (views), `product`, `conditions`, `contraction` (matrix products), `scatter` (adjoints of reads). The rules look
+at indices only, never at layers, and build trees of `array` operations.
 """
 
 from __future__ import annotations

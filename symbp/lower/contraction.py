@@ -1,7 +1,7 @@
 """Sums of products as matrix products, by the roles of their indices.
 
 Of two operands an index is contracted (in both, summed), left or right (in one of them, kept) or shared (in both,
-kept). Without shared indices the sum is a matrix product.
+kept). Without shared indices the sum is a matrix product; with them, a stack of matrix products.
 """
 
 from __future__ import annotations
@@ -29,49 +29,54 @@ from symbp.expr import (
     sum_over,
     walk,
 )
-from symbp.lower.arrays import Writer
-from symbp.lower.scatter import scatter
-from symbp.lower.text import (
+from symbp.lower.array import (
     ATOM,
     MATMUL,
     PRODUCT,
+    Array,
     Axes,
-    Text,
     arrange,
-    axis_argument,
+    as_float,
+    opaque,
     own,
+    reduction,
+    view,
     without,
 )
+from symbp.lower.conditions import choice
+from symbp.lower.scatter import scatter
+from symbp.lower.writer import Writer
 from symbp.verify import reads_in_range
 
 
-def contract(writer: Writer, e: Reduce, order: Axes) -> Text:
+def contract(writer: Writer, e: Reduce, order: Axes) -> Array:
     """The sum as an array over its free indices in the given order."""
     if isinstance(e.body, Add) and any(isinstance(n, Delta) for n in walk(e.body)):
         return writer.write(add(*(sum_over(t, e.indices) for t in e.body.args)), order)
     scattered = scatter(writer, e, order)
     if scattered is not None:
-        return scattered
+        return arrange(scattered, order)
     parts = [g for f in factors(e.body) for g in factors(_outside_mask(writer, f))]
     for p in parts:  # in a loop, a sum that is zero at some times is chosen as a whole
         if isinstance(p, Select) and p.args[2] is ZERO and writer.is_scalar(p.args[0]):
             rest = mul(p.args[1], *(q for q in parts if q is not p))
-            return writer.choice(p.args[0], writer.write(sum_over(rest, e.indices), order), Text("0"))
+            return choice(writer, p.args[0], writer.write(sum_over(rest, e.indices), order), Array("0"))
     result = own(e, order)
     if not result:
         whole = _inner_product(writer, e, parts)
         if whole is not None:
             return whole
-    full = mul(*parts)
     covered = any(set(result) | set(e.indices) == p.free for p in parts)
-    if len(parts) > 1 and not (covered and len(e.indices) > 1):
+    if len(parts) > 1:
         for left, right in _splits(parts):
-            text = _matrix_product(writer, mul(*left), mul(*right), e.indices, result)
-            if text is not None:
-                return text
+            a, b = mul(*left), mul(*right)
+            if not covered or len(e.indices) == 1 or not a.free & b.free & frozenset(result):
+                found = _matrix_product(writer, a, b, e.indices, result)
+                if found is not None:
+                    return found
         if not covered:
             return _einsum(writer, parts, e.indices, result)
-    return _plain_sum(writer, e, full, order)
+    return _plain_sum(writer, e, mul(*parts), order)
 
 
 def _outside_mask(writer: Writer, f: Expr) -> Expr:
@@ -91,22 +96,82 @@ def _splits(parts: Sequence[Expr]) -> Iterator[tuple[list[Expr], list[Expr]]]:
             yield [parts[i] for i in chosen], [parts[i] for i in range(n) if i not in chosen]
 
 
-def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Sequence[Index], result: Axes) -> Text | None:
-    """a @ b if no kept index is in both and every summed one is; None otherwise."""
-    if any(i in a.free and i in b.free for i in result) or not all(i in a.free and i in b.free for i in bound):
+# ---------------------------------------------------------------------------------------- matrix products
+
+
+def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes) -> Array | None:
+    """a @ b if every summed index is in both operands; None otherwise, or where a copy would be needed to bring it so."""
+    if not all(i in a.free and i in b.free for i in bound):
         return None
-    kept_a, kept_b = own(a, result), own(b, result)
-    if (*kept_a, *kept_b) != result:
-        a, b, kept_a, kept_b = b, a, kept_b, kept_a
-    if (*kept_a, *kept_b) == result and len(bound) == 1 and len(kept_b) <= 1:
-        left = writer.write(a, (*kept_a, *bound))
-        right = writer.write(b, (*bound, *kept_b))
-        if not left.boolean and not right.boolean:
-            return Text(f"{left.at(PRODUCT)} @ {right.at(ATOM)}", result, MATMUL)
-    left, right = writer.write(a, _natural(a, (*kept_a, *bound))), writer.write(b, _natural(b, (*bound, *kept_b)))
-    axes = ", ".join(f"[{', '.join(str(t.axes.index(i)) for i in bound)}]" for t in (left, right))
-    text = f"np.tensordot({left.code}, {right.code}, axes=({axes}))"
-    return arrange(Text(text, (*without(left.axes, bound), *without(right.axes, bound))), result)
+    shared = tuple(i for i in result if i in a.free and i in b.free)
+    left, right = without(own(a, result), shared), without(own(b, result), shared)
+    if not left or not right:
+        return None if shared else _matrix_vector(writer, a, b, bound, result)
+    first = without(result, shared)
+    if first.index(right[0]) < first.index(left[0]):
+        a, b, left, right = b, a, right, left
+    x = as_float(writer.write(a, _natural(a, (*shared, *left, *bound))))
+    y = as_float(writer.write(b, _natural(b, (*shared, *bound, *right))))
+    if not shared and len(bound) == 1 and len(right) == 1 and x.axes[-1] is bound[0]:
+        y = arrange(y, (*bound, *right))
+        out = Array("{} @ {}", (*x.axes[:-1], *right), MATMUL, args=(x, y), levels=(PRODUCT, ATOM), op="matmul")
+        return arrange(out, result)
+    if shared:
+        if len(bound) > 1 or len(left) > 1 or len(right) > 1:
+            return None
+        return arrange(_stacked(x, y, shared, left, bound, right, result), result)
+    return arrange(_flat(writer, x, y, left, bound, right), result)
+
+
+def _matrix_vector(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes) -> Array | None:
+    """A matrix times a vector, a vector times a matrix, or an inner product."""
+    if own(b, result):
+        a, b = b, a
+    if len(bound) > 1 or len(own(a, result)) > 1 or b.free != frozenset(bound):
+        return None
+    left = own(a, result)
+    x = as_float(writer.write(a, (*left, *bound)))
+    y = as_float(writer.write(b, bound))
+    return Array("{} @ {}", left, MATMUL, args=(x, y), levels=(PRODUCT, ATOM), op="matmul")
+
+
+def _stacked(x: Array, y: Array, shared: Axes, left: Axes, bound: Axes, right: Axes, result: Axes) -> Array:
+    """One matrix product for each value of the shared indices."""
+    lead = tuple(i for i in (*x.axes, *result) if i in shared)
+    lead = tuple(dict.fromkeys(lead))
+    lead = tuple(i for i in result if i in lead)
+    a, b = arrange(x, (*lead, *left, *bound)), arrange(y, (*lead, *bound, *right))
+    return Array("{} @ {}", (*lead, *left, *right), MATMUL, args=(a, b), levels=(PRODUCT, ATOM), op="matmul")
+
+
+def _flat(writer: Writer, x: Array, y: Array, left: Axes, bound: Axes, right: Axes) -> Array:
+    """One matrix product of arrays whose axes are grouped into two; by tensordot where that takes a copy."""
+    left, right = (tuple(i for i in a.axes if i in group) for a, group in ((x, left), (y, right)))
+    both = tuple(i for i in x.axes if i in bound)
+    groups = {x.axes: ((*left, *both), (*both, *left)), y.axes: ((*both, *right), (*right, *both))}
+    if x.axes not in groups[x.axes] or y.axes not in groups[y.axes]:
+        axes = ", ".join(f"[{', '.join(str(a.axes.index(i)) for i in both)}]" for a in (x, y))
+        return opaque(f"np.tensordot({{}}, {{}}, axes=({axes}))", x, y, axes=(*left, *right))
+    a = _matrix(writer, x, x.axes[: len(left)] == left, left, both)
+    b = _matrix(writer, y, y.axes[: len(both)] == both, both, right)
+    axes = (*left, *right)
+    out = Array("{} @ {}", axes, MATMUL, args=(a, b), levels=(PRODUCT, ATOM), op="matmul")
+    if len(left) == 1 and len(right) == 1:
+        return out
+    return view(f"{{}}.reshape({', '.join(writer.size(i.size) for i in axes)})", out, axes)
+
+
+def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes) -> Array:
+    """The array as a matrix of these groups of axes, transposed where they lie the other way round."""
+    first, second = (rows, columns) if in_order else (columns, rows)
+    if len(first) > 1 or len(second) > 1:
+        sizes = [writer.size(mul(*(i.size for i in group))) for group in (first, second)]
+        if len(first) > 1:
+            sizes[0] = "-1"
+        elif len(second) > 1:
+            sizes[1] = "-1"
+        a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes)
+    return a if in_order else view("{}.T", a, a.axes)
 
 
 def _natural(e: Expr, order: Axes) -> Axes:
@@ -116,36 +181,36 @@ def _natural(e: Expr, order: Axes) -> Axes:
     return tuple(dict.fromkeys((*own_order, *order)))
 
 
-def _inner_product(writer: Writer, e: Reduce, parts: Sequence[Expr]) -> Text | None:
+# ------------------------------------------------------------------------------------------- other sums
+
+
+def _inner_product(writer: Writer, e: Reduce, parts: Sequence[Expr]) -> Array | None:
     """A sum over all axes of a square or of two like arrays as np.vdot."""
     if len(parts) == 1 and isinstance(parts[0], Pow) and isinstance(parts[0].args[1], Num):
         base, n = parts[0].args
         if isinstance(base, Access) and isinstance(n, Num) and Fraction(n.value) == 2:
-            text = writer.write(base, base.args)  # type: ignore[arg-type]
-            return Text(f"np.vdot({text.code}, {text.code})")
+            a = writer.write(base, base.args)  # type: ignore[arg-type]
+            return opaque("np.vdot({}, {})", a, a, axes=())
     if len(parts) == 2 and all(isinstance(p, Access) for p in parts) and parts[0].args == parts[1].args:
-        a, b = sorted(parts, key=lambda p: p.label)
-        if set(a.args) == set(e.indices):
-            return Text(f"np.vdot({a.label}, {b.label})")
+        first, second = sorted(parts, key=lambda p: p.label)
+        if set(first.args) == set(e.indices):
+            arrays = [writer.write(p, first.args) for p in (first, second)]  # type: ignore[arg-type]
+            return opaque("np.vdot({}, {})", *arrays, axes=())
     return None
 
 
-def _plain_sum(writer: Writer, e: Reduce, summand: Expr, order: Axes) -> Text:
+def _plain_sum(writer: Writer, e: Reduce, summand: Expr, order: Axes) -> Array:
     """The body as an array, summed over the axes."""
-    axes = _natural(summand, (*order, *e.indices))
-    body = writer.write(summand, axes)
-    if body.boolean:
-        body = Text(f"{body.at(ATOM)}.astype(DTYPE)", body.axes)
-    text = Text(f"{body.at(ATOM)}.sum({axis_argument(body.axes, e.indices)})", without(body.axes, e.indices))
-    return arrange(text, order)
+    body = as_float(writer.write(summand, _natural(summand, (*order, *e.indices))))
+    return arrange(reduction("sum", body, e.indices), order)
 
 
-def _einsum(writer: Writer, parts: Sequence[Expr], bound: Sequence[Index], result: Axes) -> Text:
+def _einsum(writer: Writer, parts: Sequence[Expr], bound: Sequence[Index], result: Axes) -> Array:
     """Any other sum of products."""
     everything = tuple(dict.fromkeys((*result, *bound)))
     letters = {i: "abcdefghijklmnopqrstuvwxyz"[n] for n, i in enumerate(everything)}
-    texts = [writer.write(p, everything) for p in parts]
-    spec = ",".join("".join(letters[i] for i in t.axes) for t in texts)
+    arrays = [writer.write(p, everything) for p in parts]
+    spec = ",".join("".join(letters[i] for i in a.axes) for a in arrays)
     target = "".join(letters[i] for i in result)
-    operands = ", ".join(t.code for t in texts)
-    return Text(f'np.einsum("{spec}->{target}", {operands}, optimize=True)', result)
+    form = f'np.einsum("{spec}->{target}", {", ".join("{}" for _ in arrays)}, optimize=True)'
+    return opaque(form, *arrays, axes=result)

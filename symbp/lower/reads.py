@@ -1,93 +1,281 @@
-"""Reads of tensors: whole axes, single steps, and arrays of integers where an index is computed."""
+"""Reads of tensors as views: whole axes, single steps, slices, axes taken apart and sliding windows.
+
+Where an index is computed from an integer tensor, or in a way that no view has, an array of integers is the index.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symbp.affine import decide, holds
-from symbp.expr import TRUE, Access, Expr, Index
-from symbp.lower.text import Axes, Text, arrange, own, spread
+from symbp.affine import affine, decide, highest, holds, lowest, never_negative
+from symbp.expr import TRUE, ZERO, Access, Expr, Index, Num, add, mul
+from symbp.lower.array import Array, Axes, arrange, opaque, own, spread, view
 
 if TYPE_CHECKING:
-    from symbp.lower.arrays import Writer
+    from symbp.lower.writer import Writer
 
 
-def read(writer: Writer, e: Access, order: Axes) -> Text:
+@dataclass(frozen=True)
+class Window:
+    """An axis read at step * main + stride * tap + start: windows that slide along it."""
+
+    main: Index
+    tap: Index
+    step: int
+    stride: int
+    start: Expr
+
+
+@dataclass(frozen=True)
+class Slice:
+    """An axis read at step * index + start."""
+
+    index: Index
+    step: int
+    start: Expr
+
+
+@dataclass(frozen=True)
+class Single:
+    """One place of an axis: a number, or the number of a loop's step."""
+
+    place: Expr
+
+
+Slot = Index | Single | Slice | Window | tuple[Index, ...]  # a tuple: the digits of an axis, the major one first
+
+
+def read(writer: Writer, e: Access, order: Axes) -> Array:
     """The access as an array over its free indices, in the given order."""
-    whole = _whole_axes(writer, e)
+    sizes = writer.tensors[e.label].shape
+    slots = slots_of(writer, e.args, sizes)
+    if slots is not None and all(_inside(a, n) for a, n in zip(e.args, sizes, strict=True)):
+        return arrange(_view(writer, Array(e.label), slots, sizes), order)
+    return _gather(writer, e, order)
+
+
+def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Array | None:
+    """The access where its index is in range and 0 elsewhere, if that is what the condition says; else None.
+
+    The array is padded with zeros, as far as the index leaves it.
+    """
+    sizes = writer.tensors[e.label].shape
+    slots = slots_of(writer, e.args, sizes, whole=False)
+    inside = tuple(bound for a, n in zip(e.args, sizes, strict=True) for bound in (a, n - a - 1))
+    if writer.time is not None or slots is None or decide(condition, inside) is not TRUE:
+        return None
+    pads: list[tuple[Expr, Expr]] = []
+    for a, n in zip(e.args, sizes, strict=True):
+        before, after = _beyond(mul(-1, lowest(a) or ZERO)), _beyond(add(highest(a) or ZERO, 1, mul(-1, n)))
+        if before is None or after is None:
+            return None
+        pads.append((before, after))
+    text = ", ".join(f"({writer.size(b)}, {writer.size(a)})" for b, a in pads)
+    padded = tuple(add(n, b, a) for n, (b, a) in zip(sizes, pads, strict=True))
+    moved = slots_of(writer, [add(a, b) for a, (b, _) in zip(e.args, pads, strict=True)], padded)
+    if moved is None:
+        return None
+    base = Array(f"np.pad({{}}, ({text}))", (), args=(Array(e.label),), levels=(0,), op="pad")
+    return arrange(_view(writer, base, moved, padded), order)
+
+
+def _beyond(excess: Expr) -> Expr | None:
+    """max(excess, 0) where that is known for all sizes."""
+    if never_negative(mul(-1, excess)):
+        return ZERO
+    return excess if never_negative(excess) else None
+
+
+def _inside(place: Expr, length: Expr) -> bool:
+    """Whether an index expression lies in its axis for sure."""
+    return (isinstance(place, Index) and place.size is length) or (holds(place) and holds(length - place - 1))
+
+
+def slots_of(writer: Writer, places: Sequence[Expr], sizes: Sequence[Expr], whole: bool = True) -> list[Slot] | None:
+    """What is read along each axis, or None where no view has that; no index may be read along two axes."""
+    out: list[Slot] = []
+    for place, length in zip(places, sizes, strict=True):
+        slot = _slot(writer, place, length)
+        if slot is None:
+            return None
+        out.append(slot)
+    used = [i for s in out for i in indices_of(s)]
+    return out if len(set(used)) == len(used) else None
+
+
+def indices_of(slot: Slot) -> Axes:
+    match slot:
+        case Window():
+            return slot.main, slot.tap
+        case Slice():
+            return (slot.index,)
+        case tuple():
+            return slot
+        case Index():
+            return (slot,)
+    return ()
+
+
+def _slot(writer: Writer, place: Expr, length: Expr) -> Slot | None:
+    if isinstance(place, Index) and place is not writer.time and place.size is length:
+        return place
+    parts = None if place.accesses else affine(place)
+    if parts is None:
+        return None
+    found, start = parts
+    if writer.time in found:
+        return Single(place) if len(found) == 1 else None
+    if any(not isinstance(c, int) for c in found.values()):
+        return None
+    steps = sorted(found.items(), key=lambda ic: (-abs(ic[1]), -_known(ic[0].size), ic[0].label))
+    match steps:
+        case []:
+            return Single(place)
+        case [(i, c)]:
+            return Slice(i, int(c), start)
+        case [(i, c), (j, d)] if digits(steps, start, length) is None:
+            if _known(i.size) < _known(j.size):  # fewer taps than windows
+                (i, c), (j, d) = (j, d), (i, c)
+            return Window(i, j, int(c), int(d), start)
+    return digits(steps, start, length)
+
+
+def _known(size: Expr) -> int:
+    return int(size.value) if isinstance(size, Num) else 10**9
+
+
+def digits(steps: Sequence[tuple[Index, int]], start: Expr, length: Expr) -> Axes | None:
+    """The indices, major first, if the form counts through the whole axis as digits of a number do; else None."""
+    place: Expr = add(1)
+    for i, c in sorted(steps, key=lambda ic: ic[1]):
+        if add(c) is not place:
+            return None
+        place = mul(place, i.size)
+    if start is not ZERO or place is not length:
+        return None
+    return tuple(i for i, _ in sorted(steps, key=lambda ic: -ic[1]))
+
+
+def _view(writer: Writer, a: Array, slots: Sequence[Slot], sizes: Sequence[Expr]) -> Array:
+    """The array seen along the slots: indexed, its axes taken apart, then windows."""
+    texts = [_slice_text(writer, s, n) for s, n in zip(slots, sizes, strict=True)]
+    while texts and texts[-1] == ":":
+        texts.pop()
+    axes = tuple(i for s in slots for i in indices_of(s)[:1])
+    out = view(f"{{}}[{', '.join(texts)}]", a, axes) if texts else Array(a.form, axes, args=a.args, levels=a.levels, op=a.op)
+    left = [s for s in slots if not isinstance(s, Single)]
+    if any(isinstance(s, Slice) and s.step < 0 for s in left):
+        texts = [f"::{s.step}" if isinstance(s, Slice) and s.step < 0 else ":" for s in left]
+        out = view(f"{{}}[{', '.join(_trimmed(texts))}]", out, axes)
+    if any(isinstance(s, tuple) for s in left):
+        axes = tuple(i for s in left for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
+        shape = [
+            writer.size(_span(s)) if isinstance(s, Window) else writer.size(i.size)
+            for s in left
+            for i in (s if isinstance(s, tuple) else indices_of(s)[:1])
+        ]
+        out = view(f"{{}}.reshape({', '.join(shape)})", out, axes)
+    windows = [s for s in left if isinstance(s, Window)]
+    return _windows(writer, out, windows) if windows else out
+
+
+def _slice_text(writer: Writer, slot: Slot, length: Expr) -> str:
+    """The text that stands for an axis in square brackets."""
+    match slot:
+        case Index() | tuple():
+            return ":"
+        case Slice():
+            reach = mul(abs(slot.step), slot.index.size - 1)
+            first = slot.start if slot.step > 0 else add(slot.start, mul(-1, reach))
+            step = slot.step if slot.step > 0 else 1
+        case Window():
+            first, step, reach = _first(slot), 1, _span(slot) - 1
+        case Single():
+            return writer.write(slot.place, ()).code
+    stop = add(first, reach, 1)
+    if step > 1 and not never_negative(length - stop - step):
+        stop = length  # the step doesn't fit once more
+    begin = "" if first is ZERO else writer.size(first)
+    end = "" if stop is length else writer.size(stop)
+    return f"{begin}:{end}" + (f":{step}" if step > 1 else "")
+
+
+def _first(w: Window) -> Expr:
+    """The first place that a window reads."""
+    lows = (mul(c, i.size - 1) for i, c in ((w.main, w.step), (w.tap, w.stride)) if c < 0)
+    return add(w.start, *lows)
+
+
+def _span(w: Window) -> Expr:
+    """How many places the windows reach over in all."""
+    return add(mul(abs(w.step), w.main.size - 1), mul(abs(w.stride), w.tap.size - 1), 1)
+
+
+def _windows(writer: Writer, a: Array, windows: Sequence[Window]) -> Array:
+    """(..., main, ..., taps...): sliding windows, of which every step-th is taken, and of these every stride-th place."""
+    writer.helpers["sliding_windows"] = SLIDING
+    positions = [a.axes.index(w.main) for w in windows]
+    spans = [writer.size(add(mul(abs(w.stride), w.tap.size - 1), 1)) for w in windows]
+    axis = str(positions[0]) if len(windows) == 1 else f"({', '.join(map(str, positions))})"
+    span = spans[0] if len(windows) == 1 else f"({', '.join(spans)})"
+    axes = (*a.axes, *(w.tap for w in windows))
+    form = f"sliding_windows({{}}, {span}, axis={axis})"
+    out = Array(form, axes, args=(a,), levels=(0,), op="view")
+    steps = {w.main: w.step for w in windows} | {w.tap: w.stride for w in windows}
+    texts = [f"::{steps[i]}" if steps.get(i, 1) != 1 else ":" for i in axes]
+    texts = _trimmed(texts)
+    return view(f"{{}}[{', '.join(texts)}]", out, axes) if texts else out
+
+
+def _trimmed(texts: list[str]) -> list[str]:
+    while texts and texts[-1] == ":":
+        texts.pop()
+    return texts
+
+
+SLIDING = '''
+def sliding_windows(a, length, axis):
+    """Windows of this length along an axis, or lengths along axes: a view, places within a window last."""
+    return np.lib.stride_tricks.sliding_window_view(a, length, axis)
+'''
+
+
+# ------------------------------------------------------------------------------------------- by integers
+
+
+def _gather(writer: Writer, e: Access, order: Axes) -> Array:
+    """Integers as an index."""
+    sizes = writer.tensors[e.label].shape
+    whole = [
+        n
+        for n, (i, size) in enumerate(zip(e.args, sizes, strict=True))
+        if isinstance(i, Index) and i is not writer.time and e.args.count(i) == 1 and i.size is size
+    ]
     computed = [n for n in range(len(e.args)) if n not in whole]
-    if not computed:
-        return arrange(Text(e.label, e.args), order)  # type: ignore[arg-type]
     axes = own(e, order)
     index_axes = tuple(i for i in axes if any(i in e.args[n].free for n in computed))
     kept = tuple(e.args[n] for n in whole)
     together = computed[-1] - computed[0] + 1 == len(computed)
     if (index_axes and not together) or set(index_axes) & set(kept):
-        places = [spread(writer.write(i, axes), axes).code for i in e.args]
-        return Text(f"{e.label}[{', '.join(places)}]", axes)
+        places = [place(writer, i, n, axes) for i, n in zip(e.args, sizes, strict=True)]
+        return opaque(f"{e.label}[{', '.join('{}' for _ in places)}]", *places, axes=axes)
     slots = [
-        ":" if n in whole else place(writer, i, writer.tensors[e.label].indices[n], index_axes)
-        for n, i in enumerate(e.args)
+        ":" if n in whole else place(writer, i, sizes[n], index_axes).code for n, i in enumerate(e.args)
     ]
-    while slots[-1] == ":":
-        slots.pop()
+    slots = _trimmed(slots)
     before = tuple(i for n, i in enumerate(e.args) if n in whole and n < computed[0])
     after = tuple(i for n, i in enumerate(e.args) if n in whole and n >= computed[0])
-    return arrange(Text(f"{e.label}[{', '.join(slots)}]", (*before, *index_axes, *after)), order)  # type: ignore[arg-type]
+    return arrange(Array(f"{e.label}[{', '.join(slots)}]", (*before, *index_axes, *after)), order)  # type: ignore[arg-type]
 
 
-READ_OR_ZERO = '''
-def read_or_zero(a, *index):
-    """a[index], and 0 where an array of integers in the index leaves its axis."""
-    inside = True
-    places = []
-    for place, length in zip(index, a.shape):
-        if not isinstance(place, slice):
-            inside = inside & (place >= 0) & (place < length)
-            place = np.clip(place, 0, length - 1)
-        places.append(place)
-    return np.where(inside, a[tuple(places)], 0)
-'''
-
-
-def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Text | None:
-    """The access where its index is in range and 0 elsewhere, if that is what the condition says; else None."""
-    whole = _whole_axes(writer, e)
-    computed = [n for n in range(len(e.args)) if n not in whole]
-    axes = own(e, order)
-    index_axes = tuple(i for i in axes if any(i in e.args[n].free for n in computed))
-    kept = tuple(e.args[n] for n in whole)
-    trailing = computed == list(range(len(e.args) - len(computed), len(e.args)))
-    if writer.time is not None or not trailing or set(index_axes) & set(kept):
-        return None
-    inside: tuple[Expr, ...] = ()
-    for n in computed:
-        inside = (*inside, e.args[n], writer.tensors[e.label].indices[n].size - e.args[n] - 1)
-    if decide(condition, inside) is not TRUE:
-        return None
-    writer.helpers["read_or_zero"] = READ_OR_ZERO
-    slots = [":" if n in whole else spread(writer.write(i, index_axes), index_axes).code for n, i in enumerate(e.args)]
-    index = ", ".join("slice(None)" if slot == ":" else slot for slot in slots)
-    return arrange(Text(f"read_or_zero({e.label}, {index})", (*kept, *index_axes)), order)  # type: ignore[arg-type]
-
-
-def _whole_axes(writer: Writer, e: Access) -> list[int]:
-    """The positions that are read at an index of their own."""
-    axes = zip(e.args, writer.tensors[e.label].shape, strict=True)
-    return [
-        n
-        for n, (i, size) in enumerate(axes)
-        if isinstance(i, Index) and i is not writer.time and e.args.count(i) == 1 and i.size is size
-    ]
-
-
-def place(writer: Writer, i: Expr, axis: Index, over: Axes) -> str:
-    """An index expression as text: a number, or an array of integers that broadcasts over the axes.
+def place(writer: Writer, i: Expr, length: Expr, over: Axes) -> Array:
+    """An index expression as a number, or an array of integers that broadcasts over the axes.
 
     Where it can leave the axis, a condition discards what is read there, and it is clipped.
     """
-    text = spread(writer.write(i, over), over)
-    surely = isinstance(i, Access) or (holds(i) and holds(axis.size - i - 1))
-    if surely or not text.axes:
-        return text.code
-    return f"np.clip({text.code}, 0, {writer.size(axis.size - 1)})"
+    a = spread(writer.write(i, over), over)
+    if isinstance(i, Access) or _inside(i, length) or not a.axes:
+        return a
+    return opaque(f"np.clip({{}}, 0, {writer.size(length - 1)})", a, axes=a.axes)

@@ -1,22 +1,54 @@
-"""Sums with a Kronecker delta that can't be contracted: values are added up where an index expression points."""
+"""Sums with a Kronecker delta that can't be contracted: values are added up where an index expression points.
+
+Where the places are the digits of an axis, that is a reshape; where they are windows, the windows are added to where
+they were taken from; where they come from an integer tensor, rows are added up.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbp.affine import holds
-from symbp.expr import Access, Delta, Expr, Index, Reduce, factors, mul, sum_over
-from symbp.lower.text import Axes, Text, own, spread
+from symbp.affine import highest, holds, lowest, never_negative
+from symbp.expr import ZERO, Access, Delta, Expr, Index, Reduce, add, factors, mul, sum_over
+from symbp.lower.array import Array, Axes, arrange, opaque, own, spread, view
+from symbp.lower.reads import Slice, Window, indices_of, slots_of
 
 if TYPE_CHECKING:
-    from symbp.lower.arrays import Writer
+    from symbp.lower.writer import Writer
 
+OVERLAP_ADD = '''
+def overlap_add(shape, values, axes, starts, steps, strides):
+    """Zeros of this shape, and windows added where they were taken from: the inverse of reading windows.
+
+    values: its last axes are the places within a window; axes: those of the result along which windows
+    lie. Window k of an axis begins at start + step * k, its places are `stride` apart.
+    """
+    out = np.zeros(shape, values.dtype)
+    counts = [values.shape[axis] for axis in axes]
+    for taps in np.ndindex(values.shape[values.ndim - len(axes) :]):
+        place = [slice(None)] * len(shape)
+        for axis, count, start, step, stride, tap in zip(axes, counts, starts, steps, strides, taps):
+            first = start + stride * tap
+            place[axis] = slice(first, first + step * (count - 1) + 1, step)
+        out[tuple(place)] += values[(..., *taps)]
+    return out
+'''
 SCATTER_ADD = '''
 def scatter_add(shape, index, values):
     """Zeros of this shape with the values added at the index: a place that occurs twice gets both."""
     out = np.zeros(shape, DTYPE)
     np.add.at(out, index, values)
     return out
+'''
+ADD_ROWS = '''
+def add_rows(rows, labels, count):
+    """Rows (..., D) added up by their labels: (count, D). Few labels: as a product with one-hot rows."""
+    rows, labels = rows.reshape(-1, rows.shape[-1]), labels.reshape(-1)
+    if count > 1000:
+        out = np.zeros((count, rows.shape[1]), rows.dtype)
+        np.add.at(out, labels, rows)
+        return out
+    return (np.arange(count)[:, None] == labels).astype(rows.dtype) @ rows
 '''
 SCATTER_INSIDE = '''
 def scatter_inside(shape, index, values):
@@ -36,8 +68,8 @@ def scatter_inside(shape, index, values):
 '''
 
 
-def scatter(writer: Writer, e: Reduce, order: Axes) -> Text | None:
-    """The sum as `scatter_add`, or None if no delta points from a summed index to an axis of the result."""
+def scatter(writer: Writer, e: Reduce, order: Axes) -> Array | None:
+    """The sum with its values moved to their places, or None if no delta points from a summed index to an axis."""
     result = own(e, order)
     points: dict[Index, Expr] = {}
     rest: list[Expr] = []
@@ -51,7 +83,114 @@ def scatter(writer: Writer, e: Reduce, order: Axes) -> Text | None:
         return None
     pointing = frozenset().union(*(p.free for p in points.values()))
     inner = sum_over(mul(*rest), [i for i in e.indices if i not in pointing])
-    over = tuple(i for i in (*result, *e.indices) if i in pointing and i is not writer.time)
+    return (
+        _fold(writer, inner, points, result)
+        or _rows(writer, inner, points, result)
+        or _anywhere(writer, inner, points, result, tuple(i for i in e.indices if i in pointing))
+    )
+
+
+def _target(f: Expr, e: Reduce, result: Axes, points: dict[Index, Expr]) -> tuple[Index, Expr] | None:
+    """(axis of the result, what points to it) if the factor is such a delta."""
+    if isinstance(f, Delta):
+        for i, other in (f.args, f.args[::-1]):
+            if isinstance(i, Index) and i in result and i not in points and other.free & frozenset(e.indices):
+                return i, other
+    return None
+
+
+def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) -> Array | None:
+    """Places that are affine: digits of an axis, slices and windows."""
+    before: dict[Index, Expr] = {}
+    places: list[Expr] = []
+    sizes: list[Expr] = []
+    for i in result:
+        place, length = points.get(i, i), i.size
+        if i in points:
+            if place.accesses or (low := lowest(place)) is None or (high := highest(place)) is None:
+                return None
+            early, late = mul(-1, low), add(high, 1, mul(-1, length))
+            early, late = (ZERO if never_negative(mul(-1, x)) else x for x in (early, late))
+            if not (never_negative(early) and never_negative(late)):
+                return None
+            before[i] = early
+            place, length = add(place, early), add(length, early, late)
+        places.append(place)
+        sizes.append(length)
+    slots = slots_of(writer, places, sizes)
+    if slots is None or writer.time is not None:
+        return None
+    windows = [s for s in slots if isinstance(s, (Window, Slice))]
+    if any(isinstance(s, Slice) and s.index.size is n for s, n in zip(slots, sizes, strict=True)):
+        return None  # a reversal: rare
+    main = tuple(i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
+    taps = tuple(s.tap for s in windows if isinstance(s, Window))
+    if any(isinstance(s, Window) and (s.step < 0 or s.stride < 0) or isinstance(s, Slice) and s.step < 0 for s in windows):
+        return None
+    axes = (*main, *taps)
+    values = arrange(writer.filled(writer.write(inner, axes), axes), axes)
+    if windows:
+        if any(isinstance(s, Slice) for s in windows):
+            return None
+        values = _overlap(writer, values, slots, sizes, main)
+        cut: list[str] = []
+        for i, n, slot in zip(result, sizes, slots, strict=True):
+            inside = i in before and i.size is not n
+            here = f"{writer.size(before[i])}:{writer.size(add(before[i], i.size))}" if inside else ":"
+            cut += [":"] * len(slot) if isinstance(slot, tuple) else [here]
+        while cut and cut[-1] == ":":
+            cut.pop()
+        if cut:
+            values = view(f"{{}}[{', '.join(cut)}]", values, values.axes)
+    if any(isinstance(s, tuple) for s in slots):
+        shape = ", ".join(writer.size(i.size) for i in result)
+        return view(f"{{}}.reshape({shape})", values, result)
+    return Array(values.form, result, values.binds, False, values.args, values.levels, values.op)
+
+
+def _overlap(writer: Writer, values: Array, slots: list, sizes: list[Expr], main: Axes) -> Array:  # type: ignore[type-arg]
+    """The windows added up; the result has the axes `main`, those with windows as long as the padded axis."""
+    writer.helpers["overlap_add"] = OVERLAP_ADD
+    windows = [s for s in slots if isinstance(s, Window)]
+    shape: list[str] = []
+    for s, n in zip(slots, sizes, strict=True):
+        shape += [writer.size(i.size) for i in s] if isinstance(s, tuple) else [writer.size(n)]
+    positions = [main.index(w.main) for w in windows]
+
+    def row(items: list[str]) -> str:
+        return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+    arguments = [
+        row(shape),
+        "{}",
+        row([str(n) for n in positions]),
+        row([writer.size(w.start) for w in windows]),
+        row([str(w.step) for w in windows]),
+        row([str(w.stride) for w in windows]),
+    ]
+    return opaque(f"overlap_add({', '.join(arguments)})", values, axes=main)
+
+
+def _rows(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) -> Array | None:
+    """Rows added up by an integer tensor's labels: the adjoint of a table's rows being read."""
+    if len(points) != 1 or len(result) != 2 or next(iter(points)) is not result[0] or writer.time is not None:
+        return None
+    labels = points[result[0]]
+    if not isinstance(labels, Access) or not all(isinstance(i, Index) for i in labels.args):
+        return None
+    if len(set(labels.args)) != len(labels.args) or result[1] in labels.args:
+        return None
+    over: Axes = labels.args  # type: ignore[assignment]
+    values = writer.filled(writer.write(inner, (*over, result[1])), (*over, result[1]))
+    writer.helpers["add_rows"] = ADD_ROWS
+    where = writer.write(labels, over)
+    return opaque(f"add_rows({{}}, {{}}, {writer.size(result[0].size)})", values, where, axes=result)
+
+
+def _anywhere(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes, bound: Axes) -> Array:
+    """Values added at arrays of integers."""
+    pointing = frozenset().union(*(p.free for p in points.values()))
+    over = tuple(i for i in dict.fromkeys((*result, *bound)) if i in pointing and i is not writer.time)
     free = tuple(i for i in result if i not in points)
     positions = [n for n, i in enumerate(result) if i in points]
     together = positions[-1] - positions[0] + 1 == len(positions) and not set(over) & set(free)
@@ -64,18 +203,8 @@ def scatter(writer: Writer, e: Reduce, order: Axes) -> Text | None:
         slots = [spread(writer.write(points.get(i, i), values_axes), values_axes).code for i in result]
     while slots[-1] == ":":
         slots.pop()
-    shape = ", ".join(writer.size(i.size) for i in result) + ("," if len(result) == 1 else "")
     values = writer.filled(writer.write(inner, values_axes), values_axes)
     helper, text = ("scatter_add", SCATTER_ADD) if surely else ("scatter_inside", SCATTER_INSIDE)
     writer.helpers[helper] = text
     index = ", ".join("slice(None)" if slot == ":" else slot for slot in slots)
-    return Text(f"{helper}(({shape}), ({index},), {values})", result)
-
-
-def _target(f: Expr, e: Reduce, result: Axes, points: dict[Index, Expr]) -> tuple[Index, Expr] | None:
-    """(axis of the result, what points to it) if the factor is such a delta."""
-    if isinstance(f, Delta):
-        for i, other in (f.args, f.args[::-1]):
-            if isinstance(i, Index) and i in result and i not in points and other.free & frozenset(e.indices):
-                return i, other
-    return None
+    return opaque(f"{helper}({writer.shape(result)}, ({index},), {{}})", values, axes=result)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symbp.expr import Access, Expr, Index, access, transform
-from symbp.lower.arrays import Writer
+from symbp.lower.array import Array, Axes, arrange, as_float, opaque, own, spread
 from symbp.lower.contraction import contract
-from symbp.lower.layout import break_line
 from symbp.lower.loops import hoist_invariants, local_to_step
 from symbp.lower.stabilise import stabilise
-from symbp.lower.text import ATOM, Axes, Text, arrange, own, spread
+from symbp.lower.wrapping import break_line
+from symbp.lower.writer import Writer
 from symbp.program import Equation, Program, Tensor, shape_text
 from symbp.recurrence import Group, groups
 from symbp.simplify.share import unused
@@ -18,10 +18,10 @@ from symbp.simplify.share import unused
 
 @dataclass(frozen=True)
 class Statement:
-    """target = code, an array of this shape, computing the equation."""
+    """target = array, of this shape, computing the equation."""
 
     target: str
-    code: str
+    array: Array
     shape: str
     equation: Equation
 
@@ -32,7 +32,7 @@ class Statement:
     @property
     def lines(self) -> list[str]:
         """The statement, broken at its outermost operators where it is long."""
-        return break_line(f"{self.target} = {self.code}")
+        return break_line(f"{self.target} = {self.array.code}")
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,11 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
         statement = _statement(inner, replace(tensor, indices=left), Equation(access(e.name, left), value, e.reason))
         if e.name in local:
             target = e.name
-            if left and statement.code.endswith(" else 0)"):  # a later statement may multiply it as a matrix
-                shape = ", ".join(writer.size(i.size) for i in left) + ("," if len(left) == 1 else "")
-                statement = replace(statement, code=f"{statement.code[:-2]}np.zeros(({shape}), DTYPE))")
+            if left and statement.array.code.endswith(" else 0)"):  # a later statement may multiply it as a matrix
+                code = f"{statement.array.code[:-2]}np.zeros({writer.shape(left)}, DTYPE))"
+                statement = replace(statement, array=Array(code, left))
         else:
-            shape = ", ".join(writer.size(i.size) for i in tensor.indices)
-            arrays.append(f"{e.name} = np.empty(({shape}{',' if len(tensor.indices) == 1 else ''}), DTYPE)")
+            arrays.append(f"{e.name} = np.empty({writer.shape(tensor.indices)}, DTYPE)")
             slots = [clock if i is time else ":" for i in tensor.indices]
             while slots[-1] == ":":
                 slots.pop()
@@ -113,21 +112,17 @@ def _without_time(program: Program, local: set[str], time: Index) -> Program:
 
 
 def _statement(writer: Writer, tensor: Tensor, equation: Equation) -> Statement:
-    text = writer.write(equation.value, tensor.indices)
+    array = as_float(writer.write(equation.value, tensor.indices))
     axes = tensor.indices
-    if text.boolean:
-        text = Text(f"{text.at(ATOM)}.astype(DTYPE)", text.axes)
-    if text.axes != axes and writer.time is None:
-        text = _fill(writer, arrange(text, axes), axes, equation.value)
-    return Statement(equation.name, text.code, shape_text(tensor), equation)
+    if array.axes != axes and writer.time is None:
+        array = _fill(writer, arrange(array, axes), axes, equation.value)
+    return Statement(equation.name, array, shape_text(tensor), equation)
 
 
-def _fill(writer: Writer, text: Text, axes: Axes, value: Expr) -> Text:
+def _fill(writer: Writer, a: Array, axes: Axes, value: Expr) -> Array:
     """An array that doesn't depend on all of its tensor's indices, repeated along the others."""
     if own(value, axes) == axes:
-        return text
-    shape = ", ".join(writer.size(i.size) for i in axes)
-    comma = "," if len(axes) == 1 else ""
-    if not text.axes:
-        return Text(f"np.full(({shape}{comma}), {text.code}, dtype=DTYPE)", axes)
-    return Text(f"np.broadcast_to({spread(text, axes).code}, ({shape}{comma})).copy()", axes)
+        return a
+    if not a.axes:
+        return opaque(f"np.full({writer.shape(axes)}, {{}}, dtype=DTYPE)", a, axes=axes)
+    return opaque(f"np.broadcast_to({{}}, {writer.shape(axes)}).copy()", spread(a, axes), axes=axes)
