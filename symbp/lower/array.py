@@ -124,6 +124,12 @@ def arrange(a: Array, order: Axes) -> Array:
     return view(f"{{}}.transpose({positions})", a, wanted)
 
 
+def unmoved(a: Array) -> Array:
+    """The array before its axes were moved by `arrange`."""
+    moved = a.op == "view" and (a.form in ("{}.T", "{}.swapaxes(-1, -2)") or a.form.startswith("{}.transpose("))
+    return a.args[0] if moved else a
+
+
 def spread(a: Array, onto: Axes) -> Array:
     """The array so that it broadcasts over the axes `onto`, which it has in that order."""
     if not a.axes:

@@ -110,8 +110,8 @@ def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes)
     first = without(result, shared)
     if first.index(right[0]) < first.index(left[0]):
         a, b, left, right = b, a, right, left
-    x = as_float(writer.write(a, _natural(a, (*shared, *left, *bound))))
-    y = as_float(writer.write(b, _natural(b, (*shared, *bound, *right))))
+    x = as_float(writer.write(a, writer.natural(a, (*shared, *left, *bound))))
+    y = as_float(writer.write(b, writer.natural(b, (*shared, *bound, *right))))
     if not shared and len(bound) == 1 and len(right) == 1 and x.axes[-1] is bound[0]:
         y = arrange(y, (*bound, *right))
         out = Array("{} @ {}", (*x.axes[:-1], *right), MATMUL, args=(x, y), levels=(PRODUCT, ATOM), op="matmul")
@@ -165,20 +165,15 @@ def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes)
     """The array as a matrix of these groups of axes, transposed where they lie the other way round."""
     first, second = (rows, columns) if in_order else (columns, rows)
     if len(first) > 1 or len(second) > 1:
-        sizes = [writer.size(mul(*(i.size for i in group))) for group in (first, second)]
-        if len(first) > 1:
-            sizes[0] = "-1"
-        elif len(second) > 1:
-            sizes[1] = "-1"
-        a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes)
+        shape = [mul(*(i.size for i in group)) for group in (first, second)]
+        if a.op == "view" and a.form.startswith("{}.reshape("):
+            a = a.args[0]  # only the last of two reshapes counts
+        tensor = writer.tensors.get(a.form)
+        if tensor is None or a.args or writer.stored(tensor.name, tensor.shape) != shape:
+            sizes = [writer.size(n) for n in shape]
+            sizes[0 if len(first) > 1 else 1] = "-1"
+            a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes)
     return a if in_order else view("{}.T", a, a.axes)
-
-
-def _natural(e: Expr, order: Axes) -> Axes:
-    """The axes as they stand in the widest tensor that is read, so that nothing need be transposed."""
-    widest = max(sorted(e.accesses, key=lambda a: a.label), key=lambda a: len(a.free), default=None)
-    own_order = [i for i in (widest.args if widest is not None else ()) if isinstance(i, Index) and i in order]
-    return tuple(dict.fromkeys((*own_order, *order)))
 
 
 # ------------------------------------------------------------------------------------------- other sums
@@ -201,7 +196,7 @@ def _inner_product(writer: Writer, e: Reduce, parts: Sequence[Expr]) -> Array | 
 
 def _plain_sum(writer: Writer, e: Reduce, summand: Expr, order: Axes) -> Array:
     """The body as an array, summed over the axes."""
-    body = as_float(writer.write(summand, _natural(summand, (*order, *e.indices))))
+    body = as_float(writer.write(summand, writer.natural(summand, (*order, *e.indices))))
     return arrange(reduction("sum", body, e.indices), order)
 
 

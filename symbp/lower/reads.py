@@ -49,11 +49,21 @@ Slot = Index | Single | Slice | Window | tuple[Index, ...]  # a tuple: the digit
 
 def read(writer: Writer, e: Access, order: Axes) -> Array:
     """The access as an array over its free indices, in the given order."""
-    sizes = writer.tensors[e.label].shape
-    slots = slots_of(writer, e.args, sizes)
-    if slots is not None and all(_inside(a, n) for a, n in zip(e.args, sizes, strict=True)):
+    places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
+    slots = slots_of(writer, places, sizes)
+    if slots is not None and all(_inside(a, n) for a, n in zip(places, sizes, strict=True)):
         return arrange(_view(writer, Array(e.label), slots, sizes), order)
-    return _gather(writer, e, order)
+    return arrange(_gather(writer, e.label, places, sizes, own(e, order)), order)
+
+
+def stored_axes(writer: Writer, e: Access) -> Axes:
+    """The free indices in the order of the tensor's memory; none where integers are the index."""
+    places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
+    slots = slots_of(writer, places, sizes)
+    if slots is None:
+        return ()
+    main = (i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
+    return (*main, *(s.tap for s in slots if isinstance(s, Window)))
 
 
 def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Array | None:
@@ -61,20 +71,20 @@ def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Arr
 
     The array is padded with zeros, as far as the index leaves it.
     """
-    sizes = writer.tensors[e.label].shape
-    slots = slots_of(writer, e.args, sizes, whole=False)
-    inside = tuple(bound for a, n in zip(e.args, sizes, strict=True) for bound in (a, n - a - 1))
+    places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
+    slots = slots_of(writer, places, sizes)
+    inside = tuple(bound for a, n in zip(places, sizes, strict=True) for bound in (a, n - a - 1))
     if writer.time is not None or slots is None or decide(condition, inside) is not TRUE:
         return None
     pads: list[tuple[Expr, Expr]] = []
-    for a, n in zip(e.args, sizes, strict=True):
+    for a, n in zip(places, sizes, strict=True):
         before, after = _beyond(mul(-1, lowest(a) or ZERO)), _beyond(add(highest(a) or ZERO, 1, mul(-1, n)))
         if before is None or after is None:
             return None
         pads.append((before, after))
     text = ", ".join(f"({writer.size(b)}, {writer.size(a)})" for b, a in pads)
     padded = tuple(add(n, b, a) for n, (b, a) in zip(sizes, pads, strict=True))
-    moved = slots_of(writer, [add(a, b) for a, (b, _) in zip(e.args, pads, strict=True)], padded)
+    moved = slots_of(writer, [add(a, b) for a, (b, _) in zip(places, pads, strict=True)], padded)
     if moved is None:
         return None
     base = Array(f"np.pad({{}}, ({text}))", (), args=(Array(e.label),), levels=(0,), op="pad")
@@ -93,7 +103,7 @@ def _inside(place: Expr, length: Expr) -> bool:
     return (isinstance(place, Index) and place.size is length) or (holds(place) and holds(length - place - 1))
 
 
-def slots_of(writer: Writer, places: Sequence[Expr], sizes: Sequence[Expr], whole: bool = True) -> list[Slot] | None:
+def slots_of(writer: Writer, places: Sequence[Expr], sizes: Sequence[Expr]) -> list[Slot] | None:
     """What is read along each axis, or None where no view has that; no index may be read along two axes."""
     out: list[Slot] = []
     for place, length in zip(places, sizes, strict=True):
@@ -245,29 +255,24 @@ def sliding_windows(a, length, axis):
 # ------------------------------------------------------------------------------------------- by integers
 
 
-def _gather(writer: Writer, e: Access, order: Axes) -> Array:
+def _gather(writer: Writer, name: str, args: Sequence[Expr], sizes: Sequence[Expr], axes: Axes) -> Array:
     """Integers as an index."""
-    sizes = writer.tensors[e.label].shape
     whole = [
         n
-        for n, (i, size) in enumerate(zip(e.args, sizes, strict=True))
-        if isinstance(i, Index) and i is not writer.time and e.args.count(i) == 1 and i.size is size
+        for n, (i, size) in enumerate(zip(args, sizes, strict=True))
+        if isinstance(i, Index) and i is not writer.time and list(args).count(i) == 1 and i.size is size
     ]
-    computed = [n for n in range(len(e.args)) if n not in whole]
-    axes = own(e, order)
-    index_axes = tuple(i for i in axes if any(i in e.args[n].free for n in computed))
-    kept = tuple(e.args[n] for n in whole)
+    computed = [n for n in range(len(args)) if n not in whole]
+    index_axes = tuple(i for i in axes if any(i in args[n].free for n in computed))
+    kept = tuple(args[n] for n in whole)
     together = computed[-1] - computed[0] + 1 == len(computed)
     if (index_axes and not together) or set(index_axes) & set(kept):
-        places = [place(writer, i, n, axes) for i, n in zip(e.args, sizes, strict=True)]
-        return opaque(f"{e.label}[{', '.join('{}' for _ in places)}]", *places, axes=axes)
-    slots = [
-        ":" if n in whole else place(writer, i, sizes[n], index_axes).code for n, i in enumerate(e.args)
-    ]
-    slots = _trimmed(slots)
-    before = tuple(i for n, i in enumerate(e.args) if n in whole and n < computed[0])
-    after = tuple(i for n, i in enumerate(e.args) if n in whole and n >= computed[0])
-    return arrange(Array(f"{e.label}[{', '.join(slots)}]", (*before, *index_axes, *after)), order)  # type: ignore[arg-type]
+        places = [place(writer, i, n, axes) for i, n in zip(args, sizes, strict=True)]
+        return opaque(f"{name}[{', '.join('{}' for _ in places)}]", *places, axes=axes)
+    slots = [":" if n in whole else place(writer, i, sizes[n], index_axes).code for n, i in enumerate(args)]
+    before = tuple(i for n, i in enumerate(args) if n in whole and n < computed[0])
+    after = tuple(i for n, i in enumerate(args) if n in whole and n >= computed[0])
+    return Array(f"{name}[{', '.join(_trimmed(slots))}]", (*before, *index_axes, *after))  # type: ignore[arg-type]
 
 
 def place(writer: Writer, i: Expr, length: Expr, over: Axes) -> Array:

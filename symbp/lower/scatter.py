@@ -71,18 +71,10 @@ def scatter_inside(shape, index, values):
 def scatter(writer: Writer, e: Reduce, order: Axes) -> Array | None:
     """The sum with its values moved to their places, or None if no delta points from a summed index to an axis."""
     result = own(e, order)
-    points: dict[Index, Expr] = {}
-    rest: list[Expr] = []
-    for f in factors(e.body):
-        target = _target(f, e, result, points)
-        if target is None:
-            rest.append(f)
-        else:
-            points[target[0]] = target[1]
+    points, inner = _split(e)
     if not points:
         return None
     pointing = frozenset().union(*(p.free for p in points.values()))
-    inner = sum_over(mul(*rest), [i for i in e.indices if i not in pointing])
     return (
         _fold(writer, inner, points, result)
         or _rows(writer, inner, points, result)
@@ -90,11 +82,34 @@ def scatter(writer: Writer, e: Reduce, order: Axes) -> Array | None:
     )
 
 
-def _target(f: Expr, e: Reduce, result: Axes, points: dict[Index, Expr]) -> tuple[Index, Expr] | None:
+def scattered_axes(writer: Writer, e: Reduce, order: Axes) -> Axes:
+    """The result's axes in the order in which the values' axes that point to them lie in memory; none if none do."""
+    points, inner = _split(e)
+    if not points:
+        return ()
+    target = {j: i for i, p in points.items() for j in p.free}
+    return tuple(dict.fromkeys(target.get(i, i) for i in writer.natural(inner, order) if i in target or i in e.free))
+
+
+def _split(e: Reduce) -> tuple[dict[Index, Expr], Expr]:
+    """(axis of the result -> what points to it, the values)."""
+    points: dict[Index, Expr] = {}
+    rest: list[Expr] = []
+    for f in factors(e.body):
+        target = _target(f, e, points)
+        if target is None:
+            rest.append(f)
+        else:
+            points[target[0]] = target[1]
+    pointing = frozenset().union(*(p.free for p in points.values()))
+    return points, sum_over(mul(*rest), [i for i in e.indices if i not in pointing])
+
+
+def _target(f: Expr, e: Reduce, points: dict[Index, Expr]) -> tuple[Index, Expr] | None:
     """(axis of the result, what points to it) if the factor is such a delta."""
     if isinstance(f, Delta):
         for i, other in (f.args, f.args[::-1]):
-            if isinstance(i, Index) and i in result and i not in points and other.free & frozenset(e.indices):
+            if isinstance(i, Index) and i in e.free and i not in points and other.free & frozenset(e.indices):
                 return i, other
     return None
 

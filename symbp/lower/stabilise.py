@@ -33,6 +33,7 @@ from symbp.expr import (
     walk,
 )
 from symbp.program import Equation, Program, Reason, Tensor
+from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import write_out
 from symbp.simplify.share import share_terms, unused
 
@@ -45,7 +46,7 @@ def stabilise(program: Program) -> Program:
         if _is_sum_of_exponentials(current.value):
             program = _shift(program, current)
     program = program.with_(replace(e, value=_guard(e.value)) for e in program.equations)
-    return share_terms(program)
+    return drop_dead(share_terms(program))
 
 
 def _write_out_exponentials(program: Program) -> Program:
@@ -66,9 +67,14 @@ def _exponent(e: Expr) -> Expr | None:
     return e.args[0] if isinstance(e, Call) and e.label == "exp" else None
 
 
-def _with_exponent(e: Expr, u: Expr) -> Expr:
-    """exp(u), under the condition that e is under: elsewhere exp(-oo), which is zero."""
-    return call("exp", select(e.args[0], u, -INFINITY) if isinstance(e, Select) else u)
+def _less(e: Expr, u: Expr, top: Expr) -> Expr:
+    """exp(u - top), under the condition that e is under: elsewhere exp(-oo), which is zero."""
+    return call("exp", _seen(e, u) - top)
+
+
+def _seen(e: Expr, u: Expr) -> Expr:
+    """u where e is not zero, -oo elsewhere."""
+    return select(e.args[0], u, -INFINITY) if isinstance(e, Select) else u
 
 
 def _is_sum_of_exponentials(e: Expr) -> bool:
@@ -99,16 +105,15 @@ def _shift(program: Program, total: Equation) -> Program:
                         for f in e.args:
                             exponent = _exponent(f)
                             if exponent is not None and _same_exponent(exponent, u, total, z, bound):
-                                shifted = _with_exponent(f, exponent - access(name, z.args))
+                                shifted = _less(f, exponent, access(name, z.args))
                                 return mul(shifted, *(g for g in e.args if g is not f))
         return e
 
     new = {e.name: replace(e, value=transform(e.value, swap)) for e in users}
     if not all(_only_shifted(new[e.name].value, total.name) for e in users):
         return program
-    seen = select(body.args[0], u, -INFINITY) if isinstance(body, Select) else u
-    maximum = Equation(top, maximum_over(seen, bound), Reason("stabilised", wrt=total.name))
-    shifted_total = replace(total, value=sum_over(_with_exponent(body, u - top), bound))
+    maximum = Equation(top, maximum_over(_seen(body, u), bound), Reason("stabilised", wrt=total.name))
+    shifted_total = replace(total, value=sum_over(_less(body, u, top), bound))
     equations: list[Equation] = []
     for e in program.equations:
         equations += [maximum, shifted_total] if e is total else [new.get(e.name, e)]

@@ -58,11 +58,15 @@ def lower(program: Program) -> Lowered:
     """Statements of array operations for a simplified program, in forms that don't overflow."""
     program = hoist_invariants(stabilise(program))
     position = {e.name: n for n, e in enumerate(program.equations, 1)}
-    writer = Writer(program, contract, {}, {}, position)
+    writer = Writer(program, contract, {}, {}, position, {})
+    looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
+    fixed = {*program.outputs, *program.updates.values(), program.prediction, *looped}
     statements: list[Statement | Loop] = []
     for group in groups(program.equations):
         if group.time is None:
-            statements += [_statement(writer, program.tensors[e.name], e) for e in group.equations]
+            statements += [
+                _statement(writer, program.tensors[e.name], e, e.name not in fixed) for e in group.equations
+            ]
         else:
             statements.append(_loop(writer, group, group.time))
     return Lowered(tuple(statements), dict(writer.helpers), tuple(writer.sizes), program)
@@ -111,12 +115,19 @@ def _without_time(program: Program, local: set[str], time: Index) -> Program:
     return replace(program, tensors=tensors)
 
 
-def _statement(writer: Writer, tensor: Tensor, equation: Equation) -> Statement:
-    array = as_float(writer.write(equation.value, tensor.indices))
+def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = False) -> Statement:
+    """free: its axes may lie in memory in any order."""
     axes = tensor.indices
+    if free and len(axes) > 1:
+        axes = writer.natural(equation.value, axes)
+        if len(axes) < len(tensor.indices):
+            axes = tensor.indices
+        elif axes != tensor.indices:
+            writer.layout[tensor.name] = tuple(tensor.indices.index(i) for i in axes)
+    array = as_float(writer.write(equation.value, axes))
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
-    return Statement(equation.name, array, shape_text(tensor), equation)
+    return Statement(equation.name, array, shape_text(replace(tensor, indices=axes)), equation)
 
 
 def _fill(writer: Writer, a: Array, axes: Axes, value: Expr) -> Array:

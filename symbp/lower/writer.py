@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from symbp.errors import SymbpError
 from symbp.expr import (
@@ -28,13 +28,17 @@ from symbp.expr import (
     walk,
 )
 from symbp.functions import TABLE
-from symbp.lower.array import ATOM, Array, Axes, as_float, elementwise, opaque, own, reduction, spread
+from symbp.lower.array import ATOM, Array, Axes, arrange, as_float, elementwise, opaque, own, reduction, spread, unmoved
 from symbp.lower.conditions import condition, delta, select
 from symbp.lower.constants import constant, number
 from symbp.lower.product import product
-from symbp.lower.reads import read
+from symbp.lower.reads import read, stored_axes
+from symbp.lower.scatter import scattered_axes
 from symbp.operations import is_constant
 from symbp.program import Program, Tensor
+
+
+T = TypeVar("T")
 
 
 class Contract(Protocol):
@@ -48,7 +52,8 @@ class Writer:
     """Writes expressions; notes which helper functions they call and which sizes they name.
 
     position: of the equation that defines a tensor, counted from 1. time, clock: inside a loop, the index of time, no
-    axis there, and the name of its number. local: tensors that have no axis of time there.
+    axis there, and the name of its number. layout: for tensors whose axes lie in memory in another order than they are
+    declared in, their positions in that order.
     """
 
     program: Program
@@ -56,15 +61,64 @@ class Writer:
     helpers: dict[str, str]
     sizes: dict[str, None]
     position: Mapping[str, int]
+    layout: dict[str, tuple[int, ...]]
     time: Index | None = None
     clock: str = ""
+    orders: dict[tuple[Expr, Axes], Axes] = field(default_factory=dict)
+    written: dict[tuple[Expr, Axes], Array] = field(default_factory=dict)
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
         return self.program.tensors
 
+    def stored(self, name: str, items: Sequence[T]) -> list[T]:
+        """What belongs to a tensor's axes, in the order in which they lie in memory."""
+        return [items[n] for n in self.layout.get(name, range(len(items)))]
+
+    def natural(self, e: Expr, order: Axes) -> Axes:
+        """The free indices in the order in which the expression comes with the fewest axes moved.
+
+        That of its widest part: an access as it is stored, a sum of products as the product leaves it.
+        """
+        return tuple(i for i in dict.fromkeys((*self._solid(e, order), *order)) if i in e.free)
+
+    def _solid(self, e: Expr, order: Axes) -> Axes:
+        """Axes whose order in memory is given, in that order; none where any order is as good."""
+        if len(e.free) < 2:
+            return ()
+        found = self.orders.get((e, order))
+        if found is None:
+            match e:
+                case Access():
+                    found = stored_axes(self, e)
+                case Reduce() if e.label == "sum":
+                    over = (*order, *(i for i in e.indices if i not in order))
+                    found = scattered_axes(self, e, over) or unmoved(self.contract(self, e, own(e, order))).axes
+                case Select() if not is_constant(e.args[1]) or not is_constant(e.args[2]):
+                    found = self._widest(e.args[1:], order)
+                case Index() | Delta():
+                    found = ()
+                case _:
+                    found = self._widest([e.body] if isinstance(e, Reduce) else e.args, order)
+            self.orders[e, order] = found
+        return found
+
+    def _widest(self, parts: Sequence[Expr], order: Axes) -> Axes:
+        for p in sorted(parts, key=lambda p: (-len(p.free), not has_sum(p), self.latest(p))):
+            found = self._solid(p, order)
+            if found:
+                return found
+        return ()
+
     def write(self, e: Expr, order: Axes) -> Array:
         """The expression as an array over its free indices, in the order in which they stand in `order`."""
+        order = own(e, order)
+        found = self.written.get((e, order))
+        if found is None:
+            found = self.written[e, order] = self._write(e, order)
+        return found
+
+    def _write(self, e: Expr, order: Axes) -> Array:
         if is_constant(e):
             return self.constant(e)
         match e:
@@ -85,8 +139,8 @@ class Writer:
             case Reduce() if e.label == "sum":
                 return self.contract(self, e, order)
             case Reduce():
-                axes = own(e.body, (*order, *(i for i in e.indices if i not in order)))
-                return reduction("max", self.write(e.body, axes), e.indices)
+                body = self.write(e.body, self.natural(e.body, (*order, *e.indices)))
+                return arrange(reduction("max", body, e.indices), order)
             case Select():
                 return select(self, e, order)
             case Condition():
