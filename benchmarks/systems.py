@@ -1,0 +1,113 @@
+"""The systems that are timed: what each does once for a network, and training from the network's parameters."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import networks
+import numpy as np
+from peers.nets import Net, Step
+
+PEERS = {"torch": "peers.torch_eager", "numpy_a": "peers.numpy_a", "numpy_b": "peers.numpy_b"}
+STYLES = {"symbp_readable": "readable", "symbp_fast": "fast"}
+SYSTEMS = (*PEERS, *STYLES)
+
+
+class NotAvailable(Exception):
+    """This system can't be measured here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """begin: training begins, from the network's parameters. seconds: that deriving and emitting took, if any."""
+
+    begin: Callable[[], Step]
+    seconds: float | None = None
+
+
+def load(system: str) -> None:
+    """Imports what the system needs, so that no measurement pays for it. Raises NotAvailable."""
+    try:
+        importlib.import_module(PEERS.get(system, "symbp.emit"))
+    except ModuleNotFoundError as error:
+        raise NotAvailable(f"{error.name} is not installed") from error
+    if system in STYLES:
+        style_options(STYLES[system])
+
+
+def prepare(system: str, net: Net) -> Prepared:
+    """A network in a system. Raises NotAvailable."""
+    load(system)
+    if system in PEERS:
+        peer = importlib.import_module(PEERS[system])
+        return Prepared(lambda: peer.begin(net))
+    return prepare_symbp(net, STYLES[system])
+
+
+def style_options(style: str) -> dict[str, Any]:
+    """The arguments of `generate` that choose a style. Raises NotAvailable where there is none to choose."""
+    from symbp.emit import generate
+
+    known = "style" in inspect.signature(generate).parameters
+    if not known and style != "readable":
+        raise NotAvailable(f"this symbp emits no {style} modules")
+    return {"style": style} if known else {}
+
+
+def prepare_symbp(net: Net, style: str) -> Prepared:
+    """symbp declares, derives and emits the network, and loads the module."""
+    from symbp.emit import generate
+    from symbp.emit.run import load_module
+
+    program = networks.declare(net)
+    start = time.perf_counter()
+    text = generate(program, dtype=net.dtype.name, optimizers=("sgd",), **style_options(style))
+    seconds = time.perf_counter() - start
+    module = load_module(text)
+    step = readable_step if style == "readable" else fast_step
+    return Prepared(lambda: begin_symbp(net, module, step), seconds)
+
+
+def begin_symbp(net: Net, module: ModuleType, make: Callable[..., Callable[[], object]]) -> Step:
+    """Training with an emitted module begins."""
+    params = module.init_params() | networks.to_symbp(net, net.params)
+    rate = [1.0]
+    step = make(module, params, *networks.data(net), rate)
+    return Step(step, lambda: networks.from_symbp(net, params), lambda lr: rate.__setitem__(0, lr))
+
+
+def readable_step(
+    module: ModuleType, params: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray, rate: list[float]
+) -> Callable[[], object]:
+    """A step of a readable module: gradients, then gradient descent and new state, as its own `train` does it."""
+
+    def step() -> object:
+        value, grads, *state = module.loss_and_grads(params, x, t)
+        for name, grad in grads.items():
+            params[name] -= rate[0] * grad
+        for new in state:
+            params.update(new)
+        return value
+
+    return step
+
+
+def fast_step(
+    module: ModuleType, params: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray, rate: list[float]
+) -> Callable[[], object]:
+    """A step of a fast module."""
+
+    def step() -> object:
+        value, grads, *state = module.loss_and_grads(params, x, t)
+        module.sgd(params, grads, {}, rate[0])
+        for new in state:
+            params.update(new)
+        return value
+
+    return step
