@@ -16,13 +16,14 @@ from fractions import Fraction
 from hashlib import blake2b
 
 Number = int | Fraction
-_interned: dict[bytes, Expr] = {}
+_interned: dict[tuple[type[Expr], str, tuple[Expr, ...]], Expr] = {}
+_WALKED = 64  # the nodes of expressions up to this size are kept: they are walked again and again
 
 
 class Expr:
     """A node. Never constructed directly: use the functions and operators below, which keep the canonical form."""
 
-    __slots__ = ("_accesses", "_free", "_tensors", "args", "digest", "label", "skeleton")
+    __slots__ = ("_accesses", "_free", "_nodes", "_tensors", "args", "digest", "label", "skeleton")
     args: tuple[Expr, ...]
     label: str  # what distinguishes nodes of one class beside their arguments: a name, a number, an operator
     digest: bytes  # of the whole structure
@@ -30,6 +31,7 @@ class Expr:
     _free: frozenset[Index] | None
     _accesses: frozenset[Access] | None
     _tensors: frozenset[str] | None
+    _nodes: tuple[Expr, ...] | None
 
     def __add__(self, other: Expr | Number) -> Expr:
         return add(self, other)
@@ -125,7 +127,10 @@ class Index(Expr):
 
     @property
     def free(self) -> frozenset[Index]:
-        return frozenset((self,))
+        found = self._free
+        if found is None:
+            found = self._free = frozenset((self,))
+        return found
 
 
 class Access(Expr):
@@ -208,19 +213,21 @@ class Condition(Expr):
 
 def _node(cls: type[Expr], label: str, args: tuple[Expr, ...]) -> Expr:
     """The one object of this structure."""
-    head = f"{cls.__name__}:{label}:".encode()
-    digest = blake2b(head + b"".join(a.digest for a in args), digest_size=12).digest()
-    found = _interned.get(digest)
+    key = cls, label, args
+    found = _interned.get(key)
     if found is not None:
         return found
     new = object.__new__(cls)
-    new.args, new.label, new.digest, new._free, new._accesses, new._tensors = args, label, digest, None, None, None
+    new.args, new.label = args, label
+    new._free = new._accesses = new._tensors = new._nodes = None
+    head = f"{cls.__name__}:{label}:".encode()
     nameless = b"Index::" if cls is Index else head
-    new.skeleton = blake2b(nameless + b"".join(a.skeleton for a in args), digest_size=12).digest()
+    new.digest = blake2b(head + b"".join([a.digest for a in args]), digest_size=12).digest()
+    new.skeleton = blake2b(nameless + b"".join([a.skeleton for a in args]), digest_size=12).digest()
     if cls is Num:
         fraction = Fraction(label)
         new.value = fraction.numerator if fraction.denominator == 1 else fraction  # type: ignore[attr-defined]
-    _interned[digest] = new
+    _interned[key] = new
     return new
 
 
@@ -638,7 +645,7 @@ def _substitute(e: Expr, mapping: Mapping[Expr, Expr], memo: dict[Expr, Expr]) -
     if isinstance(e, Reduce):
         new = _substitute_under_binder(e, mapping, memo)
     else:
-        args = tuple(_substitute(a, mapping, memo) for a in e.args)
+        args = tuple([_substitute(a, mapping, memo) for a in e.args])
         new = e if args == e.args else rebuild(e, args)
     memo[e] = new
     return new
@@ -670,6 +677,15 @@ def fresh_index(like: Index, taken: set[str]) -> Index:
 
 def walk(e: Expr) -> Iterator[Expr]:
     """Every distinct node of the expression, children first."""
+    nodes = e._nodes
+    if nodes is None:
+        nodes = tuple(_walk(e))
+        if len(nodes) <= _WALKED:
+            e._nodes = nodes
+    return iter(nodes)
+
+
+def _walk(e: Expr) -> Iterator[Expr]:
     seen: set[Expr] = set()
     stack: list[tuple[Expr, bool]] = [(e, False)]
     while stack:
@@ -683,11 +699,11 @@ def walk(e: Expr) -> Iterator[Expr]:
 
 
 def transform(e: Expr, rule: Callable[[Expr], Expr], memo: dict[Expr, Expr] | None = None) -> Expr:
-    """The rule applied to every node, children first."""
+    """The rule applied to every node, children first. memo: kept by the caller where the rule looks at nodes alone."""
     memo = {} if memo is None else memo
     found = memo.get(e)
     if found is None:
-        args = tuple(transform(a, rule, memo) for a in e.args) if not isinstance(e, Index) else e.args
+        args = tuple([transform(a, rule, memo) for a in e.args]) if not isinstance(e, Index) else e.args
         found = rule(e if args == e.args else rebuild(e, args))
         memo[e] = found
     return found

@@ -6,7 +6,9 @@ An error names the equation, the index or the tensor at fault, and what to write
 from __future__ import annotations
 
 import keyword
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 from symbp.affine import Facts, affine, highest, holds, learn, lowest, opposite, where_nonzero
 from symbp.errors import SymbpError
@@ -24,10 +26,14 @@ RESERVED = frozenset(
 )
 
 
-def verify(program: Program, after: str = "declaration") -> Program:
-    """The program itself if it is well-formed. Raises SymbpError otherwise; `after` names the pass at fault."""
+def verify(program: Program, after: str = "declaration", before: Program | None = None) -> Program:
+    """The program itself if it is well-formed. Raises SymbpError otherwise; `after` names the pass at fault.
+
+    before: the well-formed program that the pass was given. Equations and tensors that are the very objects of that
+    program are only checked for their place: that what they read is defined before them, and is what it was.
+    """
     try:
-        _verify(program)
+        _verify(program, before)
     except SymbpError as error:
         if after == "declaration":
             raise
@@ -45,12 +51,44 @@ def check_name(name: str, what: str) -> None:
         raise SymbpError(f"{what} {name!r} is a name that the emitted module uses itself: choose another, e.g. {name}_")
 
 
-def _verify(program: Program) -> None:
-    size_names = frozenset(program.size_names)
-    for tensor in program.tensors.values():
-        _verify_tensor(tensor, size_names)
+def in_running_order(equations: Sequence[Equation]) -> bool:
+    """Whether no equation reads what it or a later one computes: there is no recurrence, and nothing to reorder."""
+    later = {e.name for e in equations}
+    for e in equations:
+        if not later.isdisjoint(e.value.tensors):
+            return False
+        later.discard(e.name)
+    return True
+
+
+def recurrent(equations: Sequence[Equation]) -> dict[str, frozenset[str]]:
+    """For each equation of a recurrence, by name, the names of all of that recurrence."""
+    if in_running_order(equations):
+        return {}
+    return {e.name: g.names for g in groups(equations) if g.time is not None for e in g.equations}
+
+
+@cache
+def _sizes_in(indices: tuple[Index, ...]) -> frozenset[str]:
+    return frozenset(n.label for i in indices for n in walk(i.size) if isinstance(n, Size))
+
+
+def _size_names(program: Program) -> frozenset[str]:
+    return frozenset().union(*{_sizes_in(t.indices) for t in program.tensors.values()})
+
+
+def _verify(program: Program, before: Program | None) -> None:
+    size_names = _size_names(program)
+    if before is not None and _size_names(before) != size_names:
+        before = None
+    old_tensors = {} if before is None else before.tensors
+    old_equations = {} if before is None else {e.name: e for e in before.equations}
+    changed = {name for name, tensor in program.tensors.items() if old_tensors.get(name) is not tensor}
+    for name in program.tensors:
+        if name in changed:
+            _verify_tensor(program.tensors[name], size_names)
     defined = {t.name for t in program.tensors.values() if t.role != "computed"}
-    members = {e.name: g.names for g in groups(program.equations) if g.time is not None for e in g.equations}
+    members = recurrent(program.equations)
     for equation in program.equations:
         if equation.name not in program.tensors:
             raise SymbpError(f"equation for {equation.name}: the tensor is not declared")
@@ -59,7 +97,11 @@ def _verify(program: Program) -> None:
             again = "defined twice" if role == "computed" else f"declared as {role}, and has an equation too"
             raise SymbpError(f"tensor {equation.name} is {again}: rename one, or drop one of the two")
         running = members.get(equation.name)
-        _verify_equation(program, equation, defined | running if running else defined, size_names)
+        readable = defined | running if running else defined
+        reads = equation.value.tensors
+        kept = equation is old_equations.get(equation.name) and equation.name not in changed
+        if not (kept and reads <= readable and reads.isdisjoint(changed)):
+            _verify_equation(program, equation, readable, size_names)
         defined.add(equation.name)
     if program.loss is not None:
         if program.loss not in defined:

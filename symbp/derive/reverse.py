@@ -44,6 +44,10 @@ def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
     prefix = adjoint_prefix(program)
     active = depending_on(program, wrt)
     first_use = {name: n for n, e in reversed(list(enumerate(program.equations))) for name in e.value.tensors}
+    starting: dict[int, list[int]] = {}  # equation -> places in wrt of the tensors that it is the first to read
+    for k, source in enumerate(wrt):
+        if source in first_use and program.tensors[source].role != "computed":
+            starting.setdefault(first_use[source], []).append(k)
     contributions: dict[str, list[Term]] = {}
     derived: list[Equation] = []
     new: list[Tensor] = []
@@ -78,10 +82,8 @@ def reverse(program: Program, wrt: Sequence[str], loss: str) -> Program:
                 accumulate(equation, ONE)
             elif equation.name in contributions:
                 accumulate(equation, finish(equation.name))
-        for source in wrt:
-            used = first_use.get(source, -1)
-            if program.tensors[source].role != "computed" and last <= used < last + len(group.equations):
-                finish(source)
+        for k in sorted(k for n in range(last, last + len(group.equations)) for k in starting.get(n, ())):
+            finish(wrt[k])
     done = {t.name for t in new}
     for name in wrt:
         if f"{prefix}_{name}" not in done:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symbp.operations import cost
 from symbp.program import Program
 from symbp.simplify.algebra import tidy_equations
 from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.masks import settle_conditions
-from symbp.simplify.nominal import nominal
+from symbp.simplify.nominal import operations
 from symbp.simplify.products import hoist_factors, share_products
 from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_later_values, reuse_values
@@ -60,10 +59,13 @@ def simplify(program: Program, *, keep_adjoints: bool = False, report: list[Savi
     keep_adjoints: leave adjoints in equations of their own, as a step-by-step derivation shows them. report: a list
     that receives the operations after each pass.
     """
+    verified = None  # the program that the last change led to
     for step in PASSES:
         if keep_adjoints and step is inline_single_uses:
             continue
-        program = verify(step(program), step.__name__)
+        program = step(program)
+        if program is not verified:
+            verified = verify(program, step.__name__, before=verified)
         if report is not None:
-            report.append(Saving(step.__name__, sum(cost(e.value, nominal) for e in program.equations)))
+            report.append(Saving(step.__name__, sum(operations(e.value) for e in program.equations)))
     return program

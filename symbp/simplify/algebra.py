@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from symbp.expr import (
@@ -26,14 +25,14 @@ from symbp.expr import (
     transform,
     walk,
 )
-from symbp.operations import cost
 from symbp.program import Program
-from symbp.simplify.nominal import nominal
+from symbp.simplify.nominal import operations
+from symbp.simplify.rewrite import rewrite_values
 
 
 def tidy_equations(program: Program) -> Program:
     """Every equation in its cheapest form among those that `forms` proposes."""
-    return program.with_(replace(e, value=tidy(e.value)) for e in program.equations)
+    return rewrite_values(program, tidy)
 
 
 def tidy(e: Expr) -> Expr:
@@ -50,7 +49,7 @@ def price(e: Expr) -> tuple[int, int, int]:
         written: dict[Expr, int] = {}
         for n in walk(e):
             written[n] = 1 + sum(written[a] for a in n.args)
-        _prices[e] = cost(e, nominal), sum(1 for n in written if isinstance(n, Reduce)), written[e]
+        _prices[e] = operations(e), sum(1 for n in written if isinstance(n, Reduce)), written[e]
     return _prices[e]
 
 
@@ -66,9 +65,9 @@ def forms(e: Expr) -> list[Expr]:
         return _forms[e]
     found = [e]
     for form in found:  # grows while it is read
-        for rule in (use_delta, factor_common, factor_some, open_cancelling, open_products, open_sums):
+        for rule, done in zip(RULES, _rewritten, strict=True):
             if len(found) < FORMS:
-                new = transform(form, rule)
+                new = transform(form, rule, done)
                 if new not in found:
                     found.append(new)
     _forms[e] = found
@@ -163,3 +162,7 @@ def _powers(term: Expr) -> dict[Expr, Fraction]:
     """base -> exponent of the term's factors with numeric exponents, without its coefficient."""
     split = map(base_exponent, factors(coefficient(term)[1]))
     return {b: Fraction(n.value) for b, n in split if isinstance(n, Num) and not isinstance(b, Num)}
+
+
+RULES = (use_delta, factor_common, factor_some, open_cancelling, open_products, open_sums)
+_rewritten: tuple[dict[Expr, Expr], ...] = tuple({} for _ in RULES)  # what each made of every node that it has seen

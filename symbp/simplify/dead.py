@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from symbp.program import Program
 from symbp.recurrence import leading_to
+from symbp.simplify.rewrite import with_equations
+from symbp.verify import in_running_order
 
 
 def drop_dead(program: Program) -> Program:
@@ -11,5 +13,10 @@ def drop_dead(program: Program) -> Program:
     needed = {*program.outputs, *program.updates.values()}
     if program.prediction is not None:
         needed.add(program.prediction)
-    needed = leading_to(program.equations, needed)
-    return program.with_(e for e in program.equations if e.name in needed)
+    if in_running_order(program.equations):
+        for e in reversed(program.equations):
+            if e.name in needed:
+                needed |= e.value.tensors
+    else:
+        needed = leading_to(program.equations, needed)
+    return with_equations(program, [e for e in program.equations if e.name in needed])

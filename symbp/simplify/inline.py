@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from symbp.expr import Access, Add, Expr, Reduce, substitute, transform, walk
-from symbp.operations import cost
 from symbp.program import Equation, Program
 from symbp.simplify.algebra import tidy
-from symbp.simplify.nominal import nominal
+from symbp.simplify.nominal import operations
 from symbp.simplify.reuse import Library
+from symbp.simplify.rewrite import with_equations
 from symbp.verify import reads_in_range
 
 DERIVED = ("adjoint", "tangent")
@@ -30,7 +30,7 @@ def inline_single_uses(program: Program) -> Program:
             book.remove(name)
             for u in users:
                 book.put(_written(u, current))
-    return program.with_(book)
+    return with_equations(program, list(book))
 
 
 def inline_where_cheaper(program: Program) -> Program:
@@ -49,16 +49,16 @@ def inline_where_cheaper(program: Program) -> Program:
         library.drop(position[name])
         written = [_written(u, current) for u in users]
         written = [replace(w, value=library.cheapest(w.value, position[w.name])) for w in written]
-        before = cost(current.value, nominal) + sum(cost(u.value, nominal) for u in users)
+        before = operations(current.value) + sum(operations(u.value) for u in users)
         readable = all(reads_in_range(program, w.value) for w in written)
-        if readable and sum(cost(w.value, nominal) for w in written) < before:
+        if readable and sum(operations(w.value) for w in written) < before:
             book.remove(name)
             for w in written:
                 book.put(w)
                 library.add(w, position[w.name])
         else:
             library.add(current, position[name])
-    return program.with_(book)
+    return with_equations(program, list(book))
 
 
 class _Book:

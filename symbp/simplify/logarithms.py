@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from symbp.expr import (
@@ -21,8 +20,10 @@ from symbp.expr import (
     mul,
     substitute,
     transform,
+    walk,
 )
 from symbp.program import Program
+from symbp.simplify.rewrite import rewrite_values
 
 
 def combine_logs(program: Program) -> Program:
@@ -54,7 +55,10 @@ def combine_logs(program: Program) -> Program:
             return _log_of_product(inside)
         return e
 
-    return program.with_(replace(e, value=transform(e.value, rule)) for e in program.equations)
+    def combined(e: Expr) -> Expr:
+        return transform(e, rule) if any(isinstance(n, Call) and n.label == "log" for n in walk(e)) else e
+
+    return rewrite_values(program, combined)
 
 
 def _has_exponential(e: Expr) -> bool:

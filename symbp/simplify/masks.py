@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from symbp.affine import settle
-from symbp.expr import ONE, ZERO, Access, Expr, Mul, Select, factors, mul, select, transform
+from symbp.expr import ONE, ZERO, Access, Expr, Mul, Select, factors, mul, select, transform, walk
 from symbp.program import Program
+from symbp.simplify.rewrite import rewrite_values
 from symbp.verify import reads_in_range
 
 
@@ -35,7 +34,10 @@ def settle_conditions(program: Program) -> Program:
                 return mul(select(condition, then / shared, otherwise / shared), shared)
         return e
 
-    return program.with_(replace(e, value=transform(settle(e.value), rule)) for e in program.equations)
+    def settled(e: Expr) -> Expr:
+        return transform(settle(e), rule) if any(isinstance(n, Select) for n in walk(e)) else e
+
+    return rewrite_values(program, settled)
 
 
 def _separate(condition: Expr, value: Expr) -> bool:

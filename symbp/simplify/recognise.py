@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from symbp.expr import ONE, Add, Call, Expr, Mul, Num, Pow, add, base_exponent, call, coefficient, mul, power, transform
 from symbp.program import Program
+from symbp.simplify.rewrite import rewrite_values
+
+_recognised: dict[Expr, Expr] = {}
 
 
 def recognise_functions(program: Program) -> Program:
     """sigmoid, softplus and tanh for their textbook formulas, and for what the derivatives of these formulas hold."""
-    return program.with_(replace(e, value=transform(e.value, recognise)) for e in program.equations)
+    return rewrite_values(program, lambda e: transform(e, recognise, _recognised))
 
 
 def recognise(e: Expr) -> Expr:

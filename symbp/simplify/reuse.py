@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 from symbp.expr import (
     ONE,
@@ -29,12 +30,16 @@ from symbp.operations import is_constant
 from symbp.program import Equation, Program
 from symbp.recurrence import groups
 from symbp.simplify.algebra import forms, price, tidy
-from symbp.verify import reads_in_range
+from symbp.simplify.rewrite import rewrite_values, with_equations, with_value
+from symbp.verify import in_running_order, reads_in_range, recurrent
 
 
 def expand_functions(program: Program) -> Program:
     """Functions that are defined by a formula replaced by it."""
-    return program.with_(replace(e, value=transform(e.value, expand)) for e in program.equations)
+    return rewrite_values(program, lambda e: transform(e, expand, _expanded))
+
+
+_expanded: dict[Expr, Expr] = {}
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,12 @@ def reuse_values(program: Program) -> Program:
     library = Library(program.facts)
     equations = []
     for n, equation in enumerate(program.equations):
-        new = replace(equation, value=library.cheapest(equation.value, n))
+        new = with_value(equation, library.cheapest(equation.value, n))
         if not reads_in_range(program, new.value):  # the condition went into a known value
             new = equation
         equations.append(new)
         library.add(new, n)
-    return program.with_(equations)
+    return with_equations(program, equations)
 
 
 class Library:
@@ -88,15 +93,25 @@ class Library:
             del self.by_tensor[name][position]
 
     def _put(self, pattern: Expr, value: Expr, indices: Sequence[Expr], position: int) -> None:
-        constant = mul(*(f for f in factors(pattern) if is_constant(f)))
-        rest = pattern / constant
+        rest, value = _without_constant(pattern, value)
         if rest.tensors and not isinstance(rest, Access):
             name = self.tensor_of[position] = min(rest.tensors)
-            known = Known(rest, value / constant, tuple(indices), position)  # type: ignore[arg-type]
+            known = Known(rest, value, tuple(indices), position)  # type: ignore[arg-type]
             self.by_tensor.setdefault(name, {})[position] = known
+
+    def _within(self, names: frozenset[str], before: int) -> list[Known]:
+        """What is known before a position and reads none but these tensors."""
+        return [
+            known
+            for name in sorted(names)
+            for known in self.by_tensor.get(name, {}).values()
+            if known.position < before and known.pattern.tensors <= names
+        ]
 
     def cheapest(self, e: Expr, before: int) -> Expr:
         """The cheapest of the expression's forms, rewritten with what is known before a position."""
+        if not self._within(e.tensors, before):  # no form reads what the expression doesn't
+            return e
         found = [e]
         for form in forms(e):
             rewritten = self.rewrite(form, before)
@@ -106,19 +121,25 @@ class Library:
 
     def rewrite(self, e: Expr, before: int) -> Expr:
         """The expression with every known part replaced."""
+        usable: dict[frozenset[str], list[Known]] = {}
+
+        def within(names: frozenset[str]) -> list[Known]:
+            found = usable.get(names)
+            if found is None:
+                found = usable[names] = self._within(names, before)
+            return found
 
         def rule(node: Expr) -> Expr:
             if node.args and not isinstance(node, (Access, Index)):
-                names = node.tensors
-                for name in sorted(names):
-                    for known in self.by_tensor.get(name, {}).values():
-                        if known.position < before and known.pattern.tensors <= names:
-                            new = apply(known, node)
-                            if new is not None:
-                                return new
+                for known in within(node.tensors):
+                    new = apply(known, node)
+                    if new is not None:
+                        return new
             return node
 
         for _ in range(4):  # a replacement can make way for another one; four rounds are more than was ever seen
+            if not within(e.tensors):
+                break
             new = transform(e, rule)
             if new is e:
                 break
@@ -126,11 +147,20 @@ class Library:
         return e
 
 
+@cache
+def _without_constant(pattern: Expr, value: Expr) -> tuple[Expr, Expr]:
+    """Both sides of pattern = value divided by the factors of the left one that are made of numbers and sizes."""
+    constant = mul(*(f for f in factors(pattern) if is_constant(f)))
+    return pattern / constant, value / constant
+
+
 def apply(entry: Known, e: Expr) -> Expr | None:
     """The expression with one occurrence of the pattern at its top replaced by the known value, or None."""
     pattern = entry.pattern
+    if type(pattern) is not type(e):
+        return None
     binding: dict[Index, Expr] = {}
-    if type(pattern) is type(e) and match(pattern, e, entry.indices, binding) and len(binding) == len(entry.indices):
+    if match(pattern, e, entry.indices, binding) and len(binding) == len(entry.indices):
         return instance(entry, binding)
     if (
         isinstance(pattern, Pow)
@@ -257,7 +287,7 @@ def reuse_later_values(program: Program) -> Program:
 
     d_b = Sum(d_h f) before d_z = d_h f becomes d_b = Sum(d_z).
     """
-    cyclic = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
+    cyclic = recurrent(program.equations)
     equations = list(program.equations)
     place = {e.name: n for n, e in enumerate(equations)}
     users: dict[str, list[int]] = {}
@@ -275,5 +305,7 @@ def reuse_later_values(program: Program) -> Program:
             if ready < m < n and user.name not in cyclic and e.value.tensors <= user.value.tensors:
                 value = library.rewrite(user.value, 0)
                 if price(value) < price(user.value):
-                    equations[m] = replace(user, value=value)
-    return program.with_(e for g in groups(equations) for e in g.equations)
+                    equations[m] = with_value(user, value)
+    if not in_running_order(equations):
+        equations = [e for g in groups(equations) for e in g.equations]
+    return with_equations(program, equations)

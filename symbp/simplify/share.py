@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
+from heapq import heappop, heappush
 
 from symbp.expr import (
     ZERO,
@@ -30,17 +33,19 @@ from symbp.expr import (
 from symbp.operations import is_constant, node_operations
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups
+from symbp.simplify.rewrite import with_value
 from symbp.verify import reads_in_range
 
 
 def share_terms(program: Program) -> Program:
     """Subexpressions that occur more than once are computed once, the largest first."""
-    table = _Occurrences(program)
+    growing = _Growing(program)
+    table = _Occurrences(growing.program)
     for equation in program.equations:
         table.count(equation, 1)
     while (found := table.largest_repeated()) is not None:
-        program = _name_it(program, *found, table)
-    return program
+        _name_it(growing, *found, table)
+    return growing.finished()
 
 
 def share_definitions(program: Program) -> Program:
@@ -56,7 +61,38 @@ def share_definitions(program: Program) -> Program:
         else:
             rest += group.equations
     shared = share_terms(program.with_(given))
-    return replace(shared, tensors={**program.tensors, **shared.tensors}, equations=(*shared.equations, *rest))
+    equations = (*shared.equations, *rest)
+    if all(a is b for a, b in zip(equations, program.equations, strict=False)):
+        return program
+    return replace(shared, tensors={**program.tensors, **shared.tensors}, equations=equations)
+
+
+class _Growing:
+    """A program that equations are added to, without a new program for each."""
+
+    def __init__(self, program: Program) -> None:
+        self.given = program
+        self.tensors = dict(program.tensors)
+        self.program = replace(program, tensors=self.tensors)  # what is declared is seen in it at once
+        self.names = [e.name for e in program.equations]
+        self.equations = {e.name: e for e in program.equations}
+        self.parameters = {t.name for t in program.parameters}
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """The names of equations as these stand in the program."""
+        return sorted(names, key=self.names.index)
+
+    def insert(self, tensor: Tensor, equation: Equation, before: str) -> None:
+        """Adds an equation before the one of another name."""
+        self.tensors[tensor.name] = tensor
+        self.names.insert(self.names.index(before), equation.name)
+        self.equations[equation.name] = equation
+
+    def finished(self) -> Program:
+        """The program with all that was added; the given object if that is nothing."""
+        if len(self.names) == len(self.given.equations):
+            return self.given
+        return self.program.with_(self.equations[name] for name in self.names)
 
 
 class _Occurrences:
@@ -68,30 +104,45 @@ class _Occurrences:
         self.users: dict[bytes, dict[str, int]] = {}
         self.example: dict[bytes, tuple[Expr, tuple[Index, ...]]] = {}
         self.weight: dict[bytes, int] = {}
+        self.repeated: list[tuple[int, int, bytes]] = []  # a heap: (-weight, place, key); stale entries stay a while
+        self.place: dict[bytes, int] = {}
 
     def count(self, equation: Equation, sign: int) -> None:
         """Adds (or with sign -1 takes away) what an equation holds."""
-        counts: dict[Expr, int] = {}
-        _occurrences(equation.value, counts)
-        for node, n in counts.items():
-            if node is equation.value or not _worth_sharing(node) or not reads_in_range(self.program, node):
+        for node, n in _shareable(equation.value):
+            if not reads_in_range(self.program, node):
                 continue
             key, order = canonical(node)
-            self.seen[key] = self.seen.get(key, 0) + sign * n
-            users = self.users.setdefault(key, {})
-            users[equation.name] = users.get(equation.name, 0) + sign * n
             if key not in self.example:
                 self.example[key] = node, order
                 self.weight[key] = sum(1 for _ in walk(node))
+                self.place[key] = len(self.place)
+            before = self.seen.get(key, 0)
+            now = self.seen[key] = before + sign * n
+            if before <= 1 < now:
+                heappush(self.repeated, (-self.weight[key], self.place[key], key))
+            users = self.users.setdefault(key, {})
+            users[equation.name] = users.get(equation.name, 0) + sign * n
 
     def largest_repeated(self) -> tuple[Expr, tuple[Index, ...], bytes] | None:
-        repeated = [k for k, n in self.seen.items() if n > 1]
-        if not repeated:
-            return None
-        best = max(repeated, key=lambda k: self.weight[k])
-        return (*self.example[best], best)
+        """Among equally large ones, that which was seen first."""
+        while self.repeated:
+            _, _, best = self.repeated[0]
+            if self.seen[best] > 1:
+                return (*self.example[best], best)
+            heappop(self.repeated)
+        return None
 
 
+@cache
+def _shareable(value: Expr) -> tuple[tuple[Expr, int], ...]:
+    """The subexpressions that are worth a name, and how often each is written in the value."""
+    counts: dict[Expr, int] = {}
+    _occurrences(value, counts)
+    return tuple((node, n) for node, n in counts.items() if node is not value and _worth_sharing(node))
+
+
+@cache
 def canonical(e: Expr) -> tuple[bytes, tuple[Index, ...]]:
     """(what the expression is but for the names of its free indices, these indices in order of appearance)."""
     order: dict[Index, None] = {}
@@ -114,6 +165,7 @@ def rename_free(e: Expr, old: tuple[Index, ...], new: tuple[Index, ...]) -> Expr
     return substitute(e, dict(zip(old, new, strict=True)))
 
 
+@cache
 def _worth_sharing(e: Expr) -> bool:
     """Whether the node does work of its own: not a leaf, a constant, a sign, a scaling or a delta."""
     if isinstance(e, Access):  # windows: copies of what is read through two indices at once
@@ -136,13 +188,12 @@ def _occurrences(e: Expr, counts: dict[Expr, int]) -> None:
             _occurrences(a, counts)
 
 
-def _name_it(program: Program, node: Expr, order: tuple[Index, ...], key: bytes, table: _Occurrences) -> Program:
-    users = {name for name, n in table.users[key].items() if n > 0}
-    first = next(n for n, e in enumerate(program.equations) if e.name in users)
-    owner = program.equations[first].target
-    axes = axis_order(node, order, owner, {t.name for t in program.parameters})
+def _name_it(growing: _Growing, node: Expr, order: tuple[Index, ...], key: bytes, table: _Occurrences) -> None:
+    users = growing.in_order(name for name, n in table.users[key].items() if n > 0)
+    owner = growing.equations[users[0]].target
+    axes = axis_order(node, order, owner, growing.parameters)
     position = {i: order.index(i) for i in axes}
-    name = unused(name_for(node, owner.label), program)
+    name = unused(name_for(node, owner.label), growing.program)
     target = access(name, axes)
 
     def rule(e: Expr) -> Expr:
@@ -152,17 +203,15 @@ def _name_it(program: Program, node: Expr, order: tuple[Index, ...], key: bytes,
                 return access(name, [indices[position[i]] for i in axes])
         return e
 
-    layer = program.tensors[owner.label].layer
+    layer = growing.tensors[owner.label].layer
     shared = Equation(target, node, Reason("shared"))
-    old = program.equations
-    new = [replace(e, value=transform(e.value, rule)) if e.name in users else e for e in old]
-    table.program = program = program.with_([*new[:first], shared, *new[first:]], [Tensor(name, axes, layer=layer)])
-    for before, after in zip(old, new, strict=True):
-        if before is not after:
-            table.count(before, -1)
-            table.count(after, 1)
+    growing.insert(Tensor(name, axes, layer=layer), shared, users[0])
+    for user in users:
+        before = growing.equations[user]
+        after = growing.equations[user] = with_value(before, transform(before.value, rule))
+        table.count(before, -1)
+        table.count(after, 1)
     table.count(shared, 1)
-    return program
 
 
 def axis_order(
