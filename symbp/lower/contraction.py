@@ -100,7 +100,7 @@ def _splits(parts: Sequence[Expr]) -> Iterator[tuple[list[Expr], list[Expr]]]:
 
 
 def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes) -> Array | None:
-    """a @ b if every summed index is in both operands; None otherwise, or where a copy would be needed to bring it so."""
+    """a @ b if every summed index is in both operands; None otherwise, or where that would take a copy."""
     if not all(i in a.free and i in b.free for i in bound):
         return None
     shared = tuple(i for i in result if i in a.free and i in b.free)
@@ -154,11 +154,11 @@ def _flat(writer: Writer, x: Array, y: Array, left: Axes, bound: Axes, right: Ax
         return opaque(f"np.tensordot({{}}, {{}}, axes=({axes}))", x, y, axes=(*left, *right))
     a = _matrix(writer, x, x.axes[: len(left)] == left, left, both)
     b = _matrix(writer, y, y.axes[: len(both)] == both, both, right)
-    axes = (*left, *right)
-    out = Array("{} @ {}", axes, MATMUL, args=(a, b), levels=(PRODUCT, ATOM), op="matmul")
+    kept = (*left, *right)
+    out = Array("{} @ {}", kept, MATMUL, args=(a, b), levels=(PRODUCT, ATOM), op="matmul")
     if len(left) == 1 and len(right) == 1:
         return out
-    return view(f"{{}}.reshape({', '.join(writer.size(i.size) for i in axes)})", out, axes)
+    return view(f"{{}}.reshape({', '.join(writer.size(i.size) for i in kept)})", out, kept)
 
 
 def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symbp.affine import is_mask, where_nonzero
-from symbp.expr import ONE, Add, Delta, Expr, Mul, Num, Pow, Reduce, _node, coefficient, mul
+from symbp.expr import ONE, Add, Delta, Expr, Mul, Num, Reduce, _node, coefficient, mul
 from symbp.lower.array import PRODUCT, SIGN, Array, Axes, as_float, as_mean, elementwise, own, spread
 from symbp.lower.conditions import choice
 from symbp.lower.constants import fraction

@@ -6,7 +6,7 @@ Where an index is computed from an integer tensor, or in a way that no view has,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import affine, decide, highest, holds, lowest, never_negative
@@ -139,16 +139,17 @@ def _slot(writer: Writer, place: Expr, length: Expr) -> Slot | None:
         return Single(place) if len(found) == 1 else None
     if any(not isinstance(c, int) for c in found.values()):
         return None
-    steps = sorted(found.items(), key=lambda ic: (-abs(ic[1]), -_known(ic[0].size), ic[0].label))
+    whole: list[tuple[Index, int]] = [(i, int(c)) for i, c in found.items()]
+    steps = sorted(whole, key=lambda ic: (-abs(ic[1]), -_known(ic[0].size), ic[0].label))
     match steps:
         case []:
             return Single(place)
         case [(i, c)]:
-            return Slice(i, int(c), start)
+            return Slice(i, c, start)
         case [(i, c), (j, d)] if digits(steps, start, length) is None:
             if _known(i.size) < _known(j.size):  # fewer taps than windows
                 (i, c), (j, d) = (j, d), (i, c)
-            return Window(i, j, int(c), int(d), start)
+            return Window(i, j, c, d, start)
     return digits(steps, start, length)
 
 
@@ -174,7 +175,9 @@ def _view(writer: Writer, a: Array, slots: Sequence[Slot], sizes: Sequence[Expr]
     while texts and texts[-1] == ":":
         texts.pop()
     axes = tuple(i for s in slots for i in indices_of(s)[:1])
-    out = view(f"{{}}[{', '.join(texts)}]", a, axes) if texts else Array(a.form, axes, args=a.args, levels=a.levels, op=a.op)
+    out = replace(a, axes=axes)
+    if texts:
+        out = view(f"{{}}[{', '.join(texts)}]", a, axes)
     left = [s for s in slots if not isinstance(s, Single)]
     if any(isinstance(s, Slice) and s.step < 0 for s in left):
         texts = [f"::{s.step}" if isinstance(s, Slice) and s.step < 0 else ":" for s in left]
@@ -224,7 +227,7 @@ def _span(w: Window) -> Expr:
 
 
 def _windows(writer: Writer, a: Array, windows: Sequence[Window]) -> Array:
-    """(..., main, ..., taps...): sliding windows, of which every step-th is taken, and of these every stride-th place."""
+    """(..., main, ..., taps...): sliding windows, every step-th of them, and of these every stride-th place."""
     writer.helpers["sliding_windows"] = SLIDING
     positions = [a.axes.index(w.main) for w in windows]
     spans = [writer.size(add(mul(abs(w.stride), w.tap.size - 1), 1)) for w in windows]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from symbp.affine import highest, holds, lowest, never_negative
 from symbp.expr import ZERO, Access, Delta, Expr, Index, Reduce, add, factors, mul, sum_over
 from symbp.lower.array import Array, Axes, arrange, opaque, own, spread, view
-from symbp.lower.reads import Slice, Window, indices_of, slots_of
+from symbp.lower.reads import Slice, Slot, Window, indices_of, slots_of
 
 if TYPE_CHECKING:
     from symbp.lower.writer import Writer
@@ -140,7 +140,7 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
         return None  # a reversal: rare
     main = tuple(i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
     taps = tuple(s.tap for s in windows if isinstance(s, Window))
-    if any(isinstance(s, Window) and (s.step < 0 or s.stride < 0) or isinstance(s, Slice) and s.step < 0 for s in windows):
+    if any(s.step < 0 or (isinstance(s, Window) and s.stride < 0) for s in windows):
         return None
     axes = (*main, *taps)
     values = arrange(writer.filled(writer.write(inner, axes), axes), axes)
@@ -163,7 +163,7 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     return Array(values.form, result, values.binds, False, values.args, values.levels, values.op)
 
 
-def _overlap(writer: Writer, values: Array, slots: list, sizes: list[Expr], main: Axes) -> Array:  # type: ignore[type-arg]
+def _overlap(writer: Writer, values: Array, slots: list[Slot], sizes: list[Expr], main: Axes) -> Array:
     """The windows added up; the result has the axes `main`, those with windows as long as the padded axis."""
     writer.helpers["overlap_add"] = OVERLAP_ADD
     windows = [s for s in slots if isinstance(s, Window)]

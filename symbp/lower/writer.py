@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar
 
 from symbp.errors import SymbpError
 from symbp.expr import (
-    ONE,
     Access,
     Add,
     Call,
@@ -36,7 +35,6 @@ from symbp.lower.reads import read, stored_axes
 from symbp.lower.scatter import scattered_axes
 from symbp.operations import is_constant
 from symbp.program import Program, Tensor
-
 
 T = TypeVar("T")
 
