@@ -15,39 +15,17 @@ from importlib import import_module
 from itertools import pairwise
 
 NETS = ("gpt-nano", "gpt2-12-blocks", "resnet18", "mlp-50", "mlp-100", "mlp-200", "mlp-400")
+TEXTS = {"gpt-nano": "gpt:nano", "gpt2-12-blocks": "gpt:gpt2", "resnet18": "resnet18:3x224x224"}
 
 
 def build(name: str):  # type: ignore[no-untyped-def]
     """The network of this name."""
-    from symbp.layers import (
-        Activation,
-        BatchNorm,
-        Conv2D,
-        Dense,
-        Embedding,
-        GlobalAverage,
-        LayerNorm,
-        LearnedPositions,
-        MaxPool2D,
-        ResNetBlock,
-        TransformerBlock,
-    )  # fmt: skip
+    from symbp.architectures import load
+    from symbp.layers import Activation, Dense
     from symbp.sequence import Sequential
 
-    def gpt(blocks: int, heads: int, width: int, vocabulary: int, length: int):  # type: ignore[no-untyped-def]
-        layers = [Embedding(vocabulary, width), LearnedPositions()]
-        layers += [TransformerBlock(heads, activation="gelu_tanh") for _ in range(blocks)]
-        return Sequential(*layers, LayerNorm(), Dense(vocabulary, bias=False), shape=(length,), loss="cross_entropy")
-
-    if name == "gpt-nano":
-        return gpt(3, 3, 48, 3, 11)
-    if name == "gpt2-12-blocks":
-        return gpt(12, 12, 768, 50257, 1024)
-    if name == "resnet18":
-        layers = [Conv2D(64, 7, stride=2, padding=3, bias=False), BatchNorm(), Activation("relu"), MaxPool2D(3, 2, 1)]
-        for channels, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
-            layers.append(ResNetBlock(channels, stride))
-        return Sequential(*layers, GlobalAverage(), Dense(1000), shape=(3, 224, 224), loss="cross_entropy")
+    if name in TEXTS:
+        return load(TEXTS[name])
     depth = int(name.removeprefix("mlp-"))
     layers = [layer for _ in range(depth) for layer in (Dense(64), Activation("relu"))]
     return Sequential(*layers, features=64, loss="half_squared_error")
@@ -56,7 +34,7 @@ def build(name: str):  # type: ignore[no-untyped-def]
 def measure(name: str, what: str) -> None:
     """Seconds to import, to declare and to derive (or to derive and emit), and how many equations there are."""
     times = [time.perf_counter()]
-    import_module("symbp.sequence")
+    import_module("symbp.architectures")
     from symbp.emit import generate
 
     times.append(time.perf_counter())

@@ -93,17 +93,16 @@ def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
 set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N", help="A symbolic size, e.g. B=2.")
 
 
-@main.command()
-def nets() -> None:
-    """The built-in networks: how to write one, and examples."""
-    from symbp.architectures import EXAMPLES, GRAMMAR
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp nets              every family in a line or two\n"
+              "  symbp nets cnn          one of them in full\n"
+              "  symbp nets toml         networks as lists of layers, and the layers there are")  # fmt: skip
+@click.argument("family", required=False)
+def nets(family: str | None) -> None:
+    """The built-in networks: how to write one, and examples. FAMILY: one of them in full."""
+    from symbp.architectures.help import family_text, overview
 
-    click.echo(GRAMMAR)
-    click.echo("For example:\n")
-    for text, meaning in EXAMPLES.items():
-        click.echo(f"  {text:<58}  {meaning}")
-    click.echo("\nAny other network: its equations in a .net file (docs/notation.md) or on standard input (-),")
-    click.echo("or a Python file that ends in `net = declare(...)` or `net = Sequential(...)`.")
+    click.echo(overview() if family is None else family_text(family))
 
 
 @main.command(epilog="\b\nExamples:\n"
@@ -125,8 +124,9 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
     """The derivation of NET's gradients, step by step.
 
     \b
-    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`), a file in the
-    notation (.net; - for standard input), or a Python file that defines `net`.
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (mlp, cnn, resnet18, gpt, lstm, ...: see
+    `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
+    that defines `net`.
     """
     from symbp.show.derivation import derivation
 
@@ -147,8 +147,9 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
     """Exact operation counts of every way to compute NET's gradients, at neuron level.
 
     \b
-    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`), a file in the
-    notation (.net; - for standard input), or a Python file that defines `net`.
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (mlp, cnn, resnet18, gpt, lstm, ...: see
+    `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
+    that defines `net`.
     """
     from symbp.count import compare
 
@@ -170,8 +171,9 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> No
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
-    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (see `symbp nets`), a file in the
-    notation (.net; - for standard input), or a Python file that defines `net`.
+    NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (mlp, cnn, resnet18, gpt, lstm, ...: see
+    `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
+    that defines `net`.
     """
     from symbp.emit import generate as emit
 

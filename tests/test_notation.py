@@ -284,7 +284,10 @@ def test_examples_have_the_gradient_that_the_complex_step_finds(path):
         np.testing.assert_allclose(found[f"d_{name}"], exact[name], rtol=1e-9, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+DEEP = ("resnet", "gpt:gpt2")  # the blocks of others, more often
+
+
+@pytest.mark.parametrize("name", [text for text in EXAMPLES if not text.startswith(DEEP)])
 def test_built_in_networks_read_back_with_their_gradients(name):
     net = load(name)
     assert_reads_back(net)

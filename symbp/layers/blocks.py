@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from symbp.builder import Builder
@@ -30,22 +31,34 @@ class Residual(Layer):
         return net.tensor("u", x.indices, x + f.base[x.indices])
 
 
+@dataclass(frozen=True)
 class TransformerBlock(Layer):
-    """x + attention(norm(x)), then x + dense(gelu(dense(norm(x)))), as in GPT-2. hidden: default 4 times the width."""
+    """x + attention(norm(x)), then x + dense(gelu(dense(norm(x)))), as in GPT-2. hidden: default 4 times the width.
 
-    def __init__(self, heads: int, hidden: int = 0, causal: bool = True, activation: str = "gelu", dropout: Any = 0,
-                 **attention: Any) -> None:  # fmt: skip
-        self.attention = MultiHeadAttention(heads, causal, **attention)
-        self.hidden, self.activation = hidden, activation
-        self.dropout = [Dropout(dropout)] if dropout else []
+    dropout: the rate behind the attention and behind the dense layers. The others are those of MultiHeadAttention.
+    """
+
+    heads: int
+    hidden: int = 0
+    causal: bool = True
+    activation: str = "gelu"
+    dropout: Any = 0
+    alibi: bool = False
+    rotary: bool = False
+    memory: tuple[Any, int] | None = None
+    padding: bool = False
+    bias: bool = True
 
     def define(self, net: Builder, x: Any) -> Any:
+        if not size_of(x.indices[-1]).is_Integer:
+            raise net.fail(f"its width must be a number, not {size_of(x.indices[-1])}: give the last axis a size")
         width = int(size_of(x.indices[-1]))
-        dense = [Dense(self.hidden or 4 * width), Activation(self.activation), Dense(width)]
-        blocks = (
-            Residual(LayerNorm(), self.attention, *self.dropout),
-            Residual(LayerNorm(), *dense, *self.dropout),
+        attention = MultiHeadAttention(
+            self.heads, self.causal, self.alibi, self.rotary, self.memory, self.padding, self.bias
         )
+        dense = [Dense(self.hidden or 4 * width), Activation(self.activation), Dense(width)]
+        dropout = [Dropout(self.dropout)] if self.dropout else []
+        blocks = (Residual(LayerNorm(), attention, *dropout), Residual(LayerNorm(), *dense, *dropout))
         return net.chain(blocks, x)
 
 

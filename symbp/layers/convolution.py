@@ -87,7 +87,8 @@ class Convolution(Layer):
                            f"choose a common divisor of both")  # fmt: skip
         init = net.init_of_next or "xavier"
         k = net.index("k", self.channels // groups, n, c, *out, *taps)
-        b = net.parameter("b", (net.index("k", self.channels),), init="zeros") if self.bias else None
+        of_bias = k if groups == 1 else net.index("k", self.channels)
+        b = net.parameter("b", (of_bias,), init="zeros") if self.bias else None
         if groups == 1:
             W = net.parameter("W", (k, c, *taps), init=init)
             z = Sum(windows_of(x, places, c) * W, c, *taps)

@@ -141,7 +141,7 @@ class LinearScan(Layer):
 class Bidirectional(Layer):
     """y[n, t, :] = one layer's state and, behind it, that of the same layer run backwards (Schuster & Paliwal 1997)."""
 
-    layer: Any
+    layer: Layer
 
     def define(self, net: Builder, x: Any) -> Any:
         if not hasattr(self.layer, "reverse"):
