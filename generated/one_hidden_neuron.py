@@ -92,38 +92,95 @@ def gradient_check(params, x, t, *, entries=10, step=1e-5, floor=1e-4, seed=0):
     larger derivative, or to floor * max(1, |L|) where both are smaller. Right gradients stay below 1e-5.
     A kink (relu, max, abs) within a step spoils a difference: each entry counts by the better of two steps.
     """
-    rng = np.random.default_rng(seed)
-    params = {name: np.array(value, np.float64) for name, value in params.items()}
-    x, t = (a.astype(np.float64) if a.dtype.kind == "f" else a for a in (np.asarray(x), np.asarray(t)))
-    value, grads = loss_and_grads(params, x, t)[:2]
-    floor *= max(1.0, abs(float(value)))
-    worst = {}
-    for name, grad in grads.items():
-        flat, slopes = params[name].reshape(-1), np.ravel(grad)  # flat is a view: writing to it moves L
-        worst[name] = 0.0
-        for k in rng.choice(flat.size, min(entries, flat.size), replace=False):
-            kept, errors = flat[k], []
-            for h in (step, step / 10):
-                flat[k] = kept + h
-                above = loss_and_grads(params, x, t)[0]
-                flat[k] = kept - h
-                below = loss_and_grads(params, x, t)[0]
-                flat[k] = kept
-                slope = float(above - below) / (2 * h)
-                error = abs(slope - slopes[k]) / max(abs(slope), abs(slopes[k]), floor)
-                errors.append(float(error) if math.isfinite(error) else math.inf)
-            worst[name] = max(worst[name], min(errors))
-    return worst
+    global DTYPE
+    usual, DTYPE = DTYPE, np.float64
+    try:
+        rng = np.random.default_rng(seed)
+        params = {name: np.array(value, np.float64) for name, value in params.items()}
+        data = take([np.asarray(a) for a in (x, t)], slice(None))
+        value, grads = loss_and_grads(params, *data)[:2]
+        floor *= max(1.0, abs(float(value)))
+        worst = {}
+        for name, grad in grads.items():
+            flat, slopes = params[name].reshape(-1), np.ravel(grad)  # flat is a view: writing to it moves L
+            worst[name] = 0.0
+            for k in rng.choice(flat.size, min(entries, flat.size), replace=False):
+                kept, errors = flat[k], []
+                for h in (step, step / 10):
+                    flat[k] = kept + h
+                    above = loss_and_grads(params, *data)[0]
+                    flat[k] = kept - h
+                    below = loss_and_grads(params, *data)[0]
+                    flat[k] = kept
+                    slope = float(above - below) / (2 * h)
+                    error = abs(slope - slopes[k]) / max(abs(slope), abs(slopes[k]), floor)
+                    errors.append(float(error) if math.isfinite(error) else math.inf)
+                worst[name] = max(worst[name], min(errors))
+        return worst
+    finally:
+        DTYPE = usual
 
 
-# What follows is the machinery of training: optimisers, files, the command line.
+# What follows is the machinery of training: data, optimisers, files, the command line.
 
 LAYERS = {"W1": 1, "b1": 1, "W2": 2, "b2": 2}
-DEFAULTS = {"optimizer": "adam", "lr": 0.001, "batch_size": 64}
+# The shapes of the data, in the order of the arguments; B is the batch.
+INPUTS = {"x": ("B", 1)}
+TARGETS = {"t": ("B", 1)}
 
 
 class InputError(ValueError):
     """Data, a file or a setting that can't be used; the message is one line and says which."""
+
+
+def check_data(*arrays, source="data", suffix=""):
+    """The data as arrays, if they fit; else an InputError. Targets may be left out.
+
+    They stay as they are; what np.load(..., mmap_mode="r") gave is read in slices and stays on disk.
+    """
+    wanted = {**INPUTS, **TARGETS} if len(arrays) != len(INPUTS) else INPUTS
+    if len(arrays) != len(wanted):
+        raise InputError(f"{source}: {len(arrays)} arrays are given, not {len(wanted)}: {', '.join(wanted)}")
+    arrays, sizes = [np.asarray(array) for array in arrays], {}
+    for (name, shape), array in zip(wanted.items(), arrays):
+        what = name + suffix
+        if array.dtype.kind not in "biuf":
+            raise InputError(f"{source}: {what} holds {array.dtype}, not numbers")
+        fits = [isinstance(n, str) or n == size for n, size in zip(shape, array.shape)]
+        if array.ndim != len(shape) or not all(fits):
+            asked = str(shape).replace("'", "")
+            raise InputError(f"{source}: {what} has shape {array.shape}, not {asked}")
+        if array.size == 0:
+            raise InputError(f"{source}: {what} is empty")
+        for n, size in zip(shape, array.shape):
+            known, where = sizes.setdefault(n, (size, what))
+            if known != size:
+                raise InputError(f"{source}: {n} is {known} in {where} and {size} in {what}")
+        _check_numbers(array, f"{source}: {what}")
+    return arrays
+
+
+def _check_numbers(array, what):
+    """An InputError if not all are finite."""
+    array = np.atleast_1d(array)
+    rows = max(1, 2**20 // array[0].size)
+    for start in range(0, len(array), rows):
+        part = array[start : start + rows]
+        if not np.isfinite(part).all():
+            row, *rest = np.argwhere(~np.isfinite(part))[0].tolist()
+            raise InputError(f"{what} holds NaN or infinity, first at index {[start + row, *rest]}")
+
+
+def take(arrays, rows):
+    """These rows of the arrays as numbers to compute with."""
+    return [np.asarray(array[rows], DTYPE, order="C") for array in arrays]
+
+
+def slices(arrays, rows=None, size=1024):
+    """take() for one slice of at most `size` samples after another; rows: of these samples only."""
+    samples = len(arrays[0]) if rows is None else len(rows)
+    for i in range(0, samples, size):
+        yield take(arrays, slice(i, i + size) if rows is None else rows[i : i + size])
 
 
 def sgd(params, grads, memory, lr):
@@ -158,17 +215,25 @@ def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 OPTIMIZERS = {"adam": adam, "momentum": momentum, "sgd": sgd}
 
 
+DEFAULTS = {"optimizer": "adam", "lr": 0.001, "batch_size": 64}
+
+
 def predict(params, x):
-    """Predicted values for x (B, 1), computed in slices of 1024."""
-    y = np.concatenate([forward(params, x[i : i + 1024]) for i in range(0, len(x), 1024)])
+    """Predicted values for x (B, 1)."""
+    y = np.concatenate([forward(params, *part) for part in slices((x,))])
     return y
 
 
-def evaluate(params, x, t):
-    """Loss (mean over slices of 1024 samples) and mean absolute error of predictions for x: two floats."""
-    slices = [slice(i, i + 1024) for i in range(0, len(x), 1024)]
-    value = sum(float(loss(params, x[s], t[s])) * len(x[s]) for s in slices) / len(x)
-    return value, float(np.mean(np.abs(predict(params, x) - t)))
+def evaluate(params, x, t, rows=None):
+    """{"loss": its mean over slices of 1024 samples, "mae": mean absolute error}; rows: of these samples."""
+    total = samples = score = values = 0
+    for part in slices((x, t), rows):
+        total += float(loss(params, *part)) * len(part[0])
+        samples += len(part[0])
+        found, right = predict(params, *part[:1]), part[1]
+        score += float(np.sum(np.abs(found - right)))
+        values += found.size
+    return {"loss": total / samples, "mae": score / values}
 
 
 def gradient_norms(grads):
@@ -192,19 +257,27 @@ def gradient_advice(norms):
     return ""
 
 
-def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, validation=None, seed=0,
-          state=None, every=0, on_epoch=None, quiet=False):
+def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, validation=None,
+          seed=0, state=None, every=0, on_epoch=None, quiet=False):
     """Mini-batch training until epoch `epochs` -> new params, and a state for save() and a later train().
 
-    x (B, 1), t (B, 1); validation: such a pair too.
+    Data: x (B, 1), t (B, 1).
+    validation: such data too, or the fraction of the samples to hold back for it, always the same ones.
     Settings left at None are those of `state`, else DEFAULTS. With the `state` of an earlier call, training
     goes on bitwise as if it had never stopped. state["history"] holds a dict an epoch. After each epoch,
     on_epoch(params, state) gets copies. Every `every` epochs (0: some 20 times) a line goes to stderr.
     Raises InputError for data or settings that don't fit, FloatingPointError for numbers that aren't finite.
     """
-    x, t = check_data(x, t)
-    if validation is not None:
-        validation = check_data(*validation, names=("x_val", "t_val"))
+    data = check_data(x, t)
+    rows, held = np.arange(len(data[0])), None
+    if isinstance(validation, float):
+        count = round(validation * len(rows))
+        if not 0 < count < len(rows):
+            raise InputError(f"data: validation {validation:g} of {len(rows)} samples leaves one side empty")
+        order = np.random.default_rng(0).permutation(len(rows))  # the same whatever the seed of the training
+        rows, held, validation = order[count:], order[:count], data
+    elif validation is not None:
+        validation = check_data(*validation, suffix="_val")
     given = {"optimizer": optimizer, "lr": lr, "batch_size": batch_size}
     settings = {**DEFAULTS, **(state["settings"] if state else {})}
     settings.update({key: value for key, value in given.items() if value is not None})
@@ -232,11 +305,12 @@ def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, val
     warned = ""
     for epoch in range(begin + 1, epochs + 1):
         # Equal batches to within one sample: no tiny last batch with noisy gradients and statistics.
-        batches = np.array_split(rng.permutation(len(x)), math.ceil(len(x) / size))
+        batches = np.array_split(rng.permutation(rows), math.ceil(len(rows) / size))
         total, seen = 0.0, 0
         for number, batch in enumerate(batches, 1):
             with np.errstate(over="ignore", invalid="ignore"):  # looked at in the next lines
-                value, grads = loss_and_grads(params, x[batch], t[batch])
+                part = take(data, batch)
+                value, grads = loss_and_grads(params, *part)
             if not math.isfinite(value):
                 raise FloatingPointError(f"epoch {epoch}, batch {number}: the loss is {value}. Try a smaller "
                                          f"learning rate (now {lr:g}), or scale the inputs.")
@@ -245,15 +319,16 @@ def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, val
             seen += len(batch)
             if live and time.monotonic() - shown > 0.2:
                 shown = time.monotonic()
-                pace = _pace(started, (epoch - begin - 1) * len(x) + seen, (epochs - begin) * len(x))
+                pace = _pace(started, (epoch - begin - 1) * len(rows) + seen, (epochs - begin) * len(rows))
                 _show(f"epoch {epoch}/{epochs}  batch {number}  loss {total / seen:.4g}  {pace}", True)
         norms = gradient_norms(grads)  # of the last batch
         advice = gradient_advice(norms)
         if not all(map(math.isfinite, norms.values())):
             raise FloatingPointError(f"epoch {epoch}, last batch: {advice}")
-        row = {"epoch": epoch, "loss": total / len(x)}
+        row = {"epoch": epoch, "loss": total / len(rows)}
         if validation is not None:
-            row["val_loss"], row["val_mae"] = evaluate(params, *validation)
+            scores = evaluate(params, *validation, rows=held)
+            row.update({f"val_{key}": value for key, value in scores.items()})
         history.append({**row, **{f"gradient_norm_{layer}": norm for layer, norm in norms.items()}})
         memory_now = {name: value.copy() for name, value in memory.items()}
         state = {"epoch": epoch, "settings": settings, "rng": rng.bit_generator.state,
@@ -263,7 +338,7 @@ def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, val
         if not quiet and (epoch % every == 0 or epoch == epochs):
             words = [f"{key.replace('_', ' ')} {value:.4g}" for key, value in row.items() if key != "epoch"]
             words.append("gradient norms " + " ".join(f"{norm:.1e}" for norm in norms.values()))
-            words.append(_pace(started, epoch - begin, epochs - begin, len(x)))
+            words.append(_pace(started, epoch - begin, epochs - begin, len(rows)))
             _show("  ".join([f"epoch {epoch}/{epochs}", *words]), False)
         if not quiet and advice[:15] != warned[:15]:  # said again only when it turns into the other trouble
             _show(f"epoch {epoch}: {advice or 'gradients look healthy again.'}", False)
@@ -282,35 +357,6 @@ def _show(text, live):
     """Write a line to stderr; the next one overwrites a live one (which only a terminal gets)."""
     before = "\r\033[K" if sys.stderr.isatty() else ""
     print(before + text, end="" if live else "\n", file=sys.stderr, flush=True)
-
-
-def check_data(x, t, source="data", names=("x", "t")):
-    """x (B, 1) and t (B, 1) as arrays that fit; else an InputError. t may be None."""
-    x = _numbers(x, f"{source}: {names[0]}", (1,)).astype(DTYPE)
-    if t is not None:
-        t = _numbers(t, f"{source}: {names[1]}", (1,)).astype(DTYPE)
-        if len(x) != len(t):
-            raise InputError(f"{source}: {names[0]} has {len(x)} samples, {names[1]} has {len(t)}")
-    return x, t
-
-
-def _numbers(value, what, shape, limit=None):
-    """The value as an array (B, *shape) of finite numbers (None: any size), whole ones < limit if given."""
-    value, wanted = np.asarray(value), str(("B", *shape)).replace("'", "")
-    if value.dtype.kind not in "biuf":
-        raise InputError(f"{what} holds {value.dtype}, not numbers")
-    if value.ndim != len(shape) + 1 or any(n not in (None, value.shape[i]) for i, n in enumerate(shape, 1)):
-        raise InputError(f"{what} has shape {value.shape}, not {wanted}")
-    if value.size == 0:
-        raise InputError(f"{what} is empty")
-    if not np.isfinite(value).all():
-        index = np.argwhere(~np.isfinite(value))[0].tolist()
-        raise InputError(f"{what} holds NaN or infinity, first at index {index}")
-    if limit is not None:
-        bad = (value != np.floor(value)) | (value < 0) | (value >= limit)
-        if bad.any():
-            raise InputError(f"{what} holds {value[bad][0]}, not whole numbers from 0 to {limit - 1}")
-    return value
 
 
 def save(path, params, state=None):
@@ -381,37 +427,39 @@ def _write(path, write):
         raise
 
 
-def load_data(path, fraction=None):
-    """x, t and (x_val, t_val) or None out of an .npz file; a fraction splits that pair off x and t."""
+def load_data(path):
+    """The data x, t of an .npz file, and those for validation (x_val, ...) or None."""
     arrays = _read(path)
-    wanted = ["x", "t", "x_val", "t_val"] if {"x_val", "t_val"} & set(arrays) else ["x", "t"]
-    for key in wanted:
-        if key not in arrays:
-            raise InputError(f"{path}: no array {key}; it holds {', '.join(arrays) or 'nothing'}")
-    x, t = check_data(arrays["x"], arrays["t"], path)
-    if len(wanted) == 4:
-        if fraction is not None:
-            raise InputError(f"{path}: it has x_val already, so leave out --validation")
-        return x, t, check_data(arrays["x_val"], arrays["t_val"], path, ("x_val", "t_val"))
-    if fraction is None:
-        return x, t, None
-    count = round(fraction * len(x))
-    if not 0 < count < len(x):
-        raise InputError(f"{path}: --validation {fraction:g} of {len(x)} samples leaves one side empty")
-    order = np.random.default_rng(0).permutation(len(x))  # the same split whatever the seed of the training
-    held, rest = order[:count], order[count:]
-    return x[rest], t[rest], (x[held], t[held])
+    wanted = [*INPUTS, *TARGETS]
+    found = {name: arrays[name] for name in wanted if name in arrays}
+    parts = [check_data(*_all(found, wanted, path, arrays), source=path)]
+    if any(name + "_val" in arrays for name in wanted):
+        validation = {name: arrays[name + "_val"] for name in wanted if name + "_val" in arrays}
+        parts.append(check_data(*_all(validation, wanted, path, arrays, "_val"), source=path, suffix="_val"))
+    return parts[0], parts[1] if len(parts) == 2 else None
+
+
+def _all(found, wanted, path, arrays, suffix=""):
+    """The wanted arrays in their order; an InputError names the first that is missing."""
+    for name in wanted:
+        if name not in found:
+            raise InputError(f"{path}: no array {name}{suffix}; it holds {', '.join(arrays) or 'nothing'}")
+    return [found[name] for name in wanted]
 
 
 def _train(args):
     for path in filter(None, (args.out, args.history)):
         if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
             raise InputError(f"{path}: its folder doesn't exist")
-    x, t, validation = load_data(args.data, args.validation)
+    data, validation = load_data(args.data)
+    if args.validation is not None:
+        if validation is not None:
+            raise InputError(f"{args.data}: it has x_val already, so leave out --validation")
+        validation = args.validation
     params, state = load(args.resume) if args.resume else (init_params(args.seed), None)
     latest, trouble = {}, None
     try:
-        train(params, x, t, epochs=args.epochs, batch_size=args.batch, lr=args.lr, optimizer=args.optimizer,
+        train(params, *data, epochs=args.epochs, batch_size=args.batch, lr=args.lr, optimizer=args.optimizer,
               validation=validation, seed=args.seed, state=state, every=args.every, quiet=args.quiet,
               on_epoch=lambda params, state: latest.update(params=params, state=state))
     except (KeyboardInterrupt, FloatingPointError) as error:
@@ -432,17 +480,16 @@ def _train(args):
 def _predict(args):
     params, _ = load(args.net)
     arrays = _read(args.data)
-    if "x" not in arrays:
-        raise InputError(f"{args.data}: no array x; it holds {', '.join(arrays) or 'nothing'}")
-    x, t = check_data(arrays["x"], arrays.get("t"), args.data)
-    y = predict(params, x)
+    wanted = [*INPUTS, *TARGETS] if TARGETS.keys() <= arrays.keys() else [*INPUTS]
+    data = check_data(*_all(arrays, wanted, args.data, arrays), source=args.data)
+    y = predict(params, *data[:1])
     if args.out:
         _write(args.out, lambda file: np.save(file, y, allow_pickle=False))
     else:
-        np.savetxt(sys.stdout, y.reshape(len(y), -1), fmt="%.9g")
-    if t is not None:
-        value, score = evaluate(params, x, t)
-        _show(f"loss {value:.6g}  mean absolute error {score:.6g}  ({len(x)} samples)", False)
+        np.savetxt(sys.stdout, y.reshape(len(y) if y.ndim else 1, -1), fmt="%.9g")
+    if len(data) == 2:
+        scores = "  ".join(f"{key} {value:.6g}" for key, value in evaluate(params, *data).items())
+        _show(f"{scores}  ({len(data[0])} samples)", False)
     return 0
 
 
@@ -475,7 +522,7 @@ def main(argv=None):
     """The command line. Exit status: 0, 1 (the check or the training failed), 2 (bad input), 130 (Ctrl-C)."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="command")
-    add = commands.add_parser("train", help="train on the arrays x, t (x_val, t_val) of an .npz file")
+    add = commands.add_parser("train", help="train on the arrays of an .npz file")
     add.add_argument("data")
     add.add_argument("--epochs", type=int, default=20, help="in all, resumed ones included (default 20)")
     add.add_argument("--batch", type=int, help="samples a step (default {batch_size})".format(**DEFAULTS))
@@ -489,7 +536,7 @@ def main(argv=None):
     add.add_argument("--every", type=int, default=0, help="epochs from one progress line to the next")
     add.add_argument("--quiet", action="store_true", help="no progress lines")
     add.set_defaults(run=_train)
-    add = commands.add_parser("predict", help="predict from the array x of an .npz file")
+    add = commands.add_parser("predict", help="predict from the arrays of an .npz file")
     add.add_argument("net", help="what train --out wrote")
     add.add_argument("data")
     add.add_argument("-o", "--out", help="write an .npy file (default: print)")

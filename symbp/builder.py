@@ -78,9 +78,14 @@ class Builder:
         """Another index over the same range, to sum over."""
         return self.index(i.name.rstrip("0123456789") or i.name, i.upper + 1, i, *others)
 
-    def input(self, name: str, indices: Sequence[Any], dtype: str = "real", symbol: str = "") -> Any:
-        """Values that come with the data beside x: a mask, a memory; dtype "int" for integers."""
-        return self._declare(name, indices, "input", dtype=dtype, symbol=symbol or name, numbered=False)
+    def input(
+        self, name: str, indices: Sequence[Any], dtype: str = "real", symbol: str = "", init: str = ""
+    ) -> Any:  # fmt: skip
+        """Values that come with the data beside x: a mask, a memory; dtype "int" for integers.
+
+        init: what they are drawn from for every training batch instead, "bernoulli(0.8)" or "normal(1)".
+        """
+        return self._declare(name, indices, "input", dtype=dtype, symbol=symbol or name, numbered=False, init=init)
 
     def parameter(self, name: str, indices: Sequence[Any], init: str, symbol: str = "", subscripts: Any = None) -> Any:
         """A trained tensor."""

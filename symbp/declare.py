@@ -19,7 +19,7 @@ from symbp.verify import verify
 def declare(
     equations: Sequence[Any],
     *,
-    inputs: Iterable[Any] = (),
+    inputs: Iterable[Any] | Mapping[Any, str] = (),
     parameters: Iterable[Any] | Mapping[Any, str] = (),
     integers: Iterable[Any] = (),
     loss: Any = None,
@@ -33,8 +33,9 @@ def declare(
     equations: `Eq(target, value)` or pairs (target, value), in any order that has no cycle; targets are `z[n, h]`
     with bare indices, or plain symbols for scalars. inputs, integers (read-only integer inputs such as labels) and
     parameters: accesses with bare indices, `x[n, i]`, or symbols; parameters may be a mapping to initialisers
-    ("xavier", "he", "zeros", "ones"). loss, prediction, outputs: targets. facts: `Eq(sum, value)` that the data are
-    known to satisfy.
+    ("xavier", "he", "orthogonal", "zeros", "ones", "0.5", "normal(0.02)"), and so may inputs, for those that are drawn
+    anew for every training batch ("bernoulli(0.8)", "normal(1)"; "" for the others). loss, prediction,
+    outputs: targets. facts: `Eq(sum, value)` that the data are known to satisfy.
 
     Raises SymbpError naming the equation or tensor at fault.
     """
@@ -46,7 +47,7 @@ def extend(
     program: Program,
     equations: Sequence[Any],
     *,
-    inputs: Iterable[Any] = (),
+    inputs: Iterable[Any] | Mapping[Any, str] = (),
     parameters: Iterable[Any] | Mapping[Any, str] = (),
     integers: Iterable[Any] = (),
     loss: Any = None,
@@ -68,7 +69,7 @@ def extend(
 def _extended(
     program: Program,
     equations: Sequence[Any],
-    inputs: Iterable[Any],
+    inputs: Iterable[Any] | Mapping[Any, str],
     parameters: Iterable[Any] | Mapping[Any, str],
     integers: Iterable[Any],
     loss: Any,
@@ -79,9 +80,9 @@ def _extended(
     pairs = [_pair(e) for e in equations]
     if not pairs and not program.equations:
         raise SymbpError("a network needs equations: the list of equations is empty; write [(target, value), ...]")
-    inits = dict(parameters) if isinstance(parameters, Mapping) else dict.fromkeys(parameters, "")
+    drawn, inits = (dict(a) if isinstance(a, Mapping) else dict.fromkeys(a, "") for a in (inputs, parameters))
     declared = [
-        *((a, "input", "real", "") for a in inputs),
+        *((a, "input", "real", init) for a, init in drawn.items()),
         *((a, "input", "int", "") for a in integers),
         *((a, "parameter", "real", init) for a, init in inits.items()),
     ]

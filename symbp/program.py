@@ -21,7 +21,8 @@ class Tensor:
     """What is known of a tensor beside its equation.
 
     indices: one formal index an axis; their sizes are the shape. role: one of ROLES. dtype: "real" or "int".
-    init: how a parameter starts ("xavier", "he", "zeros", "ones"). layer: its place in a chain of layers, from 1.
+    init: how a parameter starts, or what an input is drawn from for every training batch: see `symbp.initialisers`;
+    "" for an input that is given. layer: its place in a chain of layers, from 1.
     symbol, adjoint: LaTeX of the tensor and of the loss's gradient by it, where a textbook has a name for them.
     subscripts: the order in which the axes are written as subscripts at neuron level (None: as they are).
     entry: (tensor, position) where this is one entry of an unrolled tensor.

@@ -14,6 +14,7 @@ from symbp.affine import Facts, affine, highest, holds, learn, lowest, opposite,
 from symbp.errors import SymbpError
 from symbp.expr import ZERO, Access, Add, Call, Const, Expr, Index, Mul, Num, Pow, Reduce, Select, Size, num, walk
 from symbp.functions import TABLE
+from symbp.initialisers import parse_initialiser
 from symbp.program import ROLES, Equation, Program, Tensor
 from symbp.recurrence import groups
 
@@ -125,6 +126,11 @@ def _verify_tensor(tensor: Tensor, size_names: frozenset[str]) -> None:
         raise SymbpError(f"{tensor.name} is both a tensor and a size: rename one of them")
     if len(set(tensor.indices)) != len(tensor.indices):
         raise SymbpError(f"tensor {tensor.name} has one index on two axes: give each axis an index of its own")
+    if tensor.init:
+        try:
+            parse_initialiser(tensor.init, tensor.role)
+        except SymbpError as error:
+            raise SymbpError(f"{tensor.role} {tensor.name}: {error}") from None
 
 
 _verified: set[tuple[object, ...]] = set()  # equations with the tensors that they read: most passes change few

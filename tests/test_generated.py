@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from symbp.architectures import load
 from symbp.cli import main as command_line
-from symbp.emit.context import label_limit
+from symbp.emit.arguments import label_limit
 from symbp.program import Program
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,8 +12,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "symbp"
 
 # First to last; a tuple holds siblings. Every module or package of symbp stands here.
 STAGES = (
-    "errors", "expr", "affine", "functions", "operations", "language", "program", "recurrence", "verify", "declare",
-    "builder", "layers", "sequence", "notation", "architectures",
+    "errors", "expr", "affine", "functions", "operations", "language", "initialisers", "program", "recurrence",
+    "verify", "declare", "builder", "layers", "sequence", "notation", "architectures",
     "evaluate", "normalise", "unroll", "derive", "simplify", "gradient",
     ("count", "show", "lower"), "emit", "check", "demo", "cli",
 )  # fmt: skip

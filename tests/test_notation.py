@@ -380,3 +380,28 @@ def test_the_documentation_parses():
     assert_same(read(first), read(CLASSIFIER))
     read("sizes B, T, J=3\nindex k=J\ninput z[t,b,j]; param h0[j], U[k,j], V[k,j]\n" + recurrences)
     assert read(layers).loss == "L"
+
+
+RANDOM = """
+sizes B, I=3, H=4
+input x[b,i], t[b,h], keep[b,h] ~ bernoulli(4/5), noise[b,i] ~ normal(0.1)
+param W[i,h] ~ orthogonal, c[h] ~ -0.5, V[h] ~ normal(0.02), U[h] ~ 1
+z[b,h] = sum[i] (x[b,i] + noise[b,i])*W[i,h] + c[h]*V[h]*U[h]
+y[b,h] = keep[b,h]*z[b,h]/0.8
+predict y
+loss = mean[b] (sum[h] (y[b,h] - t[b,h])^2)
+inference
+z[b,h] = sum[i] x[b,i]*W[i,h] + c[h]*V[h]*U[h]
+y[b,h] = z[b,h]
+"""
+
+
+def test_how_tensors_start_and_what_is_drawn():
+    net = read(RANDOM)
+    assert {t.name: t.init for t in net.tensors.values() if t.init} == {
+        "keep": "bernoulli(4/5)", "noise": "normal(0.1)", "W": "orthogonal", "c": "-0.5", "V": "normal(0.02)",
+        "U": "ones",
+    }  # fmt: skip
+    text = write(net)
+    assert "keep[b,h] ~ bernoulli(4/5)" in text and "c[h] ~ -0.5" in text
+    assert read(text) == net

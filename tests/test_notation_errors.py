@@ -79,6 +79,11 @@ CASES = [
     # --------------------------------------------------------------------------------------- declarations
     ("param Z[h] ~ hee; y = 1", 7, "unknown initialiser 'hee': did you mean 'he'"),
     ("input Z[h] ~ he; y = 1", 7, "leave out ~ he"),
+    ("input Z[h] ~ bernoulli(2); y = 1", 7, "the probability of a one must be above 0 and at most 1"),
+    ("input Z[h] ~ normal; y = 1", 7, "unknown initialiser 'normal': did you mean .normal.1."),
+    ("label Z[h] ~ normal(1); y = 1", 7, "leave out ~ normal"),
+    ("param Z[h] ~ normal(0); y = 1", 7, "the standard deviation must be above 0"),
+    ("param Z[h] ~ bernoulli(0.5); y = 1", 7, "unknown initialiser .bernoulli"),
     ("input Z[h] < 3; y = 1", 14, "holds real numbers, which have no range"),
     ("about w: layer 1.5; y = 1", 7, "layer takes whole numbers"),
     # -------------------------------------------------------------------------------------------- layers

@@ -56,8 +56,9 @@ def regressor(**changes: object) -> ModuleContext:
         licence="MIT",
         dtype="float64",
         helpers=(SIGMOID,),
-        input=Data("x", "(B, 2)", (2,)),
-        target=Data("t", "(B, 1)", (1,)),
+        batch="B",
+        inputs=(Data("x", "(B, 2)", ("B", 2), "rng.standard_normal((7, 2))"),),
+        targets=(Data("t", "(B, 1)", ("B", 1), "rng.standard_normal((7, 1))"),),
         parameters=(
             Parameter("W1", "(2, 3)", "rng.standard_normal((2, 3)) * math.sqrt(1 / 2)", 1),
             Parameter("c1", "(3,)", "np.zeros(3)", 1),
@@ -72,6 +73,7 @@ def regressor(**changes: object) -> ModuleContext:
         prediction_shape="(B, 1)",
         loss_name="L",
         task="regression",
+        metric_target="t",
         optimizers=("sgd", "momentum", "adam"),
         learning_rate=0.1,
     )
@@ -96,8 +98,8 @@ def classifier(**changes: object) -> ModuleContext:
     context = regressor(
         title="mlp:4-5-3,relu,cross_entropy",
         helpers=(RELU, LOGSUMEXP),
-        input=Data("x", "(B, 4)", (4,)),
-        target=Data("t", "(B,)", (), 3),
+        inputs=(Data("x", "(B, 4)", ("B", 4), "rng.standard_normal((7, 4))"),),
+        targets=(Data("t", "(B,)", ("B",), "rng.integers(3, size=7)", True, True, 3),),
         parameters=(
             Parameter("W1", "(4, 5)", "rng.standard_normal((4, 5)) * math.sqrt(2 / 4)", 1),
             Parameter("c1", "(5,)", "np.zeros(5)", 1),
@@ -162,6 +164,7 @@ def normalised(**changes: object) -> ModuleContext:
         forward=Body(names, infer),
         loss=Body(names, ("B = x.shape[0]", *infer, "r = y - t", "L = np.vdot(r, r) / (2 * B)")),
         grads=Body(names, train),
+        targets=(Data("t", "(B, 1)", ("B", 1), "rng.integers(2, size=(7, 1))", False, True, 2),),
         task="binary",
         threshold=0.5,
     )
@@ -304,8 +307,8 @@ def test_many_and_long_names_are_wrapped(tmp_path: Path) -> None:
         ({"parameters": ()}, "no parameters"),
         ({"title": 'x"""\nimport os'}, "title has"),
         ({"equations": ("a\\",)}, "equations has"),
-        ({"input": Data("params", "(B, 2)", (2,))}, "'params' can't be the name"),
-        ({"input": Data("W1", "(B, 2)", (2,))}, "'W1' names two things"),
+        ({"inputs": (Data("params", "(B, 2)", ("B", 2), "None"),)}, "'params' can't be the name"),
+        ({"inputs": (Data("W1", "(B, 2)", ("B", 2), "None"),)}, "'W1' names two things"),
         ({"helpers": ("def W2(z):\n    return z",)}, "'W2' names two things"),
         ({"forward": Body(("W9",), ("y = x",))}, "forward.reads names 'W9'"),
         ({"helpers": ("def f(:",)}, "isn't Python: line"),
@@ -380,9 +383,9 @@ def test_training_reduces_the_loss(net: tuple[str, ModuleType, Path], optimizer:
     assert len(losses) == 60
     assert losses[-1] < 0.4 * losses[0]
     assert_same_arrays(start, kept)  # the caller's arrays are left alone
-    value, score = module.evaluate(params, x, t)
-    assert value == pytest.approx(float(module.loss(params, x, t)), rel=1e-12)
-    assert score < 0.2 if name == "regressor" else score > 0.9
+    scores = module.evaluate(params, x, t)
+    assert scores["loss"] == pytest.approx(float(module.loss(params, x, t)), rel=1e-12)
+    assert scores["mae"] < 0.2 if name == "regressor" else scores["accuracy"] > 0.9
 
 
 def test_predictions(net: tuple[str, ModuleType, Path]) -> None:
@@ -404,9 +407,9 @@ def test_one_hot_classifier(tmp_path: Path) -> None:
             lines = tuple(line.replace(old, new) for line in lines)
         return replace(body, lines=lines)
 
-    target = Data("t", "(B, 3)", (3,))
+    target = Data("t", "(B, 3)", ("B", 3), "np.eye(3)[rng.integers(3, size=7)]")
     text = render_module(
-        replace(context, target=target, loss=rewrite(context.loss), grads=rewrite(context.grads))
+        replace(context, targets=(target,), loss=rewrite(context.loss), grads=rewrite(context.grads))
     )
     module = load_module(text, tmp_path / "net.py")
     x, t = make_data("classifier")
@@ -619,7 +622,7 @@ def test_integer_input_of_any_length(tmp_path: Path) -> None:
     half = ("B, N = x.shape", *forward, "r = y - t", "L = np.vdot(r, r) / (2 * B)")
     backward = ("d_E = np.zeros_like(E)", "np.add.at(d_E, x, (r / (B * N))[:, None, :])")
     context = regressor(
-        input=Data("x", "(B, N)", (None,), 5),
+        inputs=(Data("x", "(B, N)", ("B", "N"), "rng.integers(5, size=(7, 3))", True, True, 5),),
         parameters=(Parameter("E", "(5, 1)", "rng.standard_normal((5, 1))", 1),),
         helpers=(),
         forward=Body(("E",), forward),
@@ -784,7 +787,7 @@ X, T = make_data("classifier", 10)
         ),
         ({"x": X, "t": T + 1}, "bad.npz: t holds 3, not whole numbers from 0 to 2"),
         ({"x": X, "t": T + 0.5}, "bad.npz: t holds"),
-        ({"x": X, "t": T[:9]}, "bad.npz: x has 10 samples, t has 9"),
+        ({"x": X, "t": T[:9]}, "bad.npz: B is 10 in x and 9 in t"),
         ({"x": X[:0], "t": T[:0]}, "bad.npz: x is empty"),
         ({"x": X.astype(str), "t": T}, "bad.npz: x holds <U32, not numbers"),
         ({"x": X.astype(object), "t": T}, "bad.npz: not a readable .npz file of plain arrays"),
@@ -813,7 +816,7 @@ def test_bad_data_gives_one_line_and_status_2(
         (("train", "data.npz", "--resume", "data.npz"), "data.npz: no array W1: not a file of this network"),
         (
             ("train", "data.npz", "--validation", "0.001"),
-            "data.npz: --validation 0.001 of 90 samples leaves one side empty",
+            "data: validation 0.001 of 90 samples leaves one side empty",
         ),
         (("train", "data.npz", "--lr", "-1"), "epochs, batch_size and lr must be above zero"),
         (("train", "data.npz", "--epochs", "0"), "epochs, batch_size and lr must be above zero"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from fractions import Fraction
 
 import symbp
-from symbp.emit.render import Body, Data, ModuleContext, Parameter, State
+from symbp.emit.arguments import Arguments, arguments_of, label_limit, metric_target, only, seen_by, sums_to_one
+from symbp.emit.render import Body, Data, ModuleContext, Parameter, Random, State
 from symbp.errors import SymbpError
-from symbp.expr import Access, Delta, Expr, Index, Num, Reduce, Size, walk
+from symbp.expr import Expr, Num, Reduce, Size, num, substitute, walk
+from symbp.expr import size as size_of
 from symbp.gradient import gradient
+from symbp.initialisers import parse_initialiser
 from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Statement, lower
-from symbp.program import Equation, Program, Tensor, shape_text
-from symbp.recurrence import leading_to
+from symbp.program import Equation, Program, Tensor, shape_text, size_text
 from symbp.simplify import simplify
 
 LICENCE = "MIT"
@@ -30,14 +32,17 @@ def module_context(
     program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str
 ) -> ModuleContext:
     """The strings of the emitted module, a file of this name. Raises SymbpError if the program can't be trained."""
-    x, t = data_of(program)
-    assert program.loss is not None and program.prediction is not None
+    found = arguments_of(program)
     inference = program.inference or program
     numbers = {e.name: n for n, e in enumerate(program.equations, 1)}
-    forward = lower(simplify(_only(inference, inference.prediction)))
-    loss = lower(simplify(_only(inference, inference.loss)))
+    predicting = only(inference, inference.prediction, found.inputs)
+    judging = only(inference, inference.loss, found.data)
+    forward, loss = lower(simplify(predicting)), lower(simplify(judging))
     grads = lower(gradient(program))
     helpers = forward.helpers | loss.helpers | grads.helpers
+    first = found.all[0]
+    prediction = str(inference.prediction)
+    target = metric_target(program, found)
     return ModuleContext(
         title=program.title,
         equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
@@ -46,21 +51,26 @@ def module_context(
         licence=LICENCE,
         dtype=dtype,
         helpers=tuple(helpers[name] for name in sorted(helpers)),
-        input=_data(x, program),
-        target=_data(t, program),
+        batch=found.batch,
+        inputs=_data(found.inputs, program, found),
+        random=tuple(_random(t) for t in found.random),
+        random_sizes=_random_sizes(program, found),
+        targets=_data(found.targets, program, found),
         parameters=tuple(
             Parameter(p.name, shape_text(p), init_text(p, program), p.layer or 1) for p in program.parameters
         ),
         state=tuple(
             State(s.name, shape_text(s), init_text(s, program), program.updates[s.name]) for s in program.state
         ),
-        forward=_body(forward, inference, x, {}),
-        loss=_body(loss, inference, x, {}),
-        grads=_body(grads, program, x, numbers),
-        prediction=program.prediction,
-        prediction_shape=shape_text(program.tensors[program.prediction]),
-        loss_name=program.loss,
+        forward=_body(forward, predicting, first, {}),
+        loss=_body(loss, judging, first, {}),
+        grads=_body(grads, seen_by(program, found.all), first, numbers),
+        prediction=prediction,
+        prediction_shape=shape_text(program.tensors[prediction]),
+        splits_prediction=found.has_batch(program.tensors[prediction]),
+        loss_name=str(program.loss),
         task=program.task,
+        metric_target=None if target is None else target.name,
         optimizers=optimizers,
         learning_rate=learning_rate,
     )
@@ -72,73 +82,61 @@ def command(program: Program, optimizers: tuple[str, ...], dtype: str, learning_
     return " ".join(["symbp", "generate", program.title, "-o", name, *options])
 
 
-def data_of(program: Program) -> tuple[Tensor, Tensor]:
-    """The input that the prediction reads and the target that only the loss reads.
-
-    Raises SymbpError unless there is exactly one of each, both with the batch as their first axis.
-    """
-    if program.loss is None or program.prediction is None:
-        raise SymbpError(f"{program.title}: a module needs a loss and a prediction: declare(..., loss=L, prediction=y)")
-    read = _only(program, program.prediction)
-    used = {name for e in read.equations for name in e.value.tensors}
-    inputs = [t for t in program.inputs if t.name in used]
-    targets = [t for t in program.inputs if t.name not in used]
-    if len(inputs) != 1 or len(targets) != 1:
-        raise SymbpError(
-            f"{program.title}: a module trains on one input and one target; the prediction {program.prediction} "
-            f"reads {_names(inputs)}, only the loss reads {_names(targets)}"
-        )
-    for tensor in (inputs[0], targets[0]):
-        if not tensor.indices or not isinstance(tensor.shape[0], Size):
-            raise SymbpError(
-                f"{program.title}: the first axis of {tensor.name} must be a symbolic batch size such as B, "
-                f"not {shape_text(tensor)}"
-            )
-    for p in program.parameters:
-        if not all(isinstance(s, Num) for s in p.shape):
-            raise SymbpError(f"{program.title}: {p.name} has the shape {shape_text(p)}: a module needs it in numbers")
-    return inputs[0], targets[0]
+def _data(tensors: Iterable[Tensor], program: Program, found: Arguments) -> tuple[Data, ...]:
+    """The inputs or the targets, each with what `check` in the module draws for it."""
+    symbols = dict.fromkeys(n.label for t in found.data for s in t.shape for n in walk(s) if isinstance(n, Size))
+    others = [name for name in symbols if name != found.batch]
+    sizes = {found.batch: 7, **{name: (3, 5, 2, 4)[k % 4] for k, name in enumerate(others)}}
+    target = metric_target(program, found)
+    out = []
+    for t in tensors:
+        shape = tuple(int(s.value) if isinstance(s, Num) else size_text(s) for s in t.shape)
+        integer, zero_or_one = t.dtype == "int", t is target and program.task == "binary"
+        limit = label_limit(program, t.name) if integer else 2 if zero_or_one else None
+        example = _example(t, tuple(_at(s, sizes) for s in t.shape), limit, program, found)
+        out.append(Data(t.name, shape_text(t), shape, example, integer, integer or zero_or_one, limit))
+    return tuple(out)
 
 
-def _names(tensors: Iterable[Tensor]) -> str:
-    return ", ".join(t.name for t in tensors) or "nothing"
+def _at(size: Expr, sizes: dict[str, int]) -> int:
+    """The size in numbers."""
+    settled = substitute(size, {size_of(name): num(value) for name, value in sizes.items()})
+    assert isinstance(settled, Num)
+    return int(settled.value)
 
 
-def _only(program: Program, output: str | None) -> Program:
-    """The program cut down to what one output needs, its state updates included only where they're read."""
-    assert output is not None
-    needed = leading_to(program.equations, (output,))
-    cut = program.with_((e for e in program.equations if e.name in needed), outputs=(output,))
-    return replace(cut, updates={}, prediction=output, loss=program.loss if program.loss in needed else None)
+def _example(t: Tensor, shape: tuple[int, ...], limit: int | None, program: Program, found: Arguments) -> str:
+    """Python text of random values that make sense for an input or target."""
+    if t.dtype == "int" and limit is None:  # a mask: something of it is always one
+        return f"np.maximum(rng.integers(2, size={shape}), np.arange({shape[-1] if shape else 1}) == 0)"
+    if t.dtype == "int":
+        return f"rng.integers({limit}, size={shape})"
+    if sums_to_one(program, t):
+        return f"rng.dirichlet(np.ones({shape[-1]}), size={shape[:-1]})"
+    if limit is not None:
+        return f"rng.integers({limit}, size={shape}).astype(np.float64)"
+    if not found.has_batch(t):  # a weight, a temperature: rather positive
+        return f"rng.uniform(0.5, 1.5, {shape})"
+    return f"rng.standard_normal({shape})"
 
 
-def _data(tensor: Tensor, program: Program) -> Data:
-    shape = tuple(int(s.value) if isinstance(s, Num) else None for s in tensor.shape[1:])
-    limit = None
-    if tensor.dtype == "int":
-        limit = label_limit(program, tensor.name)
-    return Data(tensor.name, shape_text(tensor), shape, limit)
+def _random(t: Tensor) -> Random:
+    kind, value = parse_initialiser(t.init, t.role)
+    if kind == "bernoulli":
+        return Random(t.name, shape_text(t), f"rng.random({shape_text(t)}) < {_decimal(value)}", t.init)
+    factor = "" if value == 1 else f"{_decimal(value)} * "
+    return Random(t.name, shape_text(t), f"{factor}rng.standard_normal({shape_text(t)})", t.init)
 
 
-def label_limit(program: Program, name: str) -> int:
-    """How many values an integer input may take: the size of the axis that it points into."""
-    for e in program.equations:
-        for node in walk(e.value):
-            if isinstance(node, Delta):
-                for i, other in (node.args, node.args[::-1]):
-                    if isinstance(i, Index) and isinstance(other, Access) and other.label == name:
-                        return _number(i.size, name)
-            if isinstance(node, Access):
-                for position, i in enumerate(node.args):
-                    if isinstance(i, Access) and i.label == name:
-                        return _number(program.tensors[node.label].shape[position], name)
-    raise SymbpError(f"the integer input {name} points into no axis: its range is not known")
+def _decimal(value: Fraction) -> str:
+    """A fraction as Python text: 0.75, 2 / 3."""
+    return f"{float(value):g}" if Fraction(f"{float(value):g}") == value else f"{value.numerator} / {value.denominator}"
 
 
-def _number(size: Expr, name: str) -> int:
-    if not isinstance(size, Num):
-        raise SymbpError(f"the integer input {name} points into an axis of size {size.label}: give it a number")
-    return int(size.value)
+def _random_sizes(program: Program, found: Arguments) -> tuple[str, ...]:
+    """The lines that read the sizes of random inputs off the data."""
+    symbols = dict.fromkeys(n.label for t in found.random for s in t.shape for n in walk(s) if isinstance(n, Size))
+    return tuple(f"{name} = {_size_of(name, seen_by(program, found.data))}" for name in symbols)
 
 
 def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
@@ -160,19 +158,30 @@ def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
 
 
 def init_text(tensor: Tensor, program: Program) -> str:
-    """Python text of a tensor's first value. xavier: Glorot & Bengio 2010, eq. 16; he: He et al. 2015, section 2.2."""
+    """Python text of a tensor's first value.
+
+    xavier: Glorot & Bengio 2010, eq. 16. he: He et al. 2015, section 2.2. orthogonal: Saxe et al. 2014, from the QR
+    decomposition of a matrix of normal numbers, (fan-in, fan-out), reshaped where there are more axes.
+    """
     sizes = [int(s.value) for s in tensor.shape]  # type: ignore[attr-defined]
     shape = f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
-    init = tensor.init or ("xavier" if len(sizes) > 1 else "zeros")
+    default = "xavier" if len(sizes) > 1 else "zeros"
+    kind, value = parse_initialiser(tensor.init or default, tensor.role)
     fan_in, fan_out = fans(tensor, program)
-    match init:
+    match kind:
         case "zeros" | "ones":
-            return f"np.{init}({shape})"
+            return f"np.{kind}({shape})"
+        case "number":
+            return f"np.full({shape}, {_decimal(value)})"
+        case "normal":
+            return f"{_decimal(value)} * rng.standard_normal({shape})"
         case "xavier":
             return f"rng.uniform(-1, 1, {shape}) * math.sqrt(6 / ({fan_in} + {fan_out}))"
         case "he":
             return f"rng.standard_normal({shape}) * math.sqrt(2 / {fan_in})"
-    raise SymbpError(f"parameter {tensor.name}: unknown initialiser {init!r}: known are xavier, he, zeros, ones")
+    if len(sizes) < 2:
+        raise SymbpError(f"{tensor.name} {shape}: orthogonal needs two axes or more: use normal(0.1), zeros or ones")
+    return f"orthogonal(rng, {shape}, {fan_in})"
 
 
 def _body(lowered: Lowered, program: Program, x: Tensor, numbers: dict[str, int]) -> Body:

@@ -22,10 +22,10 @@ WIDTH = 110
 TASKS = ("classification", "binary", "regression")
 OPTIMIZERS = ("sgd", "momentum", "adam")
 DTYPES = ("float64", "float32")
-METRICS = {  # task: (in words, key in the history, format of a printed prediction)
-    "classification": ("accuracy", "accuracy", "%d"),
-    "binary": ("accuracy", "accuracy", "%d"),
-    "regression": ("mean absolute error", "mae", "%.9g"),
+METRICS = {  # task: (in words, key in the history)
+    "classification": ("accuracy", "accuracy"),
+    "binary": ("accuracy", "accuracy"),
+    "regression": ("mean absolute error", "mae"),
 }
 # Names that mean something else where the lines stand, or that np.savez takes for its own arguments.
 RESERVED = frozenset({"params", "np", "math", "rng", "file", "allow_pickle", "DTYPE"})
@@ -33,16 +33,30 @@ RESERVED = frozenset({"params", "np", "math", "rng", "file", "allow_pickle", "DT
 
 @dataclass(frozen=True)
 class Data:
-    """The input or the target.
+    """An input or a target.
 
-    name: of the argument. shape_text: for docstrings, "(B, 64)". shape: of one sample, None for
-    an axis of any size. limit: None for real numbers, K for integers 0..K-1.
+    name: of the argument. shape_text: for docstrings, "(B, 64)". shape: the same, sizes without a number by their
+    names. example: an expression of `rng` for random values of it. integer: whether it holds integers. whole: whether
+    only whole numbers are let in, limit: those below it, if known.
     """
 
     name: str
     shape_text: str
-    shape: tuple[int | None, ...]
+    shape: tuple[int | str, ...]
+    example: str
+    integer: bool = False
+    whole: bool = False
     limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Random:
+    """An input that is drawn for every training batch. draw: an expression of `rng` and sizes; init: what it means."""
+
+    name: str
+    shape_text: str
+    draw: str
+    init: str
 
 
 @dataclass(frozen=True)
@@ -77,10 +91,13 @@ class Body:
 class ModuleContext:
     """All that an emitted module says; strings arrive ready.
 
-    title, equations, command, version, licence: the header. helpers: source texts of functions that the lines
-    call. forward's lines compute `prediction`, those of loss and grads `loss_name`; those of grads also
-    d_<name> for each parameter and State.update for each state. task: one of TASKS. optimizers: the first is
-    the default. threshold: what a binary prediction exceeds for label 1.
+    title, equations, command, version, licence: the header. helpers: source texts of functions that the lines call.
+    inputs: what forward takes; random: what loss_and_grads takes behind them, random_sizes the lines that read their
+    sizes off the data; targets: what comes last. batch: the size along which data are split, where it is the first
+    axis; splits_prediction: whether it is the prediction's. forward's lines compute `prediction`, those of loss and
+    grads `loss_name`; those of grads also d_<name> for each parameter and State.update for each state. task: one of
+    TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
+    can be. threshold: what a binary prediction exceeds for label 1.
     """
 
     title: str
@@ -90,8 +107,9 @@ class ModuleContext:
     licence: str
     dtype: str
     helpers: tuple[str, ...]
-    input: Data
-    target: Data
+    batch: str
+    inputs: tuple[Data, ...]
+    targets: tuple[Data, ...]
     parameters: tuple[Parameter, ...]
     state: tuple[State, ...]
     forward: Body
@@ -101,6 +119,10 @@ class ModuleContext:
     prediction_shape: str
     loss_name: str
     task: str
+    metric_target: str | None
+    random: tuple[Random, ...] = ()
+    random_sizes: tuple[str, ...] = ()
+    splits_prediction: bool = True
     optimizers: tuple[str, ...] = ("adam", "momentum", "sgd")
     learning_rate: float = 1e-3
     threshold: float = 0.0
@@ -135,6 +157,7 @@ def render_module(context: ModuleContext) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Python comes out, not HTML
     )
+    environment.filters |= {"fold": _fold, "docstring": _docstring}
     try:
         text = environment.get_template("module.py.j2").render(_strings(context))
     except TemplateError as error:
@@ -146,17 +169,29 @@ def render_module(context: ModuleContext) -> str:
 
 def _strings(c: ModuleContext) -> dict[str, object]:
     """The template's variables."""
-    x, t = c.input, c.target
-    x_doc, t_doc = _describe(x), _describe(t)
-    words, key, number = METRICS[c.task]
+    data = (*c.inputs, *c.targets)
+    keys = _keys(c)
+    inputs_doc, data_doc = (", ".join(map(_describe, some)) for some in (c.inputs, data))
+    all_doc = ", ".join([*map(_describe, c.inputs), *(f"{r.name} {r.shape_text}" for r in c.random),
+                         *map(_describe, c.targets)])  # fmt: skip
+    words, metric_key = METRICS[c.task]
     arrays: tuple[Parameter | State, ...] = (*c.parameters, *c.state)
     grads = _fill("return L, {", [f'"{p.name}": d_{p.name}' for p in c.parameters], "}")
     grads = [line.replace("return L,", f"return {c.loss_name},", 1) for line in grads]
     returns = f"{c.loss_name}, d{c.loss_name}/dparameter by name"
     if c.state:
-        moved = _fill("}, {", [f'"{s.name}": {s.update}' for s in c.state], "}")
+        items = [f'"{s.name}": {s.update}' for s in c.state]
+        moved = _fill("}, {", items, "}")
+        if len(grads[-1]) - 1 + len(moved[0]) > WIDTH - 4:
+            moved = ["}, {", *_rows(items), "}"]
         grads = [*grads[:-1], grads[-1][:-1] + moved[0], *moved[1:]]
         returns += ", new " + ", ".join(s.name for s in c.state) + " by name"
+    integers = ", ".join(f'"{k}"' for k, d in zip(keys, data, strict=True) if d.integer)
+    few = keys[:1] == ["x"] and keys[1:] in ([], ["t"])  # then functions name their arguments, else they take *data
+    first = next(n for n, d in enumerate(data) if d.shape[:1] == (c.batch,))
+    target = next((d for d in c.targets if d.name == c.metric_target), None)
+    shapes = [f'"{key}": {d.shape!r}'.replace("'", '"') for key, d in zip(keys, data, strict=True)]
+    tables = _fill("INPUTS = {", shapes[: len(c.inputs)], "}") + _fill("TARGETS = {", shapes[len(c.inputs) :], "}")
     return {
         "licence": c.licence,
         "module_docstring": _module_docstring(c),
@@ -164,45 +199,73 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "helpers": [helper.strip("\n") for helper in c.helpers],
         "init_reads_rng": any(re.search(r"\brng\b", a.init) for a in arrays),
         "init_rows": "\n".join(_init_rows(arrays)),
-        "x": x.name,
-        "t": t.name,
-        "forward_docstring": _docstring(f"The prediction {c.prediction} {c.prediction_shape} for {x_doc}."),
+        "forward_arguments": _arguments(c.inputs),
+        "forward_docstring": _docstring(f"The prediction {c.prediction} {c.prediction_shape} for {inputs_doc}."),
         "forward_body": _body(c.forward),
         "prediction": c.prediction,
-        "loss_docstring": _docstring(f"The loss of a batch, a number: {x_doc}, {t_doc}."),
+        "loss_arguments": _arguments(data),
+        "loss_docstring": _docstring(f"The loss of a batch, a number: {data_doc}."),
         "loss_body": _body(c.loss),
         "loss_name": c.loss_name,
-        "grads_docstring": _docstring(f"{returns}, for a batch: {x_doc}, {t_doc}."),
+        "grads_arguments": _arguments((*c.inputs, *c.random, *c.targets)),
+        "grads_docstring": _docstring(f"{returns}, for a batch: {all_doc}."),
         "grads_body": _body(c.grads),
         "grads_return": "\n".join(_indent(grads)),
         "has_state": bool(c.state),
+        "random": c.random,
+        "draw_docstring": _docstring(
+            "The arguments of loss_and_grads, random ones drawn: "
+            + ", ".join(f"{r.name} {r.shape_text} {r.init}" for r in c.random) + "."
+        ),
+        "random_sizes": c.random_sizes,
         "layers": "\n".join(_fill("LAYERS = {", [f'"{p.name}": {p.layer}' for p in c.parameters], "}")),
         "optimizers": c.optimizers,
         "optimizer_table": "{" + ", ".join(f'"{name}": {name}' for name in c.optimizers) + "}",
         "learning_rate": repr(float(c.learning_rate)),
         "task": c.task,
         "threshold": repr(c.threshold),
-        "metric": words,
-        "metric_key": key,
-        "number_format": number,
-        "x_shape": x.shape_text,
-        "t_shape": t.shape_text,
-        "x_wanted": _wanted(x.shape, x.limit),
-        "t_wanted": _wanted(t.shape, 2 if c.task == "binary" else t.limit),
-        "t_is_integer": t.limit is not None,
-        "x_dtype": "DTYPE" if x.limit is None else "np.intp",
-        "t_dtype": "DTYPE" if t.limit is None else "np.intp",
-        "random_x": _random(x, "regression"),
-        "random_t": _random(t, c.task),
+        "keys": keys,
+        "keys_text": ", ".join(keys),
+        "tables": "\n".join(tables),
+        "whole_numbers": ", ".join(f'"{k}": {d.limit}' for k, d in zip(keys, data, strict=True) if d.whole),
+        "number_kind": f"np.intp if name in {{{integers}}} else DTYPE" if integers else "DTYPE",
+        "integers": bool(integers),
+        "batch": c.batch,
+        "unsplit": any(d.shape[:1] != (c.batch,) for d in data),
+        "first": first,
+        "data_parameters": ", ".join(keys) if few else "*data",
+        "keyword_only": ", *, " if few else ", ",
+        "data": ", ".join(keys) if few else "*data",
+        "data_tuple": f"({', '.join(keys)}{',' * (len(keys) == 1)})" if few else "data",
+        "inputs_parameters": keys[0] if few else "*inputs",
+        "inputs_tuple": f"({keys[0]},)" if few else "inputs",
+        "data_text": ", ".join(f"{k} {d.shape_text}" for k, d in zip(keys, data, strict=True)),
+        "inputs_text": ", ".join(f"{k} {d.shape_text}" for k, d in zip(keys, c.inputs, strict=False)),
+        "input_count": len(c.inputs),
+        "has_targets": bool(c.targets),
+        "splits_prediction": c.splits_prediction,
+        "metric": words if target else None,
+        "metric_key": metric_key,
+        "metric_index": data.index(target) if target else None,
+        "t_is_integer": target is not None and target.integer,
+        "number_format": "%d" if c.task in ("classification", "binary") else "%.9g",
+        "examples": [d.example for d in data],
     }
 
 
+def _keys(c: ModuleContext) -> list[str]:
+    """What the data are called in files: x and t where there is one of each at most, else by their names."""
+    if len(c.inputs) == 1 and len(c.targets) <= 1:
+        return ["x", "t"][: 1 + len(c.targets)]
+    return [d.name for d in (*c.inputs, *c.targets)]
+
+
+def _arguments(data: Iterable[Data | Random]) -> str:
+    return "".join(f", {d.name}" for d in data)
+
+
 def _describe(data: Data) -> str:
-    return f"{data.name} {data.shape_text}" + ("" if data.limit is None else " integers")
-
-
-def _wanted(shape: tuple[int | None, ...], limit: int | None) -> str:
-    return repr(shape) + ("" if limit is None else f", limit={limit}")
+    return f"{data.name} {data.shape_text}" + (" integers" if data.integer else "")
 
 
 def _module_docstring(c: ModuleContext) -> str:
@@ -232,6 +295,12 @@ def _docstring(text: str) -> str:
         f'"""{text}', WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
     )
     return "\n".join([*lines, '    """'])
+
+
+def _fold(line: str) -> str:
+    """A line of code or text, broken at blanks where it is too long."""
+    start = line[: len(line) - len(line.lstrip())]
+    return "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent=start + 8 * " ", break_on_hyphens=False))
 
 
 def _indent(lines: Iterable[str]) -> list[str]:
@@ -270,15 +339,18 @@ def _assignment(names: Sequence[str]) -> str:
 def _fill(before: str, items: Sequence[str], after: str) -> list[str]:
     """before + items + after on one line, or the items filled into rows of their own."""
     line = before + ", ".join(items) + after
-    if len(line) + 8 <= WIDTH:
-        return [line]
+    return [line] if len(line) + 8 <= WIDTH else [before, *_rows(items), after]
+
+
+def _rows(items: Sequence[str]) -> list[str]:
+    """The items, filled into indented rows."""
     rows = textwrap.wrap(
         ", ".join(item.replace(" ", "\0") for item in items) + ",",
         WIDTH - 8,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [before, *("    " + row.replace("\0", " ") for row in rows), after]
+    return ["    " + row.replace("\0", " ") for row in rows]
 
 
 def _init_rows(arrays: Sequence[Parameter | State]) -> list[str]:
@@ -294,18 +366,6 @@ def _init_rows(arrays: Sequence[Parameter | State]) -> list[str]:
                 break
         out.append(row)
     return out
-
-
-def _random(data: Data, task: str) -> str:
-    """An expression for seven random samples; an axis of any size gets three."""
-    shape = (7, *(3 if size is None else size for size in data.shape))
-    if data.limit is not None:
-        return f"rng.integers({data.limit}, size={shape})"
-    if task == "binary":
-        return f"rng.integers(2, size={shape}).astype(np.float64)"
-    if task == "classification":
-        return f"np.eye({shape[-1]})[rng.integers({shape[-1]}, size={shape[:-1]})]"
-    return f"rng.standard_normal({shape})"
 
 
 def _check(c: ModuleContext) -> None:
@@ -335,7 +395,8 @@ def _check(c: ModuleContext) -> None:
     names = [p.name for p in c.parameters] + [s.name for s in c.state]
     helpers = [name for helper in c.helpers for name in re.findall(r"^def (\w+)", helper, re.MULTILINE)]
     taken = set(helpers)
-    for name in (*names, c.input.name, c.target.name):
+    arguments: tuple[Data | Random, ...] = (*c.inputs, *c.random, *c.targets)
+    for name in (*names, *(d.name for d in arguments)):
         if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
             raise SymbpError(f"{name!r} can't be the name of an array in the emitted module: rename it")
         if name in taken:

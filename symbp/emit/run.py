@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from symbp.emit import generate
-from symbp.emit.context import data_of
+from symbp.emit.arguments import arguments_of
 from symbp.program import Program
 
 
@@ -20,8 +20,8 @@ def load_module(text: str, name: str = "emitted") -> ModuleType:
 
 def module_gradients(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
     """The loss and d_<parameter> as the emitted module computes them at these values."""
-    x, t = data_of(program)
     module = load_module(generate(program))
     params = {p.name: values[p.name] for p in (*program.parameters, *program.state)}
-    value, grads, *_ = module.loss_and_grads(params, values[x.name], values[t.name])
+    arguments = [values[t.name] for t in arguments_of(program).all]
+    value, grads, *_ = module.loss_and_grads(params, *arguments)
     return {str(program.loss): value, **{f"d_{name}": g for name, g in grads.items()}}

@@ -15,7 +15,8 @@ from symbp.layers.layer import Layer
 class Dropout(Layer):
     """u = m x / (1 - rate) in training, x in prediction (Srivastava et al. 2014).
 
-    The mask m, ones and zeros of x's shape with a share `rate` of zeros, is an input: who trains draws it.
+    The mask m, ones and zeros of x's shape with a share `rate` of zeros, is an input that is drawn anew for every
+    training batch.
     """
 
     rate: Any
@@ -26,5 +27,5 @@ class Dropout(Layer):
             raise net.fail(f"the rate is {self.rate}: it must be at least 0 and less than 1")
         if not net.training:
             return x
-        keep = net.input("keep", x.indices, symbol="m")
+        keep = net.input("keep", x.indices, symbol="m", init=f"bernoulli({1 - rate})")
         return net.tensor("u", x.indices, keep * x / (1 - rate))

@@ -27,7 +27,7 @@ named_size: name "=" expr
 declaration: kind declared ("," declared)*
 !kind: "input" | "label" | "int" | "param" | "state"
 declared: target [LESS expr] ["~" init]
-init: NAME | NUMBER | STRING
+init: NAME ["(" MINUS? NUMBER [SLASH NUMBER] ")"] | MINUS? NUMBER [SLASH NUMBER] | STRING
 equation: target "=" expr
 marked: "loss" "=" expr          -> the_loss
       | LOSS name                -> mark

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symbp.errors import SymbpError, nearest
+from symbp.errors import SymbpError
 from symbp.expr import Expr, Num, size
+from symbp.initialisers import RANDOM, parse_initialiser
 from symbp.notation import syntax as s
 from symbp.notation.build import Builder
 from symbp.notation.grammar import parse
@@ -26,7 +27,6 @@ from symbp.verify import check_name, show, verify
 if TYPE_CHECKING:
     from symbp.notation.calls import Calls, Defined
 
-INITS = ("he", "xavier", "zeros", "ones")
 _ROLES = {
     "input": ("input", "real"),
     "label": ("input", "int"),
@@ -152,10 +152,14 @@ class _Reader:
         role, dtype = _ROLES[st.kind]
         known = self.new_tensor(st.target, "declared")
         known.role, known.dtype, known.init = role, dtype, st.init
-        if st.init and role not in ("parameter", "state"):
-            raise self.source.error(st.at, f"{known.name} is an input, whose values are given: leave out ~ {st.init}")
-        if st.init and st.init not in INITS:
-            raise self.source.error(st.at, f"{known.name}: unknown initialiser {st.init!r}: {nearest(st.init, INITS)}")
+        if st.init:
+            try:
+                if role == "input" and (dtype == "int" or st.init.partition("(")[0] not in ("bernoulli", "normal")):
+                    what = f"an input, whose values are given: leave out ~ {st.init}"
+                    raise SymbpError(f"{known.name} is {what}, or draw it: ~ {' or ~ '.join(RANDOM)}")
+                parse_initialiser(st.init, role)
+            except SymbpError as error:
+                raise self.source.error(st.at, str(error)) from None
         if st.below is not None:
             if dtype != "int":
                 fix = f"write int {known.name}[...] < ... for an input of integers"

@@ -110,16 +110,19 @@ class Build(Transformer[Token, Any]):
     def kind(self, items: list[Token]) -> str:
         return str(items[0])
 
-    def init(self, items: list[Token]) -> Token:
-        return items[0]
+    def init(self, items: list[Token | None]) -> str:
+        name, *rest = [_string(i) for i in items if i is not None]
+        if rest and name.isidentifier():
+            return f"{name}({''.join(rest)})"
+        return {"0": "zeros", "1": "ones"}.get(text := "".join((name, *rest)), text)
 
-    def declared(self, items: list[Any]) -> tuple[s.Target, s.Node | None, Token | None]:
+    def declared(self, items: list[Any]) -> tuple[s.Target, s.Node | None, str]:
         target, _, below, init = items
-        return target, below, init
+        return target, below, init or ""
 
     def declaration(self, items: list[Any]) -> list[s.Declared]:
         kind, *found = items
-        return [s.Declared(t.at, kind, t, below, _init(init)) for t, below, init in found]
+        return [s.Declared(t.at, kind, t, below, init) for t, below, init in found]
 
     def equation(self, items: list[Any]) -> s.Equation:
         return s.Equation(items[0].at, items[0], items[1])
@@ -175,9 +178,3 @@ class Build(Transformer[Token, Any]):
 
 def _string(token: Token) -> str:
     return token[1:-1].replace('""', '"') if token.startswith('"') else str(token)
-
-
-def _init(token: Token | None) -> str:
-    if token is None:
-        return ""
-    return {"0": "zeros", "1": "ones"}.get(token, _string(token))
