@@ -143,7 +143,7 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     if any(s.step < 0 or (isinstance(s, Window) and s.stride < 0) for s in windows):
         return None
     axes = (*main, *taps)
-    values = arrange(writer.filled(writer.write(inner, axes), axes), axes)
+    values = arrange(_values(writer, inner, axes), axes)
     if windows:
         if any(isinstance(s, Slice) for s in windows):
             return None
@@ -161,6 +161,14 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
         shape = ", ".join(writer.size(i.size) for i in result)
         return view(f"{{}}.reshape({shape})", values, result)
     return Array(values.form, result, values.binds, False, values.args, values.levels, values.op)
+
+
+def _values(writer: Writer, inner: Expr, axes: Axes) -> Array:
+    """What is moved, an entry for each of these axes' values."""
+    values = writer.write(inner, axes)
+    if not values.axes:
+        return opaque(f"np.full({writer.shape(axes)}, {{}}, dtype=DTYPE)", values, axes=axes)
+    return writer.filled(values, axes)
 
 
 def _overlap(writer: Writer, values: Array, slots: list[Slot], sizes: list[Expr], main: Axes) -> Array:
@@ -196,7 +204,7 @@ def _rows(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     if len(set(labels.args)) != len(labels.args) or result[1] in labels.args:
         return None
     over: Axes = labels.args  # type: ignore[assignment]
-    values = writer.filled(writer.write(inner, (*over, result[1])), (*over, result[1]))
+    values = _values(writer, inner, (*over, result[1]))
     writer.helpers["add_rows"] = ADD_ROWS
     where = writer.write(labels, over)
     return opaque(f"add_rows({{}}, {{}}, {writer.size(result[0].size)})", values, where, axes=result)
@@ -218,7 +226,7 @@ def _anywhere(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Ax
         slots = [spread(writer.write(points.get(i, i), values_axes), values_axes).code for i in result]
     while slots[-1] == ":":
         slots.pop()
-    values = writer.filled(writer.write(inner, values_axes), values_axes)
+    values = _values(writer, inner, values_axes)
     helper, text = ("scatter_add", SCATTER_ADD) if surely else ("scatter_inside", SCATTER_INSIDE)
     writer.helpers[helper] = text
     index = ", ".join("slice(None)" if slot == ":" else slot for slot in slots)
