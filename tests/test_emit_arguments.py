@@ -124,7 +124,7 @@ def test_a_network_without_targets() -> None:
     emitted = module(AUTOENCODER)
     assert emitted.TARGETS == {}
     x = np.random.default_rng(0).standard_normal((30, 4))
-    params, state = emitted.train(emitted.init_params(), x, epochs=30, lr=0.05, validation=0.2, quiet=True)
+    _, state = emitted.train(emitted.init_params(), x, epochs=30, lr=0.05, validation=0.2, quiet=True)
     losses = [row["loss"] for row in state["history"]]
     assert losses[-1] < losses[0]
     assert set(state["history"][0]) == {"epoch", "loss", "val_loss", "gradient_norm_1"}
@@ -153,7 +153,8 @@ HEAD = "sizes B, T, I=3\n"
     ("text", "message"),
     [
         (NOISE, "noise is drawn for training batches only, and prediction reads it.*`inference`"),
-        (HEAD + "input x[t,b,i], s[b]\nparam w[i]\ny[b] = sum[t,i] x[t,b,i]*w[i]\npredict y\nloss = mean[b] (y[b]-s[b])^2",
+        (HEAD + "input x[t,b,i], s[b]\nparam w[i]\ny[b] = sum[t,i] x[t,b,i]*w[i]\npredict y\n"
+         "loss = mean[b] (y[b]-s[b])^2",
          r"first axis, here B, and x \(T, B, 3\) has it as axis 2: write x with the batch first"),
         (HEAD + "input x[t,b,i]\nparam w[i]\nh[-1,b,i] = 0\nh[t,b,i] = tanh(x[t,b,i] + w[i]*h[t-1,b,i])\n"
          "predict h\nloss = mean[b,t,i] h[t,b,i]^2", "here T, which is the time of a recurrence: put the batch first"),
