@@ -124,7 +124,7 @@ def test_a_network_without_targets() -> None:
     emitted = module(AUTOENCODER)
     assert emitted.TARGETS == {}
     x = np.random.default_rng(0).standard_normal((30, 4))
-    _params, state = emitted.train(emitted.init_params(), x, epochs=30, lr=0.05, validation=0.2, quiet=True)
+    _, state = emitted.train(emitted.init_params(), x, epochs=30, lr=0.05, validation=0.2, quiet=True)
     losses = [row["loss"] for row in state["history"]]
     assert losses[-1] < losses[0]
     assert set(state["history"][0]) == {"epoch", "loss", "val_loss", "gradient_norm_1"}
