@@ -77,6 +77,8 @@ SMALL = {
 }
 FURTHER = [
     "cnn:4x3x4,4c3p1g2+gelu,dw3p1+silu,avg2s1,global,2,half_squared_error",
+    "cnn:1x4x4,2c1,avg3s1p1,global,2,huber",
+    "cnn:1x6x6,2c1,avg2p1,global,2,huber",
     "cnn:1x9,2c3d2s2+tanh,3,softmax,soft_cross_entropy",
     "gpt:layers=1,heads=1,width=4,vocabulary=3,positions=sinusoidal",
     "gpt:layers=1,heads=2,width=4,context=3,vocabulary=3,positions=alibi,activation=relu",

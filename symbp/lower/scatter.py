@@ -6,6 +6,7 @@ they were taken from; where they come from an integer tensor, rows are added up.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import highest, holds, lowest, never_negative
@@ -135,32 +136,22 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     slots = slots_of(writer, places, sizes)
     if slots is None or writer.time is not None:
         return None
-    windows = [s for s in slots if isinstance(s, (Window, Slice))]
-    if any(isinstance(s, Slice) and s.index.size is n for s, n in zip(slots, sizes, strict=True)):
-        return None  # a reversal: rare
-    main = tuple(i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
-    taps = tuple(s.tap for s in windows if isinstance(s, Window))
-    if any(s.step < 0 or (isinstance(s, Window) and s.stride < 0) for s in windows):
+    if any(isinstance(s, Slice) or (isinstance(s, Window) and min(s.step, s.stride) < 0) for s in slots):
         return None
-    axes = (*main, *taps)
+    main = tuple(i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
+    axes = (*main, *(s.tap for s in slots if isinstance(s, Window)))
     values = arrange(_values(writer, inner, axes), axes)
-    if windows:
-        if any(isinstance(s, Slice) for s in windows):
-            return None
+    if any(isinstance(s, Window) for s in slots):
         values = _overlap(writer, values, slots, sizes, main)
-        cut: list[str] = []
-        for i, n, slot in zip(result, sizes, slots, strict=True):
-            inside = i in before and i.size is not n
-            here = f"{writer.size(before[i])}:{writer.size(add(before[i], i.size))}" if inside else ":"
-            cut += [":"] * len(slot) if isinstance(slot, tuple) else [here]
-        while cut and cut[-1] == ":":
-            cut.pop()
-        if cut:
-            values = view(f"{{}}[{', '.join(cut)}]", values, values.axes)
     if any(isinstance(s, tuple) for s in slots):
-        shape = ", ".join(writer.size(i.size) for i in result)
-        return view(f"{{}}.reshape({shape})", values, result)
-    return Array(values.form, result, values.binds, False, values.args, values.levels, values.op)
+        values = view(f"{{}}.reshape({', '.join(writer.size(n) for n in sizes)})", values, result)
+    cut = [
+        f"{writer.size(before[i])}:{writer.size(add(before[i], i.size))}" if i in before and i.size is not n else ":"
+        for i, n in zip(result, sizes, strict=True)
+    ]
+    while cut and cut[-1] == ":":
+        cut.pop()
+    return view(f"{{}}[{', '.join(cut)}]", values, result) if cut else replace(values, axes=result)
 
 
 def _values(writer: Writer, inner: Expr, axes: Axes) -> Array:
