@@ -147,6 +147,8 @@ def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
     """
     sizes = [int(s.value) for s in tensor.shape]  # type: ignore[attr-defined]
     for e in program.equations:
+        if tensor.name not in e.value.tensors:
+            continue
         for node in walk(e.value):
             if isinstance(node, Reduce) and node.label == "sum":
                 for read in node.body.accesses:
