@@ -1,6 +1,6 @@
 """The most expensive lines of the emitted modules: microseconds of every statement of `loss_and_grads`.
 
-    python benchmarks/lines.py [NET ...] [--steps 50] [--threads 2] [--top 10] [--markdown docs/speed.md]
+    python benchmarks/lines.py [NET ...] [--steps 50] [--threads 1] [--top 10] [--markdown docs/speed.md]
 
 Each statement, those in loops too, is timed in place: marks are put between the statements of the module's syntax tree.
 A line's time is that of all its runs in a step together, in the fastest of the steps: what disturbs it only adds.
@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="*", default=["cnn", "gpt1", "lstm"])
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--top", type=int, default=10)
     parser.add_argument("--width", type=int, default=110, help="of a statement")
     parser.add_argument("--markdown", type=Path, help="the document whose part about lines is replaced")

@@ -32,8 +32,10 @@ def circumstances(packages: Iterable[str]) -> str:
     """Date, processor, versions: what a measurement belongs to."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     cores = len(os.sched_getaffinity(0))
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]  # no folder of this machine
+    words[0] = f"benchmarks/{Path(words[0]).name}"
     return (f"{datetime.date.today().isoformat()}; {processor()}, {cores} cores; Python {platform.python_version()}, "
-            f"{versions}; `python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}`")  # fmt: skip
+            f"{versions}; `python {' '.join(words)}`")  # fmt: skip
 
 
 def processor() -> str:

@@ -2,6 +2,7 @@
 
     python benchmarks/step.py [--nets mlp gpt1 ...] [--systems torch numpy_b symbp_readable ...]
                               [--rounds 15] [--json FILE] [--markdown docs/speed.md]
+    python benchmarks/step.py --from FILE --markdown docs/speed.md      # the document from what was measured earlier
     python benchmarks/step.py --quick      # each once, for correctness only
 
 torch is PyTorch's eager mode; numpy_a is NumPy by hand as a careful student writes it, numpy_b the best that we could
@@ -34,6 +35,7 @@ from systems import PEERS, SYSTEMS, NotAvailable, prepare
 from threads import environment
 
 BASES = ("torch", "numpy_b")
+ENOUGH = 5  # undisturbed samples: with fewer a median is of all of them, and goes into no document
 PATIENCE = 300  # seconds that a worker may take to answer
 
 
@@ -125,11 +127,11 @@ def first(worker: Worker, name: str, reference: Path, seconds: float) -> dict[st
 
 
 def summary(rows: dict[str, dict[str, Any]], system: str) -> dict[str, Any]:
-    """Median seconds, and the median ratios to the bases: of undisturbed rounds where there are five of them."""
+    """Median seconds, and the median ratios to the bases: of undisturbed rounds where there are `ENOUGH` of them."""
     samples = rows[system]["samples"]
     clean = [s["seconds"] for s in samples if s["clean"]]
     found: dict[str, Any] = {
-        "median": statistics.median(clean if len(clean) >= 5 else [s["seconds"] for s in samples]),
+        "median": statistics.median(clean if len(clean) >= ENOUGH else [s["seconds"] for s in samples]),
         "clean": len(clean),
     }
     for base in BASES:
@@ -137,7 +139,7 @@ def summary(rows: dict[str, dict[str, Any]], system: str) -> dict[str, Any]:
             pairs = list(zip(samples, rows[base]["samples"], strict=True))
             ratios = [(a["seconds"] / b["seconds"], a["clean"] and b["clean"]) for a, b in pairs]
             good = [ratio for ratio, both in ratios if both]
-            found[f"to_{base}"] = statistics.median(good if len(good) >= 5 else [ratio for ratio, _ in ratios])
+            found[f"to_{base}"] = statistics.median(good if len(good) >= ENOUGH else [ratio for ratio, _ in ratios])
     return found
 
 
@@ -181,8 +183,17 @@ def quick(names: Sequence[str], systems: Sequence[str]) -> list[tuple[str, str, 
     return found
 
 
-def document(results: Sequence[dict[str, Any]], systems: Sequence[str]) -> str:
-    """The Markdown of docs/speed.md: time ratios, then memory and the seconds that deriving takes."""
+def document(found: dict[str, Any]) -> str:
+    """The Markdown of docs/speed.md: time ratios, then memory and the seconds that deriving takes.
+
+    Raises ValueError where the machine was too busy with other things for a median to mean something.
+    """
+    results = found["nets"]
+    systems = list(results[0]["systems"])
+    rows = [(r["net"], s, row) for r in results for s, row in r["systems"].items()]
+    disturbed = [f"{s} on {net}" for net, s, row in rows if row.get("clean", ENOUGH) < ENOUGH]
+    if disturbed:
+        raise ValueError(f"others used the machine, measure again: {', '.join(disturbed)}")
 
     def cell(result: dict[str, Any], system: str, key: str, form: str, scale: float = 1) -> str:
         value = result["systems"].get(system, {}).get(key)
@@ -202,8 +213,7 @@ def document(results: Sequence[dict[str, Any]], systems: Sequence[str]) -> str:
     ]  # fmt: skip
     time_head = ["net", "torch, us", *(f"{s} / torch" for s in others), *(f"{s} / numpy_b" for s in ours)]
     used_head = ["net", *(f"{s}, kB" for s in others), *(f"{s}, s to derive and emit" for s in ours)]
-    versions = ["numpy", "torch"] if "torch" in systems else ["numpy"]
-    parts = [markdown.circumstances(versions), markdown.table(time_head, times), markdown.table(used_head, used)]
+    parts = [found["circumstances"], markdown.table(time_head, times), markdown.table(used_head, used)]
     return "\n\n".join([*parts, *missing(results)])
 
 
@@ -231,19 +241,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="where all samples go")
     parser.add_argument("--markdown", type=Path, help="the document whose part about steps is replaced")
+    parser.add_argument("--from", dest="earlier", type=Path, help="a file that --json wrote: measure nothing")
     parser.add_argument("--quick", action="store_true", help="run each once, for correctness only")
     a = parser.parse_args()
     if a.quick:
         quick(a.nets, a.systems)
         return
-    results = []
-    for name in a.nets:
-        results.append(measure(name, a.systems, a.rounds, a.seconds, a.threads))
-        print(report(results[-1]), flush=True)
-        if a.json:
-            a.json.write_text(json.dumps({"threads": a.threads, "rounds": a.rounds, "nets": results}, indent=1))
+    if a.earlier:
+        found = json.loads(a.earlier.read_text())
+    else:
+        versions = ["numpy", "torch"] if "torch" in a.systems else ["numpy"]
+        found = {"circumstances": markdown.circumstances(versions), "nets": []}
+        for name in a.nets:
+            found["nets"].append(measure(name, a.systems, a.rounds, a.seconds, a.threads))
+            print(report(found["nets"][-1]), flush=True)
+            if a.json:
+                a.json.write_text(json.dumps(found, indent=1))
     if a.markdown:
-        markdown.replace_between(a.markdown, "steps", document(results, a.systems))
+        markdown.replace_between(a.markdown, "steps", document(found))
 
 
 if __name__ == "__main__":

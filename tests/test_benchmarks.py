@@ -135,6 +135,23 @@ def test_ratios_are_medians_of_rounds():
     assert step.summary(rows, "symbp_readable")["to_torch"] == 1  # a disturbed round doesn't count
 
 
+def test_the_document_says_what_was_measured_and_nothing_that_was_disturbed():
+    def row(clean):
+        ratios = {"median": 2e-6, "to_torch": 0.5, "to_numpy_b": 3}
+        return {**ratios, "clean": clean, "bytes": 4000, "prepare_seconds": 0.25}
+
+    systems = {"torch": row(5), "symbp_readable": row(5), "symbp_fast": {"why": "not made yet"}}
+    found = {"circumstances": "a day", "nets": [{"net": "xor", "systems": systems}]}
+    text = step.document(found)
+    assert "a day\n" in text
+    assert "| xor | 2 | 0.50 | 3.00 |\n" in text
+    assert "| xor | 4 | 0.25 |\n" in text
+    assert text.endswith("symbp_fast is not available: not made yet.")
+    systems["torch"] = row(4)
+    with pytest.raises(ValueError, match="others used the machine, measure again: torch on xor"):
+        step.document(found)
+
+
 def test_the_document_has_a_place_for_each_table():
     text = (BENCHMARKS.parent / "docs" / "speed.md").read_text(encoding="utf-8")
     for name in ("steps", "lines", "growth"):
