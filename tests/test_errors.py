@@ -354,3 +354,31 @@ def test_a_faulty_pass_is_named():
 def test_hints():
     assert nearest("relo", ["relu", "tanh"]) == "did you mean 'relu'? known are relu, tanh"
     assert nearest("zzz", ["relu", "tanh"]) == "known are relu, tanh"
+
+
+def test_what_a_pass_leaves_alone_is_checked_for_its_place():
+    """Equations and tensors that are the objects of the program before are trusted, not where they stand."""
+    a = index("a", 3)
+    p, q, loss = Tensor("p", (a,), "parameter"), Tensor("q", (a,)), Tensor("L")
+    double = Equation(q.access, 2 * p.access)
+    total = Equation(loss.access, sum_over(q.access, [a]))
+
+    def program(*equations, tensors=(p, q, loss)):
+        return Program("broken", {t.name: t for t in tensors}, equations, ("L",), "L")
+
+    before = verify(program(double, total))
+    assert verify(program(double, total), "tidy", before).equations == (double, total)
+    with pytest.raises(SymbpError, match="equation for q: the index b is unbound"):
+        verify(program(Equation(q.access, access("p", (index("b", 3),))), total), "tidy", before)
+    with pytest.raises(SymbpError, match="equation for L reads q before it is defined"):
+        verify(program(total, double), "tidy", before)
+    with pytest.raises(SymbpError, match="equation for L reads q before it is defined"):
+        verify(program(total), "tidy", before)
+    with pytest.raises(SymbpError, match="q has 0 axes and is read with 1 indices"):
+        verify(program(Equation(access("q"), num(1)), total, tensors=(p, Tensor("q"), loss)), "tidy", before)
+    with pytest.raises(SymbpError, match="axis 0 of p has size 4"):
+        verify(program(double, total, tensors=(Tensor("p", (index("a", 4),), "parameter"), q, loss)), "tidy", before)
+    with pytest.raises(SymbpError, match="tensor q: role 'hidden'"):
+        verify(program(double, total, tensors=(p, Tensor("q", (a,), "hidden"), loss)), "tidy", before)
+    with pytest.raises(SymbpError, match="tensor L is defined twice"):
+        verify(program(double, total, total), "tidy", before)

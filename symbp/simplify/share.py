@@ -214,9 +214,7 @@ def _name_it(growing: _Growing, node: Expr, order: tuple[Index, ...], key: bytes
     table.count(shared, 1)
 
 
-def axis_order(
-    node: Expr, order: tuple[Index, ...], owner: Access, parameters: set[str]
-) -> tuple[Index, ...]:
+def axis_order(node: Expr, order: tuple[Index, ...], owner: Access, parameters: set[str]) -> tuple[Index, ...]:
     """The axes as in the tensors that it reads: what is computed before parameters, those with most axes first."""
     reads = sorted(node.accesses, key=lambda a: (a.label in parameters, -len(a.args), a.label, a.digest))
     plain = (i for a in reads for at in a.args for i in sorted(at.free, key=lambda i: (i not in owner.args, i.label)))
