@@ -53,7 +53,7 @@ def main() -> None:
     if names[0] == "--one":
         measure(names[1], names[2])
         return
-    print("processor seconds; derive: gradient and simplification of all parameters; emit: the same and the module written")
+    print("processor seconds; derive: gradient and simplification of all parameters; emit: the same, and the module")
     print(f"{'network':<16}{'import':>8}{'declare':>9}{'derive':>9}{'emit':>9}{'forward':>10}{'gradient':>10}"
           f"{'parameters':>12}{'lines':>8}   (equations)")  # fmt: skip
     per_layer = {}
