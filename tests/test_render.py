@@ -846,7 +846,12 @@ def test_ctrl_c_saves_whole_epochs(net_file: Path) -> None:
         "--out",
         "net.npz",
     ]
-    with subprocess.Popen(command, cwd=net_file.parent, stderr=subprocess.PIPE, text=True) as process:
+    def heard() -> None:  # a shell's background jobs ignore SIGINT, and so would what they start
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=net_file.parent, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    ) as process:
         assert process.stderr
         for line in process.stderr:
             if line.startswith("epoch 3/"):
