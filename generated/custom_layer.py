@@ -20,6 +20,7 @@ Needs Python >= 3.9 and NumPy >= 1.24, nothing else. `--help` says what it does 
 
 import argparse
 import contextlib
+import csv
 import json
 import math
 import os
@@ -140,7 +141,7 @@ def gradient_check(params, x, t, *, entries=10, step=1e-5, floor=1e-4, seed=0):
         DTYPE = usual
 
 
-# What follows is the machinery of training: data, optimisers, files, the command line.
+# What follows is the machinery of training: data, settings, optimisers, a monitor, files, commands.
 
 LAYERS = {"U1": 1, "V1": 1, "P1": 1, "b1": 1, "a1": 1, "W2": 2, "b2": 2}
 # The shapes of the data, in the order of the arguments; B is the batch.
@@ -195,6 +196,15 @@ def take(arrays, rows):
     return [np.asarray(array[rows], DTYPE, order="C") for array in arrays]
 
 
+def split(samples, fraction):
+    """Indices to train on and to hold back, the same ones each time."""
+    count = round(fraction * samples)
+    if fraction and not 0 < count < samples:
+        raise InputError(f"data: validation {fraction:g} of {samples} samples leaves one side empty")
+    order = np.random.default_rng(0).permutation(samples) if count else np.arange(samples)
+    return order[count:], order[:count]
+
+
 def slices(arrays, rows=None, size=1024):
     """take() for one slice of at most `size` samples after another; rows: of these samples only."""
     samples = len(arrays[0]) if rows is None else len(rows)
@@ -202,14 +212,83 @@ def slices(arrays, rows=None, size=1024):
         yield take(arrays, slice(i, i + size) if rows is None else rows[i : i + size])
 
 
+# Settings of a training: kept in its state, resumed with it.
+DEFAULTS = {
+    "optimizer": "adam",
+    "lr": 0.001,
+    "batch_size": 64,
+    "schedule": "constant",  # or "step" or "cosine", see rate()
+    "warmup": 0,  # steps over which the learning rate rises from 0
+    "clip": 0.0,  # largest norm of all gradients together, 0: any
+    "decay": 0.0,  # of parameters with two or more axes: L2
+    "patience": 0,  # stop when that many epochs haven't improved the validation loss, 0: never
+    "dtype": "float64",
+}
+
+
+def settings_from(given, before):
+    """All settings: those given, else those of a state, else DEFAULTS. InputError for impossible ones."""
+    for name in given:
+        if name not in DEFAULTS:
+            raise InputError(f"there is no setting {name}: they are {', '.join(DEFAULTS)}")
+    settings = {**DEFAULTS, **before, **{name: value for name, value in given.items() if value is not None}}
+    for name, value in DEFAULTS.items():  # numbers of one kind, whatever they were given as
+        try:
+            settings[name] = type(value)(settings[name])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} is {settings[name]!r}, which is no number") from error
+    if settings["optimizer"] not in OPTIMIZERS:
+        raise InputError(f"no optimizer {settings['optimizer']!r} here, only {', '.join(OPTIMIZERS)}")
+    if before and before["optimizer"] != settings["optimizer"]:
+        raise InputError(f"training began with {before['optimizer']}: resume it with that")
+    if settings["schedule"] not in SCHEDULES:
+        raise InputError(f"no schedule {settings['schedule']!r}, only {', '.join(SCHEDULES)}")
+    if settings["batch_size"] < 1 or not 0 < settings["lr"] < math.inf:
+        raise InputError("batch_size and lr must be above zero")
+    if not all(0 <= settings[name] < math.inf for name in ("warmup", "clip", "decay", "patience")):
+        raise InputError("warmup, clip, decay and patience can't be below zero")
+    return settings
+
+
+def use_dtype(name):
+    """Compute with "float32" or "float64" from now on."""
+    global DTYPE
+    if name not in ("float32", "float64"):
+        raise InputError(f"dtype is {name!r}, not float32 or float64")
+    DTYPE = np.dtype(name).type
+
+
+SCHEDULES = ("constant", "step", "cosine")
+
+
+def rate(settings, step, steps):
+    """The learning rate of a step out of 0 .. steps - 1, after a linear warm-up.
+
+    step: a tenth after half of the steps, a hundredth after three quarters (He et al. 2016, section 4.2).
+    cosine: falls to 0 along half a wave (Loshchilov and Hutter 2017, equation 5).
+    """
+    lr, warmup = settings["lr"], settings["warmup"]
+    if step < warmup:
+        return lr * (step + 1) / warmup
+    if settings["schedule"] == "step":
+        return lr * (1.0 if 2 * step < steps else 0.1 if 4 * step < 3 * steps else 0.01)
+    if settings["schedule"] == "cosine":
+        return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    return lr
+
+
+# Optimisers: in place, entry by entry, so that they work on one flat array {"": flat} as well. What they
+# remember stands in `memory`, under names such as m.W1.
+
+
 def sgd(params, grads, memory, lr):
-    """Gradient descent, in place; it remembers nothing."""
+    """Gradient descent; it remembers nothing."""
     for name, grad in grads.items():
         params[name] -= lr * grad
 
 
 def momentum(params, grads, memory, lr, keep=0.9):
-    """Gradient descent with a heavy ball (Polyak 1964), in place; memory: v.<name>."""
+    """Gradient descent with a heavy ball (Polyak 1964); memory: v.<name>."""
     for name, grad in grads.items():
         v = memory.setdefault("v." + name, np.zeros_like(grad))
         v *= keep
@@ -218,7 +297,7 @@ def momentum(params, grads, memory, lr, keep=0.9):
 
 
 def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    """Adam (Kingma and Ba 2015, algorithm 1), in place; memory: step, m.<name>, v.<name>."""
+    """Adam (Kingma and Ba 2015, algorithm 1); memory: step, m.<name>, v.<name>."""
     step = int(memory.get("step", 0)) + 1
     memory["step"] = np.array(step)
     for name, grad in grads.items():
@@ -234,7 +313,36 @@ def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 OPTIMIZERS = {"adam": adam, "momentum": momentum, "sgd": sgd}
 
 
-DEFAULTS = {"optimizer": "adam", "lr": 0.001, "batch_size": 64}
+def update(params, grads, memory, settings, lr):
+    """One step in place: gradients clipped by their norm, weights decayed, the optimiser of the settings."""
+    norm = math.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads.values())) if settings["clip"] else 0.0
+    if norm > settings["clip"]:
+        grads = {name: grad * (settings["clip"] / norm) for name, grad in grads.items()}
+    if settings["decay"]:
+        matrices = [name for name, grad in grads.items() if grad.ndim > 1]
+        grads = {**grads, **{name: grads[name] + settings["decay"] * params[name] for name in matrices}}
+    OPTIMIZERS[settings["optimizer"]](params, grads, memory, lr)
+
+
+def gradient_norms(grads):
+    """Euclidean norm of the gradient by layer: {layer: float}, first layer first."""
+    squares = dict.fromkeys(sorted(set(LAYERS.values())), 0.0)
+    for name, grad in grads.items():
+        squares[LAYERS[name]] += float(np.vdot(grad, grad))
+    return {layer: math.sqrt(square) for layer, square in squares.items()}
+
+
+def gradient_advice(norms):
+    """One line on gradients that vanish or explode, from gradient_norms(); "" if they look healthy."""
+    first, last = min(norms), max(norms)
+    for layer, norm in norms.items():
+        if not norm <= 1e3:  # NaN too
+            return (f"gradients explode: norm {norm:.1e} in layer {layer}. Try a smaller learning rate, "
+                    "clipping, smaller initial weights, scaled inputs, or normalisation.")
+    if norms[first] < 1e-3 * norms[last]:
+        return (f"gradients vanish: norm {norms[first]:.1e} in layer {first}, {norms[last]:.1e} in {last}. "
+                "Try relu for sigmoid or tanh, He or Glorot weights, normalisation, or fewer layers.")
+    return ""
 
 
 def predict(params, x):
@@ -255,124 +363,127 @@ def evaluate(params, x, t, rows=None):
     return {"loss": total / samples, "mae": score / values}
 
 
-def gradient_norms(grads):
-    """Euclidean norm of the gradient by layer: {layer: float}, first layer first."""
-    squares = dict.fromkeys(sorted(set(LAYERS.values())), 0.0)
-    for name, grad in grads.items():
-        squares[LAYERS[name]] += float(np.vdot(grad, grad))
-    return {layer: math.sqrt(square) for layer, square in squares.items()}
-
-
-def gradient_advice(norms):
-    """One line on gradients that vanish or explode, from gradient_norms(); "" if they look healthy."""
-    first, last = min(norms), max(norms)
-    for layer, norm in norms.items():
-        if not norm <= 1e3:  # NaN too
-            return (f"gradients explode: norm {norm:.1e} in layer {layer}. Try a smaller learning rate, "
-                    "smaller initial weights, scaled inputs, or normalisation.")
-    if norms[first] < 1e-3 * norms[last]:
-        return (f"gradients vanish: norm {norms[first]:.1e} in layer {first}, {norms[last]:.1e} in {last}. "
-                "Try relu for sigmoid or tanh, He or Glorot weights, normalisation, or fewer layers.")
-    return ""
-
-
-def train(params, x, t, *, epochs, batch_size=None, lr=None, optimizer=None, validation=None,
-          seed=0, state=None, every=0, on_epoch=None, quiet=False):
+def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0, on_epoch=None,
+          quiet=False, **settings):
     """Mini-batch training until epoch `epochs` -> new params, and a state for save() and a later train().
 
     Data: x (B, 4), t (B, 2).
     validation: such data too, or the fraction of the samples to hold back for it, always the same ones.
-    Settings left at None are those of `state`, else DEFAULTS. With the `state` of an earlier call, training
-    goes on bitwise as if it had never stopped. state["history"] holds a dict an epoch. After each epoch,
-    on_epoch(params, state) gets copies. Every `every` epochs (0: some 20 times) a line goes to stderr.
+    settings: any of DEFAULTS; those left out are those of `state`, else the defaults. With the `state` of an
+    earlier call, training goes on bitwise as if it had never stopped. state["history"] holds a dict an epoch.
+    With patience, the params are the best so far by the validation loss: state["best"] says of which epoch,
+    state["last"] holds the latest. After each epoch, on_epoch(params, state) gets copies of what would be
+    returned. Every `every` epochs (0: some 20 times) a line goes to stderr.
     Raises InputError for data or settings that don't fit, FloatingPointError for numbers that aren't finite.
     """
+    before = state or {"epoch": 0, "settings": {}, "history": [], "memory": {}, "best": None, "last": {}}
+    settings = settings_from(settings, before["settings"])
     data = check_data(x, t)
-    rows, held = np.arange(len(data[0])), None
-    if isinstance(validation, float):
-        count = round(validation * len(rows))
-        if not 0 < count < len(rows):
-            raise InputError(f"data: validation {validation:g} of {len(rows)} samples leaves one side empty")
-        order = np.random.default_rng(0).permutation(len(rows))  # the same whatever the seed of the training
-        rows, held, validation = order[count:], order[:count], data
+    rows, held = split(len(data[0]), validation if isinstance(validation, float) else 0.0)
+    if len(held):
+        validation = data
     elif validation is not None:
-        validation = check_data(*validation, suffix="_val")
-    given = {"optimizer": optimizer, "lr": lr, "batch_size": batch_size}
-    settings = {**DEFAULTS, **(state["settings"] if state else {})}
-    settings.update({key: value for key, value in given.items() if value is not None})
-    if settings["optimizer"] not in OPTIMIZERS:
-        raise InputError(f"no optimizer {settings['optimizer']!r} here, only {', '.join(OPTIMIZERS)}")
-    size, lr = settings["batch_size"], settings["lr"] = int(settings["batch_size"]), float(settings["lr"])
-    if not (min(epochs, size) >= 1 and lr > 0):
-        raise InputError("epochs, batch_size and lr must be above zero")
-    rng = np.random.default_rng(seed)
-    begin, history, memory = 0, [], {}
-    if state:
-        if state["epoch"] >= epochs:
-            raise InputError(f"{state['epoch']} epochs are done already; epochs={epochs} counts them too")
-        if state["settings"]["optimizer"] != settings["optimizer"]:
-            raise InputError(f"training began with {state['settings']['optimizer']}: resume it with that")
-        rng.bit_generator.state = state["rng"]
-        begin, history = state["epoch"], list(state["history"])
-        memory = {name: np.array(value) for name, value in state["memory"].items()}
+        validation, held = check_data(*validation, suffix="_val"), None
+    begin, best, patience = before["epoch"], before["best"], settings["patience"]
+    if epochs < 1:
+        raise InputError("epochs must be above zero")
+    if begin >= epochs:
+        raise InputError(f"{begin} epochs are done already; epochs={epochs} counts them too")
+    if patience and validation is None:
+        raise InputError("patience needs data for validation")
+    if patience and best and begin - best["epoch"] >= patience:
+        raise InputError(f"stopped at epoch {begin}, {best['epoch']} being the best: raise patience to go on")
+    use_dtype(settings["dtype"])
     # Copies, as updates are in place; all of one layout, as a product's last bits depend on it.
-    params = {name: np.array(value, DTYPE, order="C") for name, value in params.items()}
-    update = OPTIMIZERS[settings["optimizer"]]
-    every = every or max(1, epochs // 20)
-    live = not quiet and sys.stderr.isatty()
-    started = shown = time.monotonic()
-    warned = ""
+    best_params = {name: np.array(value, DTYPE, order="C") for name, value in params.items()}
+    params = {name: np.array(value, DTYPE, order="C") for name, value in {**params, **before["last"]}.items()}
+    memory = {name: np.array(value) for name, value in before["memory"].items()}
+    history, rng = list(before["history"]), np.random.default_rng(seed)
+    if state:
+        rng.bit_generator.state = state["rng"]
+    report = Report(begin, epochs, len(rows), every, quiet)
+    count = math.ceil(len(rows) / settings["batch_size"])
     for epoch in range(begin + 1, epochs + 1):
         # Equal batches to within one sample: no tiny last batch with noisy gradients and statistics.
-        batches = np.array_split(rng.permutation(rows), math.ceil(len(rows) / size))
         total, seen = 0.0, 0
-        for number, batch in enumerate(batches, 1):
+        for number, batch in enumerate(np.array_split(rng.permutation(rows), count)):
+            part = take(data, batch)
             with np.errstate(over="ignore", invalid="ignore"):  # looked at in the next lines
-                part = take(data, batch)
                 value, grads = loss_and_grads(params, *part)
+            lr = rate(settings, (epoch - 1) * count + number, epochs * count)
             if not math.isfinite(value):
-                raise FloatingPointError(f"epoch {epoch}, batch {number}: the loss is {value}. Try a smaller "
-                                         f"learning rate (now {lr:g}), or scale the inputs.")
-            update(params, grads, memory, lr)
+                raise FloatingPointError(f"epoch {epoch}, batch {number + 1}: the loss is {value}. Try a "
+                                         f"smaller learning rate (now {lr:g}), clipping, or scaled inputs.")
+            update(params, grads, memory, settings, lr)
             total += float(value) * len(batch)
             seen += len(batch)
-            if live and time.monotonic() - shown > 0.2:
-                shown = time.monotonic()
-                pace = _pace(started, (epoch - begin - 1) * len(rows) + seen, (epochs - begin) * len(rows))
-                _show(f"epoch {epoch}/{epochs}  batch {number}  loss {total / seen:.4g}  {pace}", True)
+            report.batch(epoch, number + 1, total / seen, seen)
         norms = gradient_norms(grads)  # of the last batch
-        advice = gradient_advice(norms)
         if not all(map(math.isfinite, norms.values())):
-            raise FloatingPointError(f"epoch {epoch}, last batch: {advice}")
+            raise FloatingPointError(f"epoch {epoch}, last batch: {gradient_advice(norms)}")
         row = {"epoch": epoch, "loss": total / len(rows)}
         if validation is not None:
             scores = evaluate(params, *validation, rows=held)
             row.update({f"val_{key}": value for key, value in scores.items()})
         history.append({**row, **{f"gradient_norm_{layer}": norm for layer, norm in norms.items()}})
-        memory_now = {name: value.copy() for name, value in memory.items()}
+        if not patience or best is None or row["val_loss"] < best["loss"]:
+            best = {"epoch": epoch, "loss": row["val_loss"]} if patience else None
+            best_params = {name: value.copy() for name, value in params.items()}
+        stop = patience and epoch - best["epoch"] >= patience
         state = {"epoch": epoch, "settings": settings, "rng": rng.bit_generator.state,
-                 "history": list(history), "memory": memory_now}
+                 "history": list(history), "best": best,
+                 "memory": {name: value.copy() for name, value in memory.items()},
+                 "last": {name: value.copy() for name, value in params.items()} if best else {}}
         if on_epoch is not None:
-            on_epoch({name: value.copy() for name, value in params.items()}, state)
-        if not quiet and (epoch % every == 0 or epoch == epochs):
+            on_epoch({name: value.copy() for name, value in best_params.items()}, state)
+        report.epoch(row, norms, stop)
+        report.advice(epoch, gradient_advice(norms))
+        if stop:
+            break
+    return best_params, state
+
+
+class Report:
+    """Lines on stderr about a training: progress with rate and time left, and warnings."""
+
+    def __init__(self, begin, epochs, samples, every, quiet):
+        self.begin, self.epochs, self.samples, self.quiet = begin, epochs, samples, quiet
+        self.every = every or max(1, epochs // 20)
+        self.live = not quiet and sys.stderr.isatty()
+        self.started = self.shown = time.monotonic()
+        self.said = {}
+
+    def batch(self, epoch, number, value, seen):
+        """A live line, some times a second, on a terminal."""
+        if self.live and time.monotonic() - self.shown > 0.2:
+            self.shown = time.monotonic()
+            done = epoch - 1 + seen / self.samples
+            show(f"epoch {epoch}/{self.epochs}  batch {number}  loss {value:.4g}  {self.pace(done)}", True)
+
+    def epoch(self, row, norms, stop):
+        """A line every so many epochs, and for the last one."""
+        epoch = row["epoch"]
+        if not self.quiet and (epoch % self.every == 0 or epoch == self.epochs or stop):
             words = [f"{key.replace('_', ' ')} {value:.4g}" for key, value in row.items() if key != "epoch"]
             words.append("gradient norms " + " ".join(f"{norm:.1e}" for norm in norms.values()))
-            words.append(_pace(started, epoch - begin, epochs - begin, len(rows)))
-            _show("  ".join([f"epoch {epoch}/{epochs}", *words]), False)
-        if not quiet and advice[:15] != warned[:15]:  # said again only when it turns into the other trouble
-            _show(f"epoch {epoch}: {advice or 'gradients look healthy again.'}", False)
-            warned = advice
-    return params, state
+            words.append("stopped: the validation loss no longer improves" if stop else self.pace(epoch))
+            show("  ".join([f"epoch {epoch}/{self.epochs}", *words]), False)
+
+    def advice(self, epoch, *advice):
+        """Each kind of trouble, said again only when it turns into another one."""
+        for word, text in zip(("gradients", "units"), advice):
+            if not self.quiet and text[-40:] != self.said.get(word, "")[-40:]:
+                show(f"epoch {epoch}: {text or word + ' look healthy again.'}", False)
+                self.said[word] = text
+
+    def pace(self, done):
+        """Rate so far and time left, after `done` epochs."""
+        rate = max(done - self.begin, 1e-9) / max(time.monotonic() - self.started, 1e-9)
+        minutes, seconds = divmod(round((self.epochs - done) / rate), 60)
+        return f"{rate * self.samples:.0f} samples/s  {minutes}:{seconds:02d} left"
 
 
-def _pace(started, done, total, samples=1):
-    """Rate so far and time left, after `done` of `total` pieces of `samples` samples each."""
-    rate = done / max(time.monotonic() - started, 1e-9)
-    minutes, seconds = divmod(round((total - done) / rate), 60)
-    return f"{rate * samples:.0f} samples/s  {minutes}:{seconds:02d} left"
-
-
-def _show(text, live):
+def show(text, live=False):
     """Write a line to stderr; the next one overwrites a live one (which only a terminal gets)."""
     before = "\r\033[K" if sys.stderr.isatty() else ""
     print(before + text, end="" if live else "\n", file=sys.stderr, flush=True)
@@ -382,8 +493,9 @@ def save(path, params, state=None):
     """Write params, and train()'s state if given, to an .npz file: the whole of it or nothing."""
     arrays = dict(params)
     if state is not None:
-        arrays.update({"memory." + name: value for name, value in state["memory"].items()})
-        rest = {key: value for key, value in state.items() if key != "memory"}
+        for part in ("memory", "last"):
+            arrays.update({f"{part}.{name}": value for name, value in state[part].items()})
+        rest = {key: value for key, value in state.items() if key not in ("memory", "last")}
         arrays["training.state"] = np.array(json.dumps(rest))
     _write(path, lambda file: np.savez(file, **arrays))
 
@@ -402,33 +514,40 @@ def load(path):
             raise InputError(f"{path}: {name} holds NaN or infinity")
         params[name] = value.astype(DTYPE)
     rest = arrays.pop("training.state", None)
-    memory = {}
+    found = {"memory": {}, "last": {}}
     for key, value in arrays.items():
-        kind, _, name = key.partition(".")
-        owner = params.get(name.partition(".")[2])  # the array that m.W1 belongs to
-        if kind != "memory" or value.shape != (() if owner is None else owner.shape):
+        part, _, name = key.partition(".")
+        owner = params.get(name if part == "last" else name.partition(".")[2])  # m.W1 belongs to W1
+        if part not in found or value.shape != (() if owner is None else owner.shape):
             raise InputError(f"{path}: array {key} {value.shape} doesn't belong to this network")
-        memory[name] = value
+        found[part][name] = value
     if rest is None:
         return params, None
     try:
         rest = json.loads(str(rest))
-        state = {"memory": memory, **{key: rest[key] for key in ("epoch", "settings", "rng", "history")}}
+        state = {key: rest[key] for key in ("epoch", "settings", "rng", "history", "best")}
+        state = {**rest, **state, **found}
+        settings_from({}, state["settings"])
         np.random.default_rng().bit_generator.state = state["rng"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: array training.state can't be read") from error
     return params, state
 
 
-def _read(path):
-    """All arrays of an .npz file: a dict. Never unpickles."""
+def _read(path, mmap_mode=None):
+    """All arrays of an .npz file: a dict; or the array of an .npy file. Never unpickles."""
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with contextlib.ExitStack() as stack:
+            if mmap_mode:
+                return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+            opened = stack.enter_context(open(path, "rb"))
+            file = stack.enter_context(np.load(opened, allow_pickle=False))
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not a readable .npz file of plain arrays") from error
+        kind = ".npy file of one plain array" if mmap_mode else ".npz file of plain arrays"
+        raise InputError(f"{path}: not a readable {kind}") from error
 
 
 def _write(path, write):
@@ -446,61 +565,174 @@ def _write(path, write):
         raise
 
 
-def load_data(path):
-    """The data x, t of an .npz file, and those for validation (x_val, ...) or None."""
-    arrays = _read(path)
-    wanted = [*INPUTS, *TARGETS]
-    found = {name: arrays[name] for name in wanted if name in arrays}
-    parts = [check_data(*_all(found, wanted, path, arrays), source=path)]
-    if any(name + "_val" in arrays for name in wanted):
-        validation = {name: arrays[name + "_val"] for name in wanted if name + "_val" in arrays}
-        parts.append(check_data(*_all(validation, wanted, path, arrays, "_val"), source=path, suffix="_val"))
-    return parts[0], parts[1] if len(parts) == 2 else None
+def read_table(path, label, known):
+    """x and t of a .csv file with a header, and what is known of its columns; t is None without the label's.
+
+    label: the target's columns, with commas between them.
+    known: of the table that the network was trained on, or None. Its features are read again, in their
+    order.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            lines = [(reader.line_num, row) for row in reader if row]
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable .csv file in UTF-8") from error
+    if known is None and label is None:
+        raise InputError(f"{path}: say which column is the target: --label; there are {', '.join(header)}")
+    labels = label.split(",") if label else known["labels"]
+    features = known["features"] if known else [name for name in header if name not in labels]
+    for name in [*features, *labels] if known is None else features:
+        if header.count(name) != 1:
+            count, there = header.count(name), ", ".join(header)
+            raise InputError(f"{path}: column {name} is there {count} times, in {there}")
+    for line, row in lines:
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {line}: {len(row)} cells, not {len(header)} as in the header")
+    known = known or {"features": features, "labels": labels}
+    x = _column_numbers(path, header, lines, features)
+    if any(name not in header for name in labels):
+        return x, None, known
+    return x, _column_numbers(path, header, lines, labels), known
 
 
-def _all(found, wanted, path, arrays, suffix=""):
-    """The wanted arrays in their order; an InputError names the first that is missing."""
+def _column_numbers(path, header, lines, columns):
+    """These columns as an array of numbers, a row a line."""
+    places = [header.index(name) for name in columns]
+    out = np.empty((len(lines), len(columns)))
+    for k, (line, row) in enumerate(lines):
+        for j, place in enumerate(places):
+            try:
+                out[k, j] = float(row[place])
+            except ValueError:
+                what = repr(row[place]) + " is not a number" if row[place].strip() else "missing"
+                raise InputError(f"{path}, line {line}, column {columns[j]}: {what}") from None
+    return out
+
+
+def standardised(x, known, rows=None):
+    """x in the scale of the table that the network was trained on, and what is known; rows: that set it."""
+    if rows is not None:
+        scale = x[rows].std(axis=0)
+        scale = np.where(scale > 0, scale, 1)
+        known = {**known, "mean": x[rows].mean(axis=0).tolist(), "scale": scale.tolist()}
+    if "mean" in known and x.shape[1:] == (len(known["mean"]),):
+        x = (x - np.array(known["mean"])) / np.array(known["scale"])
+    return x, known
+
+
+def _arrays(args, known):
+    """The arrays that the command line names, by name, where they come from, and what is known of a table."""
+    files = {name: getattr(args, "array_" + name) for name in (*INPUTS, *TARGETS)}
+    files = {name: path for name, path in files.items() if path}
+    if bool(files) == bool(args.data):
+        raise InputError("give one data file, or an .npy file for each array (--x FILE ...)")
+    if files:
+        arrays = {name: _read(path, "r") for name, path in files.items()}
+        return arrays, ", ".join(files.values()), known
+    if args.data.endswith(".csv"):
+        x, t, known = read_table(args.data, args.label, known)
+        return {"x": x} if t is None else {"x": x, "t": t}, args.data, known
+    return _read(args.data), args.data, known
+
+
+def _pick(arrays, wanted, source, suffix=""):
+    """The wanted ones of the arrays, checked; an InputError names the first that is missing."""
     for name in wanted:
-        if name not in found:
-            raise InputError(f"{path}: no array {name}{suffix}; it holds {', '.join(arrays) or 'nothing'}")
-    return [found[name] for name in wanted]
+        if name + suffix not in arrays:
+            raise InputError(f"{source}: no array {name}{suffix}; it holds {', '.join(arrays) or 'nothing'}")
+    return check_data(*(arrays[name + suffix] for name in wanted), source=source, suffix=suffix)
 
 
 def _train(args):
-    for path in filter(None, (args.out, args.history)):
+    for path in filter(None, (args.out, args.checkpoint, args.history, args.plot)):
         if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
             raise InputError(f"{path}: its folder doesn't exist")
-    data, validation = load_data(args.data)
-    if args.validation is not None:
-        if validation is not None:
-            raise InputError(f"{args.data}: it has x_val already, so leave out --validation")
-        validation = args.validation
+    if args.plot:
+        _pyplot()
     params, state = load(args.resume) if args.resume else (init_params(args.seed), None)
+    arrays, source, known = _arrays(args, (state or {}).get("table"))
+    wanted, validation = [*INPUTS, *TARGETS], args.validation
+    if known:
+        first = args.standardise and not args.resume
+        rows = split(len(arrays["x"]), validation or 0.0)[0] if first else None
+        arrays["x"], known = standardised(arrays["x"], known, rows)
+    elif args.standardise:
+        raise InputError("--standardise is for .csv files")
+    data = _pick(arrays, wanted, source)
+    if any(name + "_val" in arrays for name in wanted):
+        if validation is not None:
+            raise InputError(f"{source}: it has x_val already, so leave out --validation")
+        validation = _pick(arrays, wanted, source, "_val")
     latest, trouble = {}, None
+
+    def keep(params, state):
+        latest.update(params=params, state={**state, "table": known})
+        if args.checkpoint and state["epoch"] % args.save_every == 0:
+            save(args.checkpoint, *latest.values())
+
+    settings = {name: getattr(args, name) for name in DEFAULTS}
     try:
-        train(params, *data, epochs=args.epochs, batch_size=args.batch, lr=args.lr, optimizer=args.optimizer,
-              validation=validation, seed=args.seed, state=state, every=args.every, quiet=args.quiet,
-              on_epoch=lambda params, state: latest.update(params=params, state=state))
+        train(params, *data, epochs=args.epochs, validation=validation, seed=args.seed, state=state,
+              every=args.every, on_epoch=keep, quiet=args.quiet, **settings)
     except (KeyboardInterrupt, FloatingPointError) as error:
         trouble = error  # the whole epochs before it are worth keeping
-    if latest and args.out:
-        save(args.out, latest["params"], latest["state"])
-        _show(f"saved {args.out} after epoch {latest['state']['epoch']}; --resume goes on from it", False)
-    if latest and args.history:
-        rows = latest["state"]["history"]
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        lines = [",".join(keys), *(",".join(str(row.get(key, "")) for key in keys) for row in rows), ""]
-        _write(args.history, lambda file: file.write("\n".join(lines).encode()))
+    if latest:
+        epoch, best, rows = (latest["state"][key] for key in ("epoch", "best", "history"))
+        if args.out:
+            save(args.out, *latest.values())
+            which = f", the best by validation being {best['epoch']}" if best else ""
+            show(f"saved {args.out} after epoch {epoch}{which}; --resume goes on from it")
+        if args.history:
+            keys = list(dict.fromkeys(key for row in rows for key in row))
+            lines = [",".join(keys), *(",".join(str(row.get(key, "")) for key in keys) for row in rows), ""]
+            _write(args.history, lambda file: file.write("\n".join(lines).encode()))
+        if args.plot:
+            plot(rows, args.plot)
     if trouble:
         raise trouble
     return 0
 
 
+def _pyplot():
+    """matplotlib's pyplot, drawing to files; an InputError where it isn't installed."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise InputError("--plot needs matplotlib: pip install matplotlib, or use --history") from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def plot(history, path):
+    """Losses, and gradient norms by layer, of a state's history as a picture."""
+    figure, axes = _pyplot().subplots(1, 2, figsize=(10, 4), layout="constrained")
+    epochs = [row["epoch"] for row in history]
+    for key in history[-1]:
+        if "loss" in key or "gradient_norm" in key:
+            axes[int("loss" not in key)].plot(epochs, [row.get(key, math.nan) for row in history], label=key)
+    for axis, title in zip(axes, ("loss", "gradient norm by layer")):
+        axis.set(title=title, xlabel="epoch", yscale="log")
+        axis.legend()
+    _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:] or "png"))
+    _pyplot().close(figure)
+
+
 def _predict(args):
-    params, _ = load(args.net)
-    arrays = _read(args.data)
+    params, state = load(args.net)
+    if args.dtype:
+        use_dtype(args.dtype)
+    params = {name: np.asarray(value, DTYPE) for name, value in params.items()}
+    arrays, source, known = _arrays(args, (state or {}).get("table"))
+    if known:
+        arrays["x"], known = standardised(arrays["x"], known)
     wanted = [*INPUTS, *TARGETS] if TARGETS.keys() <= arrays.keys() else [*INPUTS]
-    data = check_data(*_all(arrays, wanted, args.data, arrays), source=args.data)
+    data = _pick(arrays, wanted, source)
     y = predict(params, *data[:1])
     if args.out:
         _write(args.out, lambda file: np.save(file, y, allow_pickle=False))
@@ -508,7 +740,7 @@ def _predict(args):
         np.savetxt(sys.stdout, y.reshape(len(y) if y.ndim else 1, -1), fmt="%.9g")
     if len(data) == 2:
         scores = "  ".join(f"{key} {value:.6g}" for key, value in evaluate(params, *data).items())
-        _show(f"{scores}  ({len(data[0])} samples)", False)
+        show(f"{scores}  ({len(data[0])} samples)")
     return 0
 
 
@@ -537,28 +769,68 @@ def _info(args):
     return 0
 
 
+OPTIONS = ["--x", "--t"]
+TRAIN_EXAMPLES = """The arrays are x, t, those for validation x_val and so on.
+
+examples:
+  train data.npz --epochs 20 --validation 0.1 --out net.npz
+  train --x x.npy --t t.npy ...
+  train table.csv --label species --standardise --out net.npz
+  train data.npz --schedule cosine --warmup 100 --clip 1 --validation 0.1 --patience 10
+  train data.npz --epochs 40 --resume net.npz --out net.npz
+"""
+
+
+def _add_data(add):
+    """The arguments that name data."""
+    add.add_argument("data", nargs="?", help="an .npz file or a .csv file with a header")
+    for (name, shape), option in zip({**INPUTS, **TARGETS}.items(), OPTIONS):
+        shown = str(shape).replace("'", "")
+        text = f"{name} {shown} as .npy, read from disk as needed"
+        add.add_argument(option, dest="array_" + name, metavar="FILE", help=text)
+    add.add_argument("--label", metavar="COLUMN", help="the target's columns, a,b in a .csv file")
+
+
 def main(argv=None):
     """The command line. Exit status: 0, 1 (the check or the training failed), 2 (bad input), 130 (Ctrl-C)."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="command")
-    add = commands.add_parser("train", help="train on the arrays of an .npz file")
-    add.add_argument("data")
+    kind = argparse.RawDescriptionHelpFormatter
+    add = commands.add_parser("train", formatter_class=kind, epilog=TRAIN_EXAMPLES, help="train on data")
+    _add_data(add)
     add.add_argument("--epochs", type=int, default=20, help="in all, resumed ones included (default 20)")
-    add.add_argument("--batch", type=int, help="samples a step (default {batch_size})".format(**DEFAULTS))
-    add.add_argument("--lr", type=float, help="learning rate (default {lr:g})".format(**DEFAULTS))
-    add.add_argument("--optimizer", choices=OPTIMIZERS, help="(default {optimizer})".format(**DEFAULTS))
-    add.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling (default 0)")
     add.add_argument("--validation", type=float, help="fraction held back; repeat it with --resume")
-    add.add_argument("--out", help="write the trained network and the state of training here (.npz)")
-    add.add_argument("--resume", help="go on from such a file, with its settings unless given here")
-    add.add_argument("--history", help="write loss, validation and gradient norms by epoch here (.csv)")
-    add.add_argument("--every", type=int, default=0, help="epochs from one progress line to the next")
-    add.add_argument("--quiet", action="store_true", help="no progress lines")
+    add.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling (default 0)")
+    group = add.add_argument_group("settings, kept in the file and resumed with it")
+    for name, text in (
+        ("batch", "samples a step"), ("lr", "learning rate"), ("warmup", "steps over which it rises from 0"),
+        ("clip", "largest norm of all gradients together, 0: any"),
+        ("decay", "weight decay of matrices: L2"),
+        ("patience", "epochs without a better validation loss before training stops, 0: never"),
+    ):
+        key = "batch_size" if name == "batch" else name
+        text += f" (default {DEFAULTS[key]:g})"
+        group.add_argument("--" + name, dest=key, type=type(DEFAULTS[key]), metavar="N", help=text)
+    choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "dtype": ("float32", "float64")}
+    for name, known in choices.items():
+        group.add_argument("--" + name, choices=known, help=f"(default {DEFAULTS[name]})")
+    group = add.add_argument_group("files and messages")
+    group.add_argument("--out", help="write the trained network and the state of training here (.npz)")
+    group.add_argument("--checkpoint", help="write the same here while training")
+    group.add_argument("--save-every", type=_positive, default=1, metavar="N", help="every N epochs")
+    group.add_argument("--resume", help="go on from such a file, with its settings unless given here")
+    group.add_argument("--history", help="write losses and gradient norms by epoch here (.csv)")
+    group.add_argument("--plot", help="draw losses and gradient norms (.png); needs matplotlib")
+    group.add_argument("--every", type=int, default=0, help="epochs from one progress line to the next")
+    group.add_argument("--quiet", action="store_true", help="no progress lines")
+    text = "scale the features of a .csv file to mean 0 and variance 1"
+    add.add_argument("--standardise", action="store_true", help=text)
     add.set_defaults(run=_train)
-    add = commands.add_parser("predict", help="predict from the arrays of an .npz file")
+    add = commands.add_parser("predict", help="predict with a trained network")
     add.add_argument("net", help="what train --out wrote")
-    add.add_argument("data")
+    _add_data(add)
     add.add_argument("-o", "--out", help="write an .npy file (default: print)")
+    add.add_argument("--dtype", choices=("float32", "float64"), help="to compute with (default float64)")
     add.set_defaults(run=_predict)
     add = commands.add_parser("check", help="compare the gradients with central differences on random data")
     add.add_argument("--seed", type=int, default=0)
@@ -577,6 +849,13 @@ def main(argv=None):
         message, status = "interrupted", 130
     print(f"{parser.prog}: error: {message}", file=sys.stderr)
     return status
+
+
+def _positive(text):
+    """A whole number above zero."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from symbp.errors import SymbpError
-from symbp.expr import ONE, Access, Delta, Expr, Index, Num, Reduce, Size, walk
+from symbp.expr import ONE, Access, Call, Delta, Expr, Index, Num, Reduce, Size, walk
 from symbp.program import Program, Tensor, shape_text
 from symbp.recurrence import groups, leading_to
 
@@ -95,16 +95,17 @@ def _batch(program: Program, arguments: Iterable[Tensor]) -> str:
     return batch
 
 
-def only(program: Program, output: str | None, arguments: Iterable[Tensor]) -> Program:
-    """The program cut down to what one output needs, its inputs being the function's arguments.
+def only(program: Program, outputs: Iterable[str | None], arguments: Iterable[Tensor]) -> Program:
+    """The program cut down to what some outputs need, its inputs being the function's arguments.
 
     State updates are left out.
     """
-    if output is None:
+    names = tuple(name for name in outputs if name is not None)
+    if not names:
         raise SymbpError(f"{program.title}: its form for prediction lacks a loss or a prediction: name them there too")
-    needed = leading_to(program.equations, (output,))
-    cut = program.with_((e for e in program.equations if e.name in needed), outputs=(output,))
-    cut = replace(cut, updates={}, prediction=output, loss=program.loss if program.loss in needed else None)
+    needed = leading_to(program.equations, names)
+    cut = program.with_((e for e in program.equations if e.name in needed), outputs=names)
+    cut = replace(cut, updates={}, prediction=names[0], loss=program.loss if program.loss in needed else None)
     return seen_by(cut, arguments)
 
 
@@ -146,6 +147,17 @@ def metric_target(program: Program, found: Arguments) -> Tensor | None:
         if labels or (t.dtype == "real" and t.shape == prediction.shape):
             return t
     return None
+
+
+def hidden_units(program: Program, found: Arguments) -> dict[str, str]:
+    """Tensors that relu, sigmoid or tanh computes on the way to the prediction, with the function's name."""
+    read = _read(program, program.prediction) - {program.prediction}
+    return {
+        e.name: e.value.label
+        for e in program.equations
+        if isinstance(e.value, Call) and e.value.label in ("relu", "sigmoid", "tanh") and e.name in read
+        and found.has_batch(program.tensors[e.name])
+    }  # fmt: skip
 
 
 def sums_to_one(program: Program, t: Tensor) -> bool:

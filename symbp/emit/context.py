@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 import symbp
-from symbp.emit.arguments import Arguments, arguments_of, label_limit, metric_target, only, seen_by, sums_to_one
+from symbp.emit.arguments import (
+    Arguments,
+    arguments_of,
+    hidden_units,
+    label_limit,
+    metric_target,
+    only,
+    seen_by,
+    sums_to_one,
+)
 from symbp.emit.render import Body, Data, ModuleContext, Parameter, Random, State
 from symbp.errors import SymbpError
 from symbp.expr import Expr, Num, Reduce, Size, num, substitute, walk
@@ -35,11 +44,13 @@ def module_context(
     found = arguments_of(program)
     inference = program.inference or program
     numbers = {e.name: n for n, e in enumerate(program.equations, 1)}
-    predicting = only(inference, inference.prediction, found.inputs)
-    judging = only(inference, inference.loss, found.data)
+    predicting = only(inference, (inference.prediction,), found.inputs)
+    judging = only(inference, (inference.loss,), found.data)
+    hidden = hidden_units(inference, found)
+    watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting)), lower(simplify(judging))
-    grads = lower(gradient(program))
-    helpers = forward.helpers | loss.helpers | grads.helpers
+    grads, units = lower(gradient(program)), lower(simplify(watching))
+    helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
     first = found.all[0]
     prediction = str(inference.prediction)
     target = metric_target(program, found)
@@ -65,6 +76,8 @@ def module_context(
         forward=_body(forward, predicting, first, {}),
         loss=_body(loss, judging, first, {}),
         grads=_body(grads, seen_by(program, found.all), first, numbers),
+        activations=_body(units, watching, first, {}) if hidden else None,
+        activation_kinds=tuple(hidden.items()),
         prediction=prediction,
         prediction_shape=shape_text(program.tensors[prediction]),
         splits_prediction=found.has_batch(program.tensors[prediction]),
@@ -139,13 +152,8 @@ def _random_sizes(program: Program, found: Arguments) -> tuple[str, ...]:
     return tuple(f"{name} = {_size_of(name, seen_by(program, found.data))}" for name in symbols)
 
 
-def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
-    """(fan-in, fan-out) of a parameter, from the first sum that reads it.
-
-    Fan-in is the product of the axes that are summed there: how many values add up in one result; fan-out is that of
-    the others. So a convolution's fan-in is channels times window, and an attention head's is the width.
-    """
-    sizes = [int(s.value) for s in tensor.shape]  # type: ignore[attr-defined]
+def summed_axes(tensor: Tensor, program: Program) -> list[bool] | None:
+    """For each axis of a parameter whether the first sum that reads it sums over it; None if no sum reads it."""
     for e in program.equations:
         if tensor.name not in e.value.tensors:
             continue
@@ -153,10 +161,22 @@ def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
             if isinstance(node, Reduce) and node.label == "sum":
                 for read in node.body.accesses:
                     if read.label == tensor.name:
-                        summed = [bool(at.free & frozenset(node.indices)) for at in read.args]
-                        inside = math.prod(n for n, s in zip(sizes, summed, strict=True) if s)
-                        return inside, math.prod(n for n, s in zip(sizes, summed, strict=True) if not s)
-    return (sizes[0], sizes[-1]) if sizes else (1, 1)
+                        return [bool(at.free & frozenset(node.indices)) for at in read.args]
+    return None
+
+
+def fans(tensor: Tensor, program: Program) -> tuple[int, int]:
+    """(fan-in, fan-out) of a parameter, from the first sum that reads it.
+
+    Fan-in is the product of the axes that are summed there: how many values add up in one result; fan-out is that of
+    the others. So a convolution's fan-in is channels times window, and an attention head's is the width.
+    """
+    sizes = [int(s.value) for s in tensor.shape]  # type: ignore[attr-defined]
+    summed = summed_axes(tensor, program)
+    if summed is None:
+        return (sizes[0], sizes[-1]) if sizes else (1, 1)
+    inside = math.prod(n for n, s in zip(sizes, summed, strict=True) if s)
+    return inside, math.prod(n for n, s in zip(sizes, summed, strict=True) if not s)
 
 
 def init_text(tensor: Tensor, program: Program) -> str:
@@ -183,7 +203,8 @@ def init_text(tensor: Tensor, program: Program) -> str:
             return f"rng.standard_normal({shape}) * math.sqrt(2 / {fan_in})"
     if len(sizes) < 2:
         raise SymbpError(f"{tensor.name} {shape}: orthogonal needs two axes or more: use normal(0.1), zeros or ones")
-    return f"orthogonal(rng, {shape}, {fan_in})"
+    summed = summed_axes(tensor, program) or [True, *(False for _ in sizes[1:])]
+    return f"orthogonal(rng, {shape}, {tuple(n for n, inside in enumerate(summed) if inside)})"
 
 
 def _body(lowered: Lowered, program: Program, x: Tensor, numbers: dict[str, int]) -> Body:

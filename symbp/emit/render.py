@@ -20,13 +20,16 @@ from symbp.errors import SymbpError
 
 WIDTH = 110
 TASKS = ("classification", "binary", "regression")
-OPTIMIZERS = ("sgd", "momentum", "adam")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
 DTYPES = ("float64", "float32")
 METRICS = {  # task: (in words, key in the history)
     "classification": ("accuracy", "accuracy"),
     "binary": ("accuracy", "accuracy"),
     "regression": ("mean absolute error", "mae"),
 }
+# Options of the emitted command line, which can't be those of arrays too.
+TAKEN = frozenset("""data epochs batch lr optimizer schedule warmup clip decay patience dtype seed validation out resume
+    checkpoint save_every history plot every quiet label standardise net tolerance help h o""".split())
 # Names that mean something else where the lines stand, or that np.savez takes for its own arguments.
 RESERVED = frozenset({"params", "np", "math", "rng", "file", "allow_pickle", "DTYPE"})
 
@@ -123,6 +126,8 @@ class ModuleContext:
     random: tuple[Random, ...] = ()
     random_sizes: tuple[str, ...] = ()
     splits_prediction: bool = True
+    activations: Body | None = None
+    activation_kinds: tuple[tuple[str, str], ...] = ()
     optimizers: tuple[str, ...] = ("adam", "momentum", "sgd")
     learning_rate: float = 1e-3
     threshold: float = 0.0
@@ -212,6 +217,19 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "grads_body": _body(c.grads),
         "grads_return": "\n".join(_indent(grads)),
         "has_state": bool(c.state),
+        "orthogonal": any("orthogonal(" in a.init for a in arrays),
+        "activations_body": None if c.activations is None else _body(c.activations),
+        "activations_return": "\n".join(
+            _indent(_fill("return {", [f'"{k}": {k}' for k, _ in c.activation_kinds], "}"))),
+        "activation_table": "\n".join(
+            _fill("ACTIVATIONS = {", [f'"{k}": "{kind}"' for k, kind in c.activation_kinds], "}")),
+        "activation_names": {kind for _, kind in c.activation_kinds},
+        "first_option": _options(keys)[0][1],
+        "options_text": " ".join(f"{option} {key}.npy" for key, option in _options(keys)),
+        "options_tuple": "\n".join(_fill("OPTIONS = [", [f'"{option}"' for _, option in _options(keys)], "]")),
+        "class_limit": max((d.limit or 0 for d in c.targets), default=0),
+        "target_axes": len(c.targets[0].shape) if c.targets else 0,
+        "table_columns": _columns(c) if few else 0,
         "random": c.random,
         "draw_docstring": _docstring(
             "The arguments of loss_and_grads, random ones drawn: "
@@ -220,7 +238,10 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "random_sizes": c.random_sizes,
         "layers": "\n".join(_fill("LAYERS = {", [f'"{p.name}": {p.layer}' for p in c.parameters], "}")),
         "optimizers": c.optimizers,
-        "optimizer_table": "{" + ", ".join(f'"{name}": {name}' for name in c.optimizers) + "}",
+        "optimizer_table": "\n".join(_fill("OPTIMIZERS = {", [f'"{name}": {name}' for name in c.optimizers], "}")),
+        "decay_text": {
+            (True, True): "decoupled for adamw, else L2", (True, False): "decoupled", (False, True): "L2",
+        }["adamw" in c.optimizers, c.optimizers != ("adamw",)],
         "learning_rate": repr(float(c.learning_rate)),
         "task": c.task,
         "threshold": repr(c.threshold),
@@ -258,6 +279,22 @@ def _keys(c: ModuleContext) -> list[str]:
     if len(c.inputs) == 1 and len(c.targets) <= 1:
         return ["x", "t"][: 1 + len(c.targets)]
     return [d.name for d in (*c.inputs, *c.targets)]
+
+
+def _options(keys: Sequence[str]) -> list[tuple[str, str]]:
+    """(key, option) for an .npy file of each array."""
+    return [(key, f"--array-{key}" if key in TAKEN else f"--{key.replace('_', '-')}") for key in keys]
+
+
+def _columns(c: ModuleContext) -> int:
+    """How many columns of a table are the target's; 0 where data can't be a table, a row a sample."""
+    if len(c.targets) != 1 or c.inputs[0].integer or len(c.inputs[0].shape) != 2:
+        return 0
+    (target,) = c.targets
+    if target.integer:
+        return int(len(target.shape) == 1)
+    columns = target.shape[1] if len(target.shape) == 2 else len(target.shape) == 1
+    return columns if isinstance(columns, int) and c.task != "classification" else 0
 
 
 def _arguments(data: Iterable[Data | Random]) -> str:
