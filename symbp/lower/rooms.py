@@ -68,6 +68,6 @@ def _smallest(v: Value, free: Sequence[Room]) -> Room | None:
 
 
 def _typical(count: Expr) -> int:
-    sizes = {n: _TYPICAL for n in walk(count) if isinstance(n, Size)}
+    sizes: dict[Expr, Expr] = {n: _TYPICAL for n in walk(count) if isinstance(n, Size)}
     found = substitute(count, sizes)
     return int(found.value) if isinstance(found, Num) else 0

@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Workspace:
-    """functions: NumPy's, by the names that the lines call them. setup: what is made once. moved: state -> its array."""
+    """functions: NumPy's, by the names in the lines. setup: what is made once. moved: state -> its new array."""
 
     functions: tuple[tuple[str, str], ...]
     setup: tuple[str, ...]
@@ -110,8 +110,7 @@ class _Builder:
             self.calls.names[name] = v
         lines = [loop.header]
         for s in loop.body:
-            code = break_line(f"{s.target} = {s.array.code}", WIDTH - 8)
-            lines += [f"    {line}" for line in code]
+            lines += [f"    {line}" for line in break_line(f"{s.target} = {s.array.code}", WIDTH - 8)]
         text = "\n".join(lines)
         local = {s.target for s in loop.body}
         words = [w for w in dict.fromkeys(_WORD.findall(text)) if w in self.calls.names and w not in local]
