@@ -101,7 +101,7 @@ def readable_step(
 def fast_step(
     module: ModuleType, params: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray, rate: list[float]
 ) -> Callable[[], object]:
-    """A step of a fast module, as its own `train` does it: in a workspace, parameters and gradients in one array each."""
+    """A step of a fast module, as its own `train` does it: parameters and gradients lie in one array each."""
     flat, views = module.flatten({name: params[name] for name in module.LAYERS})
     params.update(views)
     flat_grads, grads = module.flatten(views)

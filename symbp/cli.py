@@ -168,7 +168,7 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
 @click.option("--lr", default=1e-3, show_default=True, help="The module's default learning rate.")
 @click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
-              help="fast: gradients computed in arrays that are made once; forward and loss stay as they are.")  # fmt: skip
+              help="fast: gradients are computed in arrays that are made once.")  # fmt: skip
 def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str) -> None:
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
