@@ -14,7 +14,7 @@ from symbp.expr import ONE, Expr, Index
 Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
-OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad")  # all other operations are elementwise
+OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy")  # all other operations are elementwise
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Array:
     """form: the code, with {} for each argument. axes: of the array that comes out, in its order in memory or a view's.
 
     op: what the node does: the name of a NumPy function that takes `out=` ("add", "exp", "matmul"), "view" (of its one
-    argument, nothing is moved), "sum" or "max" (over `over`, the positions of axes), or "" for anything else.
+    argument, nothing is moved), "copy" (of its one argument, its axes in memory as they stand), "sum" or "max" (over
+    `over`, the positions of axes), or "" for anything else.
     levels: how tightly each argument must bind where it stands. binds: how tightly the whole does. boolean: it holds
     truth values. rule: the name of the lowering rule that made the node, for `--explain`. shape: where it isn't that of
     the axes: axes that are merged, or of length one to broadcast.
@@ -130,6 +131,11 @@ def without(axes: Axes, gone: Sequence[Index]) -> Axes:
 def view(form: str, a: Array, axes: Axes, shape: tuple[Expr, ...] | None = None) -> Array:
     """The same numbers seen differently: `form` with {} for the array, which must be an atom there."""
     return Array(form, axes, ATOM, a.boolean, (a,), (ATOM,), "view", shape=shape)
+
+
+def copy(a: Array) -> Array:
+    """The same numbers in an array of their own, its axes in memory as they stand."""
+    return Array("np.ascontiguousarray({})", a.axes, ATOM, False, (a,), (OR,), "copy", (), "copied_once", a.shape)
 
 
 def arrange(a: Array, order: Axes) -> Array:

@@ -179,6 +179,8 @@ class Calls:
                 return self._reduction(a, into)
             case "pad":
                 return self._pad(a)
+            case "copy":
+                return self.copy(self.compute(a.args[0]), into)
         if isinstance(getattr(np, a.op, None), np.ufunc) or a.op in _SPECIAL:
             return self._elementwise(a, into)
         return self._put(self._opaque(a), into)

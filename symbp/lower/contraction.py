@@ -45,6 +45,7 @@ from symbp.lower.array import (
     without,
 )
 from symbp.lower.conditions import choice
+from symbp.lower.reads import is_symbolic
 from symbp.lower.scatter import scatter
 from symbp.lower.writer import Writer
 from symbp.verify import reads_in_range
@@ -80,6 +81,12 @@ def contract(writer: Writer, e: Reduce, order: Axes) -> Array:
     return _plain_sum(writer, e, mul(*parts), order)
 
 
+def multiplies(e: Expr, name: str) -> bool:
+    """Whether a sum of products in the expression has the tensor as a factor."""
+    sums = [n for n in walk(e) if isinstance(n, Reduce) and n.label == "sum" and name in n.tensors]
+    return any(len(fs) > 1 and name in f.tensors for n in sums for fs in [factors(n.body)] for f in fs)
+
+
 def _outside_mask(writer: Writer, f: Expr) -> Expr:
     """Select(c, a b, 0) = Select(c, a, 0) b for factors b that can be read everywhere: they contract."""
     if isinstance(f, Select) and f.args[2] is ZERO and isinstance(f.args[1], Mul):
@@ -111,8 +118,12 @@ def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes)
     first = without(result, shared)
     if first.index(right[0]) < first.index(left[0]):
         a, b, left, right = b, a, right, left
-    x = as_float(writer.write(a, writer.natural(a, (*shared, *left, *bound))))
-    y = as_float(writer.write(b, writer.natural(b, (*shared, *bound, *right))))
+    x, y = _operands(writer, a, b, (*shared, *left), bound, right, shared)
+    turned = not shared and x.axes[0] in bound
+    # both operands lie the other way round, or one does, with several axes, of which the batch shall stay the last
+    if turned and (y.axes[-1] in bound or (len(left) > 1 and is_symbolic(x.axes[-1]))):
+        a, b, left, right = b, a, right, left
+        x, y = _operands(writer, a, b, left, bound, right, ())
     if not shared and len(bound) == 1 and len(right) == 1 and x.axes[-1] is bound[0]:
         y = arrange(y, (*bound, *right))
         out = Array("{} @ {}", (*x.axes[:-1], *right), MATMUL, args=(x, y), levels=(PRODUCT, ATOM), op="matmul")
@@ -122,6 +133,12 @@ def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes)
             return None
         return arrange(_stacked(x, y, shared, left, bound, right, result), result)
     return arrange(_flat(writer, x, y, left, bound, right), result)
+
+
+def _operands(writer: Writer, a: Expr, b: Expr, left: Axes, bound: Axes, right: Axes, shared: Axes) -> list[Array]:
+    """The operands, with the fewest axes moved."""
+    orders = ((a, (*left, *bound)), (b, (*shared, *bound, *right)))
+    return [as_float(writer.write(e, writer.natural(e, order))) for e, order in orders]
 
 
 def _matrix_vector(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes) -> Array | None:
@@ -173,7 +190,8 @@ def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes)
         tensor = writer.tensors.get(a.form)
         if tensor is None or a.args or writer.stored(tensor.name, tensor.shape) != shape:
             sizes = [writer.size(n) for n in shape]
-            sizes[0 if len(first) > 1 else 1] = "-1"
+            computed = [n for n, size in enumerate(shape) if isinstance(size, Mul)]  # 25 stands there, not 784 * B
+            sizes[computed[-1] if computed else 0 if len(first) > 1 else 1] = "-1"
             a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes, (shape[0], shape[1]))
     return a if in_order else view("{}.T", a, a.axes, a.dims[::-1])
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import affine, decide, highest, holds, lowest, never_negative
-from symbp.expr import TRUE, ZERO, Access, Expr, Index, Num, add, mul
-from symbp.lower.array import Array, Axes, arrange, opaque, own, spread, view
+from symbp.expr import TRUE, ZERO, Access, Expr, Index, Num, Size, add, mul
+from symbp.lower.array import Array, Axes, arrange, copy, opaque, own, spread, view
 
 if TYPE_CHECKING:
     from symbp.lower.writer import Writer
@@ -52,18 +52,54 @@ def read(writer: Writer, e: Access, order: Axes) -> Array:
     places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
     slots = slots_of(writer, places, sizes)
     if slots is not None and all(_inside(a, n) for a, n in zip(places, sizes, strict=True)):
-        return arrange(_view(writer, Array(e.label), slots, sizes), order)
+        turn = _batch_last(writer, slots)
+        if turn is None:
+            return arrange(_view(writer, Array(e.label), slots, sizes), order)
+        base = replace(copy(_turned(e.label, turn, sizes)), rule="batch_last")
+        return arrange(_view(writer, base, [slots[n] for n in turn], [sizes[n] for n in turn]), order)
     return arrange(_gather(writer, e.label, places, sizes, own(e, order)), order)
 
 
 def stored_axes(writer: Writer, e: Access) -> Axes:
-    """The free indices in the order of the tensor's memory; none where integers are the index."""
+    """The free indices in the order of the tensor's memory; none where integers are the index.
+
+    Windows are read to be copied: their places stand where the copy has the longest runs.
+    """
     places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
     slots = slots_of(writer, places, sizes)
     if slots is None:
         return ()
-    main = (i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
-    return (*main, *(s.tap for s in slots if isinstance(s, Window)))
+    slots = [slots[n] for n in _batch_last(writer, slots) or range(len(slots))]
+    main = tuple(i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
+    windows = [s for s in slots if isinstance(s, Window)]
+    if not windows:
+        return main
+    taps = tuple(w.tap for w in windows)
+    slid = [main.index(w.main) for w in windows]
+    at = slid[0] if is_symbolic(main[-1]) else slid[-1] + 1
+    return (*main[:at], *taps, *main[at:])
+
+
+def is_symbolic(i: Index) -> bool:
+    """Whether an index runs over a batch: over as many values as the data have, not the network."""
+    return isinstance(i.size, Size)
+
+
+def _batch_last(writer: Writer, slots: Sequence[Slot]) -> list[int] | None:
+    """The order of a tensor's axes that is best read in windows, where it isn't the one that they have in memory.
+
+    Where windows slide along the last axis, a copy of them moves a window's few places at a time; with the batch last,
+    it moves rows of windows of the whole batch.
+    """
+    if writer.time is not None or not slots or not isinstance(slots[-1], Window):
+        return None
+    batch = [n for n, s in enumerate(slots) if isinstance(s, Index) and is_symbolic(s)]
+    return [*(n for n in range(len(slots)) if n not in batch), *batch] if batch else None
+
+
+def _turned(name: str, order: Sequence[int], sizes: Sequence[Expr]) -> Array:
+    shape = tuple(sizes[n] for n in order)
+    return view(f"{{}}.transpose({', '.join(map(str, order))})", Array(name), (), shape)
 
 
 def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Array | None:
@@ -82,12 +118,17 @@ def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Arr
         if before is None or after is None:
             return None
         pads.append((before, after))
+    base = Array(e.label)
+    turn = _batch_last(writer, slots)
+    if turn is not None:
+        base = _turned(e.label, turn, sizes)
+        places, sizes, pads = [places[n] for n in turn], [sizes[n] for n in turn], [pads[n] for n in turn]
     text = ", ".join(f"({writer.size(b)}, {writer.size(a)})" for b, a in pads)
     padded = tuple(add(n, b, a) for n, (b, a) in zip(sizes, pads, strict=True))
     moved = slots_of(writer, [add(a, b) for a, (b, _) in zip(places, pads, strict=True)], padded)
     if moved is None:
         return None
-    base = Array(f"np.pad({{}}, ({text}))", (), args=(Array(e.label),), levels=(0,), op="pad")
+    base = Array(f"np.pad({{}}, ({text}))", (), args=(base,), levels=(0,), op="pad")
     return arrange(_view(writer, base, moved, padded), order)
 
 
@@ -240,6 +281,11 @@ def _windows(writer: Writer, a: Array, windows: Sequence[Window]) -> Array:
     texts = [f"::{steps[i]}" if steps.get(i, 1) != 1 else ":" for i in axes]
     texts = _trimmed(texts)
     return view(f"{{}}[{', '.join(texts)}]", out, axes) if texts else out
+
+
+def is_windows(a: Array) -> bool:
+    """Whether the array is nothing but windows, as a view: whoever needs them in order copies them."""
+    return a.op == "view" and (a.form.startswith("sliding_windows(") or is_windows(a.args[0]))
 
 
 def _trimmed(texts: list[str]) -> list[str]:

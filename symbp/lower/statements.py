@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from symbp.expr import Access, Expr, Index, access, transform
-from symbp.lower.array import Array, Axes, arrange, as_float, opaque, own, spread
-from symbp.lower.contraction import contract
+from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
+from symbp.lower.contraction import contract, multiplies
 from symbp.lower.loops import hoist_invariants, local_to_step
+from symbp.lower.reads import is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
 from symbp.lower.writer import Writer
@@ -125,6 +126,8 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
         elif axes != tensor.indices:
             writer.layout[tensor.name] = tuple(tensor.indices.index(i) for i in axes)
     array = as_float(writer.write(equation.value, axes))
+    if free and is_windows(array) and any(multiplies(e.value, tensor.name) for e in writer.program.equations):
+        array = copy(array)
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
     return Statement(equation.name, array, shape_text(replace(tensor, indices=axes)), equation)

@@ -1,0 +1,74 @@
+"""Rules of the lowering that make statements fewer or faster: each is seen where it should be, and nowhere else.
+
+That the statements compute the right thing is held by the tests of layers, which compare them with the interpreter.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from sympy import Idx, IndexedBase, Sum, Symbol
+
+from symbp import declare, sizes
+from symbp.gradient import gradient
+from symbp.layers import Conv2D, MaxPool2D
+from symbp.lower import Loop, Lowered, Statement, lower
+from symbp.lower.array import Array
+from symbp.sequence import Sequential
+
+B = sizes("B")
+b, k, l, p, d, m = Idx("b", B), Idx("k", 9), Idx("l", 11), Idx("p", 3), Idx("d", 5), Idx("m", 2)
+W, x, z = map(IndexedBase, ("W", "x", "z"))
+L = Symbol("L")
+
+
+def statements(lowered: Lowered) -> dict[str, Statement]:
+    """Every statement by the name of its equation."""
+    each = (s for item in lowered.statements for s in (item.body if isinstance(item, Loop) else (item,)))
+    return {s.name: s for s in each}
+
+
+def nodes(a: Array) -> Iterator[Array]:
+    yield a
+    for part in a.args:
+        yield from nodes(part)
+
+
+def code(*layers: object, **options: object) -> dict[str, str]:
+    """Name -> code of the step of gradients of a network."""
+    program = Sequential(*layers, loss="mean_squared_error", **options)  # type: ignore[arg-type]
+    return {name: s.array.code for name, s in statements(lower(gradient(program))).items()}
+
+
+# ------------------------------------------------------------------------------------------------ windows
+
+
+@pytest.mark.parametrize("padding", [0, 2])
+def test_windows_are_copied_once_for_all_their_products_with_the_batch_last(padding: int) -> None:
+    found = code(Conv2D(6, 5, padding=padding), MaxPool2D(2), Conv2D(16, 5), MaxPool2D(2), shape=(3, 28, 28))
+    turned = "np.pad(x.transpose(1, 2, 3, 0)" if padding else "np.ascontiguousarray(x.transpose(1, 2, 3, 0))"
+    assert turned in found["x_windows"]
+    for name, windows in (("z2", "m1_windows"), ("d_W2", "m1_windows"), ("z1", "x_windows"), ("d_W1", "x_windows")):
+        assert found[windows].startswith("np.ascontiguousarray(sliding_windows(")
+        assert f"{windows}.reshape(" in found[name]
+        assert f"{windows}.transpose" not in found[name]
+
+
+def test_windows_of_rows_stay_as_they_lie() -> None:
+    """(B, T, D): a window of rows is one run already."""
+    net = declare(
+        [
+            (z[b, k, m], Sum(x[b, k + p, d] * W[p, d, m], p, d)),
+            (L, Sum(z[b, k, m] ** 2, b, k, m)),
+        ],
+        inputs=[x[b, l, d]],
+        parameters=[W[p, d, m]],
+        loss=L,
+    )
+    found = {name: s.array.code for name, s in statements(lower(gradient(net))).items()}
+    assert found["x_windows"] == "np.ascontiguousarray(sliding_windows(x, 3, axis=1).swapaxes(-1, -2))"
+    assert "x_windows.reshape(-1, 15).T @ z" in found["d_W"]
+
+
+def test_windows_that_are_only_compared_are_not_copied() -> None:
+    found = code(Conv2D(2, 3), MaxPool2D(3, stride=2), shape=(1, 9, 9))
+    assert found["z1_windows"].startswith("sliding_windows(")
