@@ -358,8 +358,13 @@ class Calls:
 
     def product(self, x: Value, y: Value, out: Value) -> None:
         """x @ y. `dot` starts faster, but takes only arrays of two axes and a place in order."""
+        if out.form == "{}.T" and out.base is not None and len(x.dims) == len(y.dims) == len(out.dims) == 2:
+            x, y, out = self.transposed(y), self.transposed(x), out.base
         flat = len(x.dims) <= 2 and len(y.dims) <= 2 and out.contiguous
         self.call("dot" if flat else "matmul", x, y, out=out)
+
+    def transposed(self, v: Value) -> Value:
+        return self.view(v, "{}.T", v.dims[::-1])
 
     def _tensordot(self, a: Array, into: Value | None) -> Value:
         x, y = a.args

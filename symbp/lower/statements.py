@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from symbp.expr import Access, Expr, Index, access, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.contraction import contract, multiplies
+from symbp.lower.layouts import layouts
 from symbp.lower.loops import hoist_invariants, local_to_step
 from symbp.lower.reads import is_windows
 from symbp.lower.stabilise import stabilise
@@ -55,13 +56,16 @@ class Lowered:
     program: Program
 
 
-def lower(program: Program) -> Lowered:
-    """Statements of array operations for a simplified program, in forms that don't overflow."""
+def lower(program: Program, *, placed: bool = False) -> Lowered:
+    """Statements of array operations for a simplified program, in forms that don't overflow.
+
+    placed: results are written to given places, so that their axes may lie in any order (`symbp.lower.layouts`).
+    """
     program = hoist_invariants(stabilise(program))
     position = {e.name: n for n, e in enumerate(program.equations, 1)}
-    writer = Writer(program, contract, {}, {}, position, {})
+    writer = Writer(program, contract, {}, {}, position, layouts(program) if placed else {}, placed)
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
-    fixed = {*program.outputs, *program.updates.values(), program.prediction, *looped}
+    fixed = {*program.outputs, *program.updates.values(), *looped, *(() if placed else (program.prediction,))}
     statements: list[Statement | Loop] = []
     for group in groups(program.equations):
         if group.time is None:
@@ -120,7 +124,10 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
     """free: its axes may lie in memory in any order."""
     axes = tensor.indices
     if free and len(axes) > 1:
-        axes = writer.natural(equation.value, axes)
+        if tensor.name in writer.layout:
+            axes = tuple(writer.stored(tensor.name, axes))
+        else:
+            axes = writer.natural(equation.value, axes)
         if len(axes) < len(tensor.indices):
             axes = tensor.indices
         elif axes != tensor.indices:

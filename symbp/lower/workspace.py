@@ -41,7 +41,7 @@ class Workspace:
 
 def workspace(program: Program) -> Workspace:
     """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist."""
-    lowered = lower(program)
+    lowered = lower(program, placed=True)
     return _Builder(lowered).build()
 
 
