@@ -167,7 +167,9 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
               help="Optimisers to include, the first is the module's default.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
 @click.option("--lr", default=1e-3, show_default=True, help="The module's default learning rate.")
-def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> None:
+@click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
+              help="fast: gradients are computed in arrays that are made once.")  # fmt: skip
+def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str) -> None:
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
@@ -179,7 +181,7 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> No
 
     with working(f"generating {output}"):
         names = tuple(name.strip() for name in optimizer.split(","))
-        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr)
+        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, style=style)
     click.echo(f"wrote {output}", err=True)
     click.echo(f"try: python {output} check; python {output} train data.npz --epochs 20", err=True)
 

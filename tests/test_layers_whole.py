@@ -18,6 +18,7 @@ from symbp.program import Program
 from symbp.show.derivation import derivation
 
 EXACT = 1e-12
+STYLES = ("readable", "fast")
 
 
 @cache
@@ -26,8 +27,8 @@ def network(name: str) -> Program:
 
 
 @cache
-def module(name: str) -> Any:
-    return load_module(generate(network(name)))
+def module(name: str, style: str = "readable") -> Any:
+    return load_module(generate(network(name), style=style))
 
 
 def values_of(net: Program) -> dict[str, Any]:
@@ -75,10 +76,11 @@ def test_is_counted(name: str) -> None:
     assert 0 < forward < plain and shared <= plain
 
 
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", NETS)
-def test_the_module_computes_what_the_interpreter_does(name: str) -> None:
+def test_the_module_computes_what_the_interpreter_does(name: str, style: str) -> None:
     net, values = network(name), values_of(network(name))
-    found, emitted = arguments_of(net), module(name)
+    found, emitted = arguments_of(net), module(name, style)
     params = {t.name: values[t.name] for t in (*net.parameters, *net.state)}
     value, grads, *moved = emitted.loss_and_grads(params, *(values[t.name] for t in found.all))
     reference = net.gradient().evaluate(values)
@@ -95,9 +97,10 @@ def test_the_module_computes_what_the_interpreter_does(name: str) -> None:
     assert relative_error(emitted.loss(params, *(values[t.name] for t in found.data)), inference["L"]) < EXACT
 
 
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", NETS)
-def test_the_module_passes_its_own_check_and_trains(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    emitted, values = module(name), values_of(network(name))
+def test_the_module_passes_its_own_check_and_trains(name: str, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    emitted, values = module(name, style), values_of(network(name))
     assert emitted.main(["check"]) == 0, capsys.readouterr().out
     start = emitted.init_params(1)
     data = [values[t.name] for t in arguments_of(network(name)).data]
@@ -106,3 +109,27 @@ def test_the_module_passes_its_own_check_and_trains(name: str, capsys: pytest.Ca
     assert any(np.any(params[p] != start[p]) for p in start)
     again, _ = emitted.train(start, *data, epochs=1, quiet=True)
     assert all(np.array_equal(params[p], again[p]) for p in params)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_workspace_holds_nothing_of_an_earlier_step(name: str) -> None:
+    """Other data in between, and other parameters: the same workspace gives the same numbers again, bit for bit."""
+    net, emitted = network(name), module(name, "fast")
+    kept = values_of(net)
+    params = {t.name: np.array(kept[t.name]) for t in (*net.parameters, *net.state)}
+    arguments = [[values[t.name] for t in arguments_of(net).all] for values in (kept, other_data(net))]
+    grads = {p.name: np.full_like(params[p.name], np.nan) for p in net.parameters}
+    step = emitted.workspace(params, grads, *arguments[0])
+    first, found = step(*arguments[0]), {k: g.copy() for k, g in grads.items()}
+    for p in params.values():
+        p *= 2
+    step(*arguments[1])
+    for p in params.values():
+        p /= 2
+    second = step(*arguments[0])
+    assert (first[0] if net.state else first) == (second[0] if net.state else second)
+    assert all(np.array_equal(g, found[k]) for k, g in grads.items())
+
+
+def other_data(net: Program) -> dict[str, Any]:
+    return {k: v[::-1].copy() if np.ndim(v) else v for k, v in values_of(net).items()}

@@ -16,6 +16,8 @@ from symbp.program import Program
 
 __all__ = ["ModuleContext", "generate", "module_context", "render_module", "write_whole"]
 
+STYLES = ("readable", "fast")
+
 
 def generate(
     program: Program,
@@ -24,14 +26,18 @@ def generate(
     optimizers: tuple[str, ...] = ("adam", "momentum", "sgd"),
     dtype: str = "float64",
     learning_rate: float = 1e-3,
+    style: str = "readable",
 ) -> str:
     """The text of a module with init_params, forward, loss, loss_and_grads, train, predict and a command line.
 
     path: where to write it, whole or not at all. optimizers: those to include, the first the default.
-    dtype: "float64" or "float32". Raises SymbpError for a program that can't be trained as it stands.
+    dtype: "float64" or "float32". style: "readable", or "fast": the gradient works in arrays that are made once.
+    Raises SymbpError for a program that can't be trained as it stands.
     """
+    if style not in STYLES:
+        raise SymbpError(f"style is {style!r}: it must be {' or '.join(STYLES)}")
     name = "net.py" if path is None else Path(path).name
-    text = render_module(module_context(program, optimizers, dtype, learning_rate, name))
+    text = render_module(module_context(program, optimizers, dtype, learning_rate, name, style))
     if path is not None:
         write_whole(Path(path), text)
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -17,14 +18,14 @@ from symbp.emit.arguments import (
     seen_by,
     sums_to_one,
 )
-from symbp.emit.render import Body, Data, ModuleContext, Parameter, Random, State
+from symbp.emit.render import Body, Data, FastBody, ModuleContext, Parameter, Random, State
 from symbp.errors import SymbpError
 from symbp.expr import Expr, Num, Reduce, Size, num, substitute, walk
 from symbp.expr import size as size_of
 from symbp.gradient import gradient
 from symbp.initialisers import parse_initialiser
 from symbp.language import to_sympy
-from symbp.lower import Loop, Lowered, Statement, lower
+from symbp.lower import Loop, Lowered, Statement, Workspace, lower, workspace
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
 from symbp.simplify import simplify
 
@@ -38,7 +39,7 @@ def equation_text(e: Equation) -> str:
 
 
 def module_context(
-    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str
+    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str, style: str = "readable"
 ) -> ModuleContext:
     """The strings of the emitted module, a file of this name. Raises SymbpError if the program can't be trained."""
     found = arguments_of(program)
@@ -49,7 +50,9 @@ def module_context(
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting)), lower(simplify(judging))
-    grads, units = lower(gradient(program)), lower(simplify(watching))
+    backward = gradient(program)
+    work = workspace(backward) if style == "fast" else None
+    grads, units = lower(backward) if work is None else work.lowered, lower(simplify(watching))
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
     first = found.all[0]
     prediction = str(inference.prediction)
@@ -57,7 +60,7 @@ def module_context(
     return ModuleContext(
         title=program.title,
         equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
-        command=command(program, optimizers, dtype, learning_rate, name),
+        command=command(program, optimizers, dtype, learning_rate, name, style),
         version=symbp.__version__,
         licence=LICENCE,
         dtype=dtype,
@@ -86,12 +89,16 @@ def module_context(
         metric_target=None if target is None else target.name,
         optimizers=optimizers,
         learning_rate=learning_rate,
+        fast=None if work is None else _fast_body(work, seen_by(program, found.all), numbers),
     )
 
 
-def command(program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str) -> str:
+def command(
+    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str, style: str
+) -> str:
     """The command line that makes the module again."""
     options = [f"--optimizer {','.join(optimizers)}", f"--dtype {dtype}", f"--lr {learning_rate:g}"]
+    options += [] if style == "readable" else [f"--style {style}"]
     return " ".join(["symbp", "generate", program.title, "-o", name, *options])
 
 
@@ -222,6 +229,24 @@ def _body(lowered: Lowered, program: Program, x: Tensor, numbers: dict[str, int]
         else:
             lines += commented(item, numbers, column)
     return Body(reads, tuple(lines))
+
+
+def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> FastBody:
+    """The lines that make a workspace and those of its step, each statement's last line with its comment."""
+    text = "\n".join((*work.setup, *(line.code for line in work.step)))
+    words = set(re.findall(r"[A-Za-z_]\w*", text))
+    reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in words)
+    setup = [f"{name} = {_size_of(name, program)}" for name in work.lowered.sizes]
+    for k in range(0, len(work.functions), 4):
+        local, functions = zip(*work.functions[k : k + 4], strict=True)
+        setup.append(f"{', '.join(local)} = {', '.join(functions)}")
+    setup += work.setup
+    lines = []
+    column = min(COLUMN - 4, max(len(line.code) for line in work.step))
+    for line in work.step:
+        note = comment(line.statement, numbers) if line.last and line.statement is not None else ""
+        lines.append(f"{line.code:<{column}}  # {note}" if note else line.code)
+    return FastBody(reads, tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
 
 
 def commented(s: Statement, numbers: dict[str, int], column: int) -> list[str]:

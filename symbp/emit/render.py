@@ -91,6 +91,17 @@ class Body:
 
 
 @dataclass(frozen=True)
+class FastBody:
+    """The fast style's loss and gradients. setup: makes the arrays; step: a step's lines. moved: state -> new array."""
+
+    reads: tuple[str, ...]
+    setup: tuple[str, ...]
+    step: tuple[str, ...]
+    loss: str
+    moved: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class ModuleContext:
     """All that an emitted module says; strings arrive ready.
 
@@ -100,7 +111,7 @@ class ModuleContext:
     axis; splits_prediction: whether it is the prediction's. forward's lines compute `prediction`, those of loss and
     grads `loss_name`; those of grads also d_<name> for each parameter and State.update for each state. task: one of
     TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
-    can be. threshold: what a binary prediction exceeds for label 1.
+    can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style.
     """
 
     title: str
@@ -131,6 +142,7 @@ class ModuleContext:
     optimizers: tuple[str, ...] = ("adam", "momentum", "sgd")
     learning_rate: float = 1e-3
     threshold: float = 0.0
+    fast: FastBody | None = None
 
 
 def templates_folder() -> Path:
@@ -215,6 +227,7 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "grads_arguments": _arguments((*c.inputs, *c.random, *c.targets)),
         "grads_docstring": _docstring(f"{returns}, for a batch: {all_doc}."),
         "grads_body": _body(c.grads),
+        **_fast_strings(c),
         "grads_return": "\n".join(_indent(grads)),
         "has_state": bool(c.state),
         "orthogonal": any("orthogonal(" in a.init for a in arrays),
@@ -271,6 +284,23 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "t_is_integer": target is not None and target.integer,
         "number_format": "%d" if c.task in ("classification", "binary") else "%.9g",
         "examples": [d.example for d in data],
+    }
+
+
+def _fast_strings(c: ModuleContext) -> dict[str, object]:
+    if c.fast is None:
+        return {"fast": False}
+    setup = _body(Body(c.fast.reads, c.fast.setup))
+    step = _body(Body((), c.fast.step), depth=2)
+    moved = _fill("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
+    value = f"float({c.fast.loss})"
+    lines = [f"return {value}, {moved[0]}", *moved[1:]] if c.fast.moved else [f"return {value}"]
+    return {
+        "fast": True,
+        "setup_body": setup,
+        "step_body": step,
+        "step_return": "\n".join(_indent(_indent(lines))),
+        "step_returns": c.loss_name + (" and the new state by name" if c.fast.moved else ""),
     }
 
 
@@ -344,16 +374,17 @@ def _indent(lines: Iterable[str]) -> list[str]:
     return ["    " + line if line.strip() else "" for line in lines]
 
 
-def _body(body: Body) -> str:
+def _body(body: Body, depth: int = 1) -> str:
     lines: list[str] = []
     for line in body.lines:
         code, mark, comment = line.rpartition("  # ")
-        if mark and code.strip() and len(line) + 4 > WIDTH:  # the comment goes above its line
+        if mark and code.strip() and len(line) + 4 * depth > WIDTH:  # the comment goes above its line
             code = code.rstrip()
             lines += [code[: len(code) - len(code.lstrip())] + "# " + comment, code]
         else:
             lines.append(line)
-    return "\n".join(_indent([*_unpack(body.reads), *lines]))
+    text = "\n".join([*_unpack(body.reads), *lines])
+    return textwrap.indent(text, "    " * depth)
 
 
 def _unpack(names: Sequence[str]) -> list[str]:

@@ -1,15 +1,17 @@
 """Lowering: a simplified Program becomes statements of NumPy array operations.
 
-    stabilise -> hoist_invariants -> one statement an equation
+    stabilise -> hoist_invariants -> one statement an equation [-> calls with out= -> rooms for their results]
 
 `stabilise` turns sums of exponentials into forms that never overflow. `writer` hands each kind of node to its rule:
 `reads` (views), `product`, `conditions`, `contraction` (matrix products), `scatter` (adjoints of reads). The rules look
-at indices only, never at layers, and build trees of `array` operations.
+at indices only, never at layers, and build trees of `array` operations. Readable code prints the trees (`lower`); fast
+code takes them apart into `calls` and finds `rooms` where their results lie (`workspace`).
 """
 
 from __future__ import annotations
 
 from symbp.lower.stabilise import stabilise
 from symbp.lower.statements import Loop, Lowered, Statement, lower
+from symbp.lower.workspace import Workspace, workspace
 
-__all__ = ["Loop", "Lowered", "Statement", "lower", "stabilise"]
+__all__ = ["Loop", "Lowered", "Statement", "Workspace", "lower", "stabilise", "workspace"]

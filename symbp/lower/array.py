@@ -5,15 +5,16 @@ One tree serves both styles: readable code prints it as it is, fast code takes i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from symbp.expr import Expr, Index
+from symbp.expr import ONE, Expr, Index
 
 Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
+OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy")  # all other operations are elementwise
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Array:
     argument, nothing is moved), "copy" (of its one argument, its axes in memory as they stand), "sum" or "max" (over
     `over`, the positions of axes), or "" for anything else.
     levels: how tightly each argument must bind where it stands. binds: how tightly the whole does. boolean: it holds
-    truth values. rule: the name of the lowering rule that made the node, for `--explain`.
+    truth values. rule: the name of the lowering rule that made the node, for `--explain`. shape: where it isn't that of
+    the axes: axes that are merged, or of length one to broadcast.
     """
 
     form: str
@@ -36,6 +38,16 @@ class Array:
     op: str = ""
     over: tuple[int, ...] = ()
     rule: str = ""
+    shape: tuple[Expr, ...] | None = None
+
+    @cached_property
+    def dims(self) -> tuple[Expr, ...]:
+        """The length along each axis of the array."""
+        if self.shape is not None:
+            return self.shape
+        if self.args and self.op not in OTHERS:
+            return broadcast(a.dims for a in self.args)
+        return tuple(i.size for i in self.axes)
 
     @cached_property
     def code(self) -> str:
@@ -51,6 +63,16 @@ class Array:
     def is_scalar(self) -> bool:
         """Whether it is a Python number: a leaf without axes that is no variable's name."""
         return not self.axes and not self.args
+
+
+def broadcast(shapes: Iterable[tuple[Expr, ...]]) -> tuple[Expr, ...]:
+    """The shape of what arrays of these shapes broadcast to, the last axes aligned."""
+    out: list[Expr] = []
+    for shape in shapes:
+        out = [ONE] * (len(shape) - len(out)) + out
+        start = len(out) - len(shape)
+        out[start:] = [n if old is ONE else old for old, n in zip(out[start:], shape, strict=True)]
+    return tuple(out)
 
 
 # ------------------------------------------------------------------------------------------- elementwise
@@ -106,14 +128,14 @@ def without(axes: Axes, gone: Sequence[Index]) -> Axes:
     return tuple(i for i in axes if i not in gone)
 
 
-def view(form: str, a: Array, axes: Axes) -> Array:
+def view(form: str, a: Array, axes: Axes, shape: tuple[Expr, ...] | None = None) -> Array:
     """The same numbers seen differently: `form` with {} for the array, which must be an atom there."""
-    return Array(form, axes, ATOM, a.boolean, (a,), (ATOM,), "view")
+    return Array(form, axes, ATOM, a.boolean, (a,), (ATOM,), "view", shape=shape)
 
 
 def copy(a: Array) -> Array:
     """The same numbers in an array of their own, its axes in memory as they stand."""
-    return Array("np.ascontiguousarray({})", a.axes, args=(a,), levels=(OR,), op="copy", rule="copied_once")
+    return Array("np.ascontiguousarray({})", a.axes, ATOM, False, (a,), (OR,), "copy", (), "copied_once", a.shape)
 
 
 def arrange(a: Array, order: Axes) -> Array:
@@ -144,7 +166,8 @@ def spread(a: Array, onto: Axes) -> Array:
     if onto[first:] == a.axes:
         return a
     slots = ", ".join(":" if i in a.axes else "None" for i in onto[first:])
-    return view(f"{{}}[{slots}]", a, a.axes)
+    shape = tuple(i.size if i in a.axes else ONE for i in onto[first:])
+    return view(f"{{}}[{slots}]", a, a.axes, shape)
 
 
 # ------------------------------------------------------------------------------------------- reductions

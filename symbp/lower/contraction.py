@@ -7,6 +7,7 @@ kept). Without shared indices the sum is a matrix product; with them, a stack of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -169,11 +170,12 @@ def _flat(writer: Writer, x: Array, y: Array, left: Axes, bound: Axes, right: Ax
     groups = {x.axes: ((*left, *both), (*both, *left)), y.axes: ((*both, *right), (*right, *both))}
     if x.axes not in groups[x.axes] or y.axes not in groups[y.axes]:
         axes = ", ".join(f"[{', '.join(str(a.axes.index(i)) for i in both)}]" for a in (x, y))
-        return opaque(f"np.tensordot({{}}, {{}}, axes=({axes}))", x, y, axes=(*left, *right))
+        return replace(opaque(f"np.tensordot({{}}, {{}}, axes=({axes}))", x, y, axes=(*left, *right)), op="tensordot")
     a = _matrix(writer, x, x.axes[: len(left)] == left, left, both)
     b = _matrix(writer, y, y.axes[: len(both)] == both, both, right)
     kept = (*left, *right)
-    out = Array("{} @ {}", kept, MATMUL, args=(a, b), levels=(PRODUCT, ATOM), op="matmul")
+    shape = (mul(*(i.size for i in left)), mul(*(i.size for i in right)))
+    out = Array("{} @ {}", kept, MATMUL, args=(a, b), levels=(PRODUCT, ATOM), op="matmul", shape=shape)
     if len(left) == 1 and len(right) == 1:
         return out
     return view(f"{{}}.reshape({', '.join(writer.size(i.size) for i in kept)})", out, kept)
@@ -191,8 +193,8 @@ def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes)
             sizes = [writer.size(n) for n in shape]
             computed = [n for n, size in enumerate(shape) if isinstance(size, Mul)]  # 25 stands there, not 784 * B
             sizes[computed[-1] if computed else 0 if len(first) > 1 else 1] = "-1"
-            a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes)
-    return a if in_order else view("{}.T", a, a.axes)
+            a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes, (shape[0], shape[1]))
+    return a if in_order else view("{}.T", a, a.axes, a.dims[::-1])
 
 
 # ------------------------------------------------------------------------------------------- other sums

@@ -55,7 +55,7 @@ def read(writer: Writer, e: Access, order: Axes) -> Array:
         turn = _batch_last(writer, slots)
         if turn is None:
             return arrange(_view(writer, Array(e.label), slots, sizes), order)
-        base = replace(copy(_turned(e.label, turn)), rule="batch_last")
+        base = replace(copy(_turned(e.label, turn, sizes)), rule="batch_last")
         return arrange(_view(writer, base, [slots[n] for n in turn], [sizes[n] for n in turn]), order)
     return arrange(_gather(writer, e.label, places, sizes, own(e, order)), order)
 
@@ -97,8 +97,9 @@ def _batch_last(writer: Writer, slots: Sequence[Slot]) -> list[int] | None:
     return [*(n for n in range(len(slots)) if n not in batch), *batch] if batch else None
 
 
-def _turned(name: str, order: Sequence[int]) -> Array:
-    return view(f"{{}}.transpose({', '.join(map(str, order))})", Array(name), ())
+def _turned(name: str, order: Sequence[int], sizes: Sequence[Expr]) -> Array:
+    shape = tuple(sizes[n] for n in order)
+    return view(f"{{}}.transpose({', '.join(map(str, order))})", Array(name), (), shape)
 
 
 def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Array | None:
@@ -120,7 +121,7 @@ def read_or_zero(writer: Writer, condition: Expr, e: Access, order: Axes) -> Arr
     base = Array(e.label)
     turn = _batch_last(writer, slots)
     if turn is not None:
-        base = _turned(e.label, turn)
+        base = _turned(e.label, turn, sizes)
         places, sizes, pads = [places[n] for n in turn], [sizes[n] for n in turn], [pads[n] for n in turn]
     text = ", ".join(f"({writer.size(b)}, {writer.size(a)})" for b, a in pads)
     padded = tuple(add(n, b, a) for n, (b, a) in zip(sizes, pads, strict=True))

@@ -8,12 +8,12 @@ WIDTH = 100  # a statement is broken beyond this
 _RANKS = ((" if ", " else "), (" + ", " - "), (" * ", " / ", " @ "))
 
 
-def break_line(line: str) -> list[str]:
-    """An assignment as lines of at most WIDTH columns, as far as its parts can be separated."""
-    if len(line) <= WIDTH:
+def break_line(line: str, width: int = WIDTH) -> list[str]:
+    """An assignment as lines of at most so many columns, as far as its parts can be separated."""
+    if len(line) <= width:
         return [line]
     name, code = line.split(" = ", 1)
-    first, *rest = _fit(code, WIDTH - len(name) - 3, WIDTH, bracketed=False)
+    first, *rest = _fit(code, width - len(name) - 3, width, bracketed=False)
     return [f"{name} = {first}", *rest]
 
 

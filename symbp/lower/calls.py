@@ -1,0 +1,444 @@
+"""Trees of arrays as a list of calls that write into given arrays: the fast style's straight-line code.
+
+Every node becomes a call with `out=`; where the result lies in memory is left open (`symbp.lower.rooms` decides). What
+is the same in every step is made once: views of arrays that stay, constants, padded arrays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from symbp.expr import Expr, mul
+from symbp.lower.array import COMPARISONS, OTHERS, Array, broadcast
+from symbp.lower.constants import constant
+
+Dims = tuple[Expr, ...]
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_BOOLEAN = {*COMPARISONS.values(), "invert", "bitwise_and", "bitwise_or"}
+
+
+@dataclass(eq=False)
+class Value:
+    """An array (or number) that the calls work on.
+
+    base, form: a view of another value, `form` with {} for it. form alone: made once by this code. Neither: it needs
+    room. dtype: "DTYPE", "bool" or "" where nobody needs to know. bound: the step itself gives it its name, so that it
+    may be another array in every step. given: it exists already, under its name. contiguous: its numbers lie in order.
+    """
+
+    dims: Dims
+    dtype: str = "DTYPE"
+    name: str = ""
+    base: Value | None = None
+    form: str = ""
+    bound: bool = False
+    given: bool = False
+    contiguous: bool = True
+
+    @property
+    def root(self) -> Value:
+        return self if self.base is None else self.base.root
+
+    @property
+    def needs_room(self) -> bool:
+        return self.base is None and not self.form and not self.bound and not self.given
+
+    @property
+    def count(self) -> Expr:
+        return mul(*self.dims)
+
+
+@dataclass(eq=False)
+class Call:
+    """form with {} for the arguments, the last of which is `out` where there is one.
+
+    in_place: whether `out` may be one of the arguments. binds: `out` is the name that the form's value gets.
+    part: the number of the statement that it belongs to.
+    """
+
+    form: str
+    args: tuple[Value, ...]
+    out: Value | None
+    part: int
+    in_place: bool = False
+    binds: bool = False
+    rule: str = ""
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return self.args if self.out is None else (*self.args, self.out)
+
+
+@dataclass
+class Calls:
+    """Records calls.
+
+    names: what a name in the trees stands for. values: all, in the order in which they can be made.
+    functions: NumPy's functions that are called, by their names.
+    """
+
+    names: dict[str, Value]
+    values: list[Value] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    functions: dict[str, None] = field(default_factory=dict)
+    part: int = 0
+    _views: dict[tuple[int, str], Value] = field(default_factory=dict)
+    _made: dict[str, Value] = field(default_factory=dict)
+
+    # --------------------------------------------------------------------------------------- recording
+
+    def new(self, value: Value) -> Value:
+        self.values.append(value)
+        return value
+
+    def room(self, dims: Dims, dtype: str = "DTYPE") -> Value:
+        return self.new(Value(dims, dtype))
+
+    def call(
+        self, function: str, *args: Value, out: Value, in_place: bool = False, form: str = "", rule: str = ""
+    ) -> Value:
+        """A call of NumPy's function with `out` as its last argument."""
+        self.functions[function] = None
+        slots = ", ".join("{}" for _ in args)
+        last = "out={}" if function in ("maximum", "minimum") else "{}"
+        self.calls.append(Call(form or f"{function}({slots}, {last})", args, out, self.part, in_place, rule=rule))
+        return out
+
+    def bind(self, form: str, args: Iterable[Value], dims: Dims, dtype: str = "") -> Value:
+        """A name for what the form gives, in the step."""
+        out = self.new(Value(dims, dtype, bound=True, contiguous=False))
+        self.calls.append(Call(form, tuple(args), out, self.part, binds=True))
+        return out
+
+    def once(self, code: str, dims: Dims, dtype: str = "DTYPE", name: str = "") -> Value:
+        """What this code of constants and sizes makes, once."""
+        found = self._made.get(code)
+        if found is None:
+            found = self._made[code] = self.new(Value(dims, dtype, name, form=code))
+        return found
+
+    def view(self, v: Value, form: str, dims: Dims) -> Value:
+        """The value seen differently; `form` with {} for it. A copy is seen where its numbers lie in another order."""
+        if form == "{}.T" and v.form == "{}.T" and v.base is not None:
+            return v.base
+        if form.startswith("{}.reshape(") and not v.contiguous and not v.root.bound:
+            v = self.copy(v)
+        key = (id(v), form)
+        found = self._views.get(key)
+        if found is None:
+            if v.root.bound:
+                found = self.bind(form, (v,), dims, v.dtype)
+            else:
+                ordered = v.contiguous and _keeps_order(form)
+                found = self.new(Value(dims, v.dtype, base=v, form=form, contiguous=ordered))
+            self._views[key] = found
+        return found
+
+    def reshaped(self, v: Value, dims: Dims) -> Value:
+        """The value in another shape."""
+        if tuple(v.dims) == dims:
+            return v
+        return self.view(v, f"{{}}.reshape({', '.join(constant(n).code for n in dims)})", dims)
+
+    def copy(self, v: Value, into: Value | None = None, rule: str = "") -> Value:
+        """The same numbers elsewhere: in the order of the axes, where no place is given."""
+        if into is None:
+            key = (id(v), "copy")
+            if key not in self._views:
+                self._views[key] = self._copied(v, self.room(v.dims, v.dtype or "DTYPE"), rule or "copy")
+            return self._views[key]
+        return self._copied(v, into, rule)
+
+    def _copied(self, v: Value, into: Value, rule: str) -> Value:
+        self.functions["copyto"] = None
+        self.calls.append(Call("copyto({1}, {0})", (v,), into, self.part, rule=rule))
+        return into
+
+    # ------------------------------------------------------------------------------------------- trees
+
+    def compute(self, a: Array, into: Value | None = None) -> Value:
+        """Records what computes the tree, into the given place or one to be found."""
+        if self._is_constant(a):
+            return self._put(self._constant(a), into)
+        if not a.args:
+            return self._put(self.names[a.form] if a.form in self.names else self._text(a, a.dims), into)
+        if not a.dims:
+            return self._number(a)
+        match a.op:
+            case "view":
+                return self._view(a, into)
+            case "matmul":
+                return self._matmul(a, into)
+            case "tensordot":
+                return self._tensordot(a, into)
+            case "sum" | "mean" | "max":
+                return self._reduction(a, into)
+            case "pad":
+                return self._pad(a)
+            case "copy":
+                return self.copy(self.compute(a.args[0]), into)
+        if isinstance(getattr(np, a.op, None), np.ufunc) or a.op in _SPECIAL:
+            return self._elementwise(a, into)
+        return self._put(self._opaque(a), into)
+
+    def _put(self, v: Value, into: Value | None) -> Value:
+        return v if into is None else self.copy(v, into)
+
+    def _words(self, code: str) -> list[str]:
+        return [w for w in dict.fromkeys(_WORD.findall(code)) if w in self.names]
+
+    def _is_constant(self, a: Array) -> bool:
+        return not self._words(a.code)
+
+    def _constant(self, a: Array) -> Value:
+        if a.dims and not a.boolean:
+            return self.once(f"np.asarray({a.code}, DTYPE)" if _is_real(a) else a.code, a.dims)
+        if a.boolean:
+            return self.once(a.code, a.dims, "bool")
+        return self.number(a.code)
+
+    def number(self, code: str) -> Value:
+        """A number of the arrays' type, which NumPy takes faster than one of Python's."""
+        name = _NUMBERS.get(code, "" if not code.replace(".", "").isdigit() else f"c{code.replace('.', '_')}")
+        return self.once(f"np.array({code}, DTYPE)", (), name=name)
+
+    def _text(self, a: Array, dims: Dims) -> Value:
+        """Code as it stands, the names in it being those of arrays."""
+        words = self._words(a.code)
+        parts = re.split(r"((?<![\w.])[A-Za-z_]\w*)", a.code.replace("{", "{{").replace("}", "}}"))
+        form = "".join(f"{{{words.index(p)}}}" if p in words else p for p in parts)
+        return self.bind(form, (self.names[w] for w in words), dims, "bool" if a.boolean else "")
+
+    def _opaque(self, a: Array) -> Value:
+        """Any other code: its arguments are computed, it makes an array of its own."""
+        args = [self.compute(x) for x in a.args]
+        words = self._words(a.form)
+        parts = re.split(r"((?<![\w.])[A-Za-z_]\w*|{})", a.form)
+        count = iter(range(len(words), len(words) + len(args)))
+        form = "".join(
+            f"{{{words.index(p)}}}" if p in words else f"{{{next(count)}}}" if p == "{}" else p for p in parts
+        )
+        args = [*(self.names[w] for w in words), *args]
+        return self.bind(form, args, a.dims, "bool" if a.boolean else "")
+
+    def _number(self, a: Array) -> Value:
+        """Arithmetic of numbers, as Python text; sums over all of an array as inner products."""
+        args: dict[str, Value] = {}
+        text = self._numeric(a, args)
+        words = list(args)
+        parts = re.split(r"(@\d+@)", text.code.replace("{", "{{").replace("}", "}}"))
+        form = "".join(f"{{{words.index(p)}}}" if p in args else p for p in parts)
+        return self.bind(form, args.values(), ())
+
+    def _numeric(self, a: Array, args: dict[str, Value]) -> Array:
+        def leaf(v: Value) -> Array:
+            mark = f"@{len(args)}@"
+            args[mark] = v
+            return Array(mark)
+
+        if self._is_constant(a):
+            return a
+        if a.op in ("sum", "mean") and not a.dims:
+            (x,) = a.args
+            self.functions["dot"] = None
+            if x.op == "multiply" and all(y.dims == x.dims for y in x.args):
+                left, right = (self._flat(self.compute(y)) for y in x.args)
+            else:
+                left = self._flat(self.compute(x))
+                right = self.ones(left.dims)
+            total = Array("dot({}, {})", args=(leaf(left), leaf(right)), levels=(0, 0))
+            if a.op == "sum":
+                return total
+            return Array("{} / {}", (), 4, False, (total, constant(mul(*x.dims))), (4, 5))
+        if not a.args or a.op in ("view", "max"):
+            return leaf(self.compute(a) if not a.args or a.op == "view" else self._opaque(a))
+        return replace(a, args=tuple(self._numeric(x, args) if not x.dims else leaf(self.compute(x)) for x in a.args))
+
+    def _flat(self, v: Value) -> Value:
+        return v if len(v.dims) == 1 else self.reshaped(v, (v.count,))
+
+    def ones(self, dims: Dims) -> Value:
+        (n,) = dims
+        return self.once(f"np.ones({constant(n).code}, DTYPE)", dims, name=f"ones_{_name_of(n)}")
+
+    # ------------------------------------------------------------------------------------------- views
+
+    def _view(self, a: Array, into: Value | None) -> Value:
+        (x,) = a.args
+        if into is not None:
+            place = self._under(a, into)
+            if place is not None:
+                self.compute(x, place)
+                return into
+        return self._put(self.view(self.compute(x), a.form, a.dims), into)
+
+    def _under(self, a: Array, into: Value) -> Value | None:
+        """Where the array must lie so that the view of it lies in `into`; None where no view says that."""
+        x = a.args[0]
+        if a.form == "{}.T" or a.form == "{}.swapaxes(-1, -2)":
+            return self.view(into, a.form, x.dims)
+        if a.form.startswith("{}.transpose("):
+            order = [int(n) for n in a.form[len("{}.transpose(") : -1].split(",")]
+            back = ", ".join(str(order.index(k)) for k in range(len(order)))
+            return self.view(into, f"{{}}.transpose({back})", x.dims)
+        if a.form.startswith("{}.reshape(") and into.contiguous:
+            return self.reshaped(into, x.dims)
+        return None
+
+    def _pad(self, a: Array) -> Value:
+        """An array within zeros: these stay, what is inside is written."""
+        (x,) = a.args
+        pads = re.findall(r"\(([^(),]+), ([^(),]+)\)", a.form[len("np.pad({}, (") :])
+        found = self._made.get(a.code)
+        if found is None:
+            v = self.compute(x)
+            sizes = [constant(n).code for n in v.dims]
+            shape = ", ".join(n if b == e == "0" else f"{b} + {n} + {e}" for n, (b, e) in zip(sizes, pads, strict=True))
+            found = self._made[a.code] = self.new(Value(v.dims, form=f"np.zeros(({shape}), DTYPE)"))
+            cuts = [":" if b == e == "0" else f"{b}:{b} + {n}" for n, (b, e) in zip(sizes, pads, strict=True)]
+            self.copy(v, self.view(found, f"{{}}[{', '.join(cuts)}]", v.dims), "padding kept")
+        return found
+
+    # ------------------------------------------------------------------------------------- elementwise
+
+    def _elementwise(self, a: Array, into: Value | None) -> Value:
+        special = _SPECIAL.get(a.op)
+        if special is not None:
+            return special(self, a, into)
+        boolean = a.op in _BOOLEAN
+        args: list[Value] = []
+        free = into
+        for x in a.args:
+            here = None
+            if free is not None and x.args and x.op != "view" and x.dims == a.dims and not x.boolean and not boolean:
+                here, free = free, None
+            v = self.compute(x, here) if not self._is_constant(x) or here is None else self.compute(x)
+            args.append(v if boolean else self.real(v))
+        if a.op == "divide" and not args[1].dims and args[1].form:
+            args[1] = self.number(f"1 / {a.args[1].at(5)}")
+            return self.call("multiply", *args, out=into or self.room(a.dims), in_place=True, rule="no division")
+        dims = broadcast(v.dims for v in args)
+        out = into if into is not None else self.room(dims, "bool" if boolean else "DTYPE")
+        return self.call(a.op, *args, out=out, in_place=True)
+
+    def real(self, v: Value) -> Value:
+        """Truth values as numbers: NumPy multiplies two arrays of one type three times faster."""
+        return self.copy(v, self.room(v.dims), "mask as numbers") if v.dtype == "bool" else v
+
+    def _square(self, a: Array, into: Value | None) -> Value:
+        v = self.compute(a.args[0])
+        return self.call("multiply", v, v, out=into or self.room(v.dims), in_place=True)
+
+    def _sigmoid(self, a: Array, into: Value | None) -> Value:
+        """1/2 + tanh(z/2)/2: never overflows, and NumPy's tanh is vectorised."""
+        v = self.compute(a.args[0], into)
+        half = self.number("0.5")
+        out = into or self.room(v.dims)
+        self.call("multiply", v, half, out=out, in_place=True, rule="sigmoid through tanh")
+        self.call("tanh", out, out=out, in_place=True)
+        self.call("multiply", out, half, out=out, in_place=True)
+        return self.call("add", out, half, out=out, in_place=True)
+
+    # ------------------------------------------------------------------------------- sums and products
+
+    def _matmul(self, a: Array, into: Value | None) -> Value:
+        x, y = (self.real(self.compute(b)) for b in a.args)
+        dims = a.dims if a.shape is not None else _product_dims(x, y)
+        out = into if into is not None else self.room(dims)
+        if len(x.dims) > 2 and len(y.dims) <= 2 and x.contiguous and out.contiguous:
+            rows = (mul(*x.dims[:-1]), x.dims[-1])
+            self.product(self.reshaped(x, rows), y, self.reshaped(out, (rows[0], *out.dims[len(x.dims) - 1 :])))
+        else:
+            self.product(x, y, out)
+        return out
+
+    def product(self, x: Value, y: Value, out: Value) -> None:
+        """x @ y. `dot` starts faster, but takes only arrays of two axes and a place in order."""
+        flat = len(x.dims) <= 2 and len(y.dims) <= 2 and out.contiguous
+        self.call("dot" if flat else "matmul", x, y, out=out)
+
+    def _tensordot(self, a: Array, into: Value | None) -> Value:
+        x, y = a.args
+        both = [i for i in x.axes if i in y.axes and i not in a.axes]
+        left, right = ([i for i in b.axes if i not in both] for b in (x, y))
+        values = []
+        for b, order in ((x, (*left, *both)), (y, (*both, *right))):
+            v = self.compute(b)
+            if b.axes != order:
+                positions = ", ".join(str(b.axes.index(i)) for i in order)
+                v = self.view(v, f"{{}}.transpose({positions})", tuple(i.size for i in order))
+            values.append(v)
+        rows, inner, columns = (mul(*(i.size for i in group)) for group in (left, both, right))
+        v, w = self.reshaped(values[0], (rows, inner)), self.reshaped(values[1], (inner, columns))
+        dims = tuple(i.size for i in (*left, *right))
+        out = into if into is not None and into.contiguous else self.room(dims)
+        self.product(v, w, self.reshaped(out, (rows, columns)))
+        return out if into is None or out is into else self.copy(out, into)
+
+    def _reduction(self, a: Array, into: Value | None) -> Value:
+        """Sums over the first or the last axes are products with a vector of ones; a mean's vector holds 1/n."""
+        v = self.real(self.compute(a.args[0]))
+        n = len(v.dims)
+        kept = tuple(d for k, d in enumerate(v.dims) if k not in a.over)
+        out = into if into is not None else self.room(kept)
+        over = mul(*(v.dims[k] for k in a.over))
+        first, last = a.over == tuple(range(len(a.over))), a.over == tuple(range(n - len(a.over), n))
+        if a.op != "max" and (first or last) and v.contiguous and out.contiguous:
+            weights = self.ones((over,)) if a.op == "sum" else self._means(over)
+            flat = self.reshaped(out, (mul(*kept),))
+            if first:
+                args = weights, self.reshaped(v, (over, mul(*kept)))
+            else:
+                args = self.reshaped(v, (mul(*kept), over)), weights
+            self.call("dot", *args, out=flat, rule="sum as a product with ones")
+            return out
+        function = "maximum" if a.op == "max" else "add"
+        axis = str(a.over[0]) if len(a.over) == 1 else str(a.over)
+        self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{}})")
+        if a.op == "mean":
+            self.call("multiply", out, self.number(f"1 / {constant(over).at(5)}"), out=out, in_place=True)
+        return out
+
+    def _means(self, n: Expr) -> Value:
+        code = constant(n)
+        return self.once(f"np.full({code.code}, 1 / {code.at(5)}, DTYPE)", (n,), name=f"mean_{_name_of(n)}")
+
+
+_SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
+    "square": Calls._square,
+    "sigmoid": Calls._sigmoid,
+}
+_NUMBERS = {"0": "zero", "1": "one", "2": "two", "0.5": "half"}
+
+
+def _is_real(a: Array) -> bool:
+    """Whether the constant is used as numbers: arrays of integers are places."""
+    return "arange" not in a.code or a.op not in OTHERS
+
+
+def _keeps_order(form: str) -> bool:
+    """Whether a view of numbers in order has them in order."""
+    if form.startswith("{}.reshape("):
+        return True
+    if form.startswith("{}["):
+        first, *rest = (s.strip() for s in form[3:-1].split(","))
+        return all(s in (":", "None") for s in (first, *rest)) or (not rest and first.count(":") < 2)
+    return False
+
+
+def _product_dims(x: Value, y: Value) -> Dims:
+    if len(y.dims) == 1:
+        return x.dims[:-1]
+    if len(x.dims) == 1:
+        return y.dims[1:]
+    lead = broadcast((x.dims[:-2], y.dims[:-2]))
+    return (*lead, x.dims[-2], y.dims[-1])
+
+
+def _name_of(n: Expr) -> str:
+    """A size as part of a name: B, 64, 64_B."""
+    return re.sub(r"\W+", "_", constant(n).code).strip("_")

@@ -1,0 +1,208 @@
+"""The fast style: arrays made once for all steps, and a step as calls that write into them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from symbp.lower.calls import Call, Calls, Value
+from symbp.lower.constants import constant
+from symbp.lower.rooms import Room, arrange_rooms
+from symbp.lower.statements import Loop, Lowered, Statement, lower
+from symbp.lower.wrapping import WIDTH, break_line
+from symbp.program import Program
+
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+_TAKEN = {"params", "grads", "np", "math", "rng", "step", "workspace", "DTYPE", "moved"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the step, what it is part of, and the names of the rules that made it so."""
+
+    code: str
+    statement: Statement | None
+    last: bool
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """functions: NumPy's, by the names in the lines. setup: what is made once. moved: state -> its new array."""
+
+    functions: tuple[tuple[str, str], ...]
+    setup: tuple[str, ...]
+    step: tuple[Line, ...]
+    loss: str
+    moved: dict[str, str]
+    lowered: Lowered
+
+
+def workspace(program: Program) -> Workspace:
+    """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist."""
+    lowered = lower(program)
+    return _Builder(lowered).build()
+
+
+class _Builder:
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+        self.program = program = lowered.program
+        self.calls = Calls({})
+        self.statements: dict[int, Statement] = {}
+        names = self.calls.names
+        for t in program.tensors.values():
+            if t.role == "input":
+                names[t.name] = self.calls.new(Value(t.shape, "", t.name, bound=True))
+            elif t.role in ("parameter", "state"):
+                names[t.name] = self.calls.new(Value(t.shape, "DTYPE", t.name, given=True))
+        self.fixed: dict[str, Value] = {}
+        for p in program.parameters:
+            if f"d_{p.name}" in program.tensors:
+                name = f"d_{p.name}"
+                self.fixed[name] = self.calls.new(Value(p.shape, "DTYPE", name, form=f'grads["{p.name}"]'))
+        for new in program.updates.values():
+            t = program.tensors[new]
+            code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
+            self.fixed[new] = self.calls.new(Value(t.shape, "DTYPE", new, form=code))
+
+    def build(self) -> Workspace:
+        for item in self.lowered.statements:
+            self.calls.part += 1
+            if isinstance(item, Loop):
+                self._loop(item)
+            else:
+                self._statement(item)
+        calls = self.calls.calls
+        rooms = arrange_rooms(calls)
+        loss = self.calls.names[str(self.program.loss)]
+        self._name(rooms)
+        lines: list[Line] = []
+        for k, call in enumerate(calls):
+            last = k + 1 == len(calls) or calls[k + 1].part != call.part
+            code = self._code(call)
+            pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
+            for n, text in enumerate(pieces, 1):
+                lines.append(Line(text, self.statements.get(call.part), last and n == len(pieces), call.rule))
+        moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
+        functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
+        return Workspace(functions, tuple(self._setup(rooms)), tuple(lines), loss.name, moved, self.lowered)
+
+    # --------------------------------------------------------------------------------------- recording
+
+    def _statement(self, s: Statement) -> None:
+        self.statements[self.calls.part] = s
+        names = self.calls.names
+        place = self.fixed.get(s.name)
+        v = self.calls.compute(s.array, place)
+        if place is not None and v is not place:
+            v = self.calls.copy(v, place)
+        if not v.name:
+            v.name = s.name
+        names[s.name] = v
+
+    def _loop(self, loop: Loop) -> None:
+        """As in the readable style, but for its arrays, which stay."""
+        for line in loop.arrays:
+            name, code = line.split(" = ", 1)
+            v = self.calls.new(Value(self.program.tensors[name].shape, "DTYPE", name, form=code))
+            self.calls.names[name] = v
+        lines = [loop.header]
+        for s in loop.body:
+            lines += [f"    {line}" for line in break_line(f"{s.target} = {s.array.code}", WIDTH - 8)]
+        text = "\n".join(lines)
+        local = {s.target for s in loop.body}
+        words = [w for w in dict.fromkeys(_WORD.findall(text)) if w in self.calls.names and w not in local]
+        parts = re.split(r"((?<![\w.])[A-Za-z_]\w*)", text.replace("{", "{{").replace("}", "}}"))
+        form = "".join(f"{{{words.index(p)}}}" if p in words else p for p in parts)
+        self.calls.calls.append(Call(form, tuple(self.calls.names[w] for w in words), None, self.calls.part))
+        for s in loop.body:
+            if s.name in self.fixed:
+                self.calls.copy(self.calls.names[s.name], self.fixed[s.name])
+
+    # ------------------------------------------------------------------------------------------- names
+
+    def _name(self, rooms: dict[Value, Room]) -> None:
+        """Names for all values in use, and local names for NumPy's functions."""
+        helpers = {w for code in self.lowered.helpers.values() for w in re.findall(r"^def (\w+)", code, re.MULTILINE)}
+        taken = {*_TAKEN, *self.lowered.sizes, *helpers, *self.program.tensors}
+        taken |= {v.name for v in self.calls.values if v.name}
+
+        def unused(name: str) -> str:
+            found, n = name, 2
+            while found in taken:
+                found, n = f"{name}{'_' if name[-1:].isdigit() else ''}{n}", n + 1
+            taken.add(found)
+            return found
+
+        self.functions = {f: unused(f) for f in self.calls.functions}
+        self.used: dict[Value, None] = {}
+        for call in self.calls.calls:
+            for v in call.values:
+                w: Value | None = v
+                while w is not None and w not in self.used:
+                    self.used[w] = None
+                    w = w.base
+        shared: dict[tuple[Room, object], str] = {}
+        for v in self.calls.values:
+            if v.name or v not in self.used:
+                continue
+            if v in rooms:
+                key = (rooms[v], v.dims)
+                if key not in shared:
+                    shared[key] = unused("work1")
+                v.name = shared[key]
+            elif v.base is not None:
+                suffix = "_T" if v.form == "{}.T" else "_view"
+                v.name = unused(f"{v.base.name}{suffix}")
+            else:
+                v.name = unused("value" if v.bound else "constant")
+
+    def _code(self, call: Call) -> str:
+        names = [v.name for v in call.args]
+        if call.out is None:
+            return call.form.format(*names)
+        if call.binds:
+            return f"{call.out.name} = {call.form.format(*names)}"
+        function = call.form.split("(", 1)[0].split(".")[0]
+        form = self.functions.get(function, function) + call.form[len(function) :]
+        return form.format(*names, call.out.name)
+
+    def _setup(self, rooms: dict[Value, Room]) -> Iterable[str]:
+        done: set[str] = set()
+        made: dict[Room, Value] = {}
+        for v in self.calls.values:
+            if v not in self.used or v.root.bound or v.given or v.name in done:
+                continue
+            done.add(v.name)
+            if v.base is not None:
+                code = v.form.format(v.base.name)
+            elif v.form:
+                code = v.form
+            else:
+                room = rooms[v]
+                if room not in made:
+                    made[room] = v
+                    dtype = "DTYPE" if v.dtype == "DTYPE" else v.dtype
+                    code = f"np.empty({_shape_code(room.tenants[0].dims)}, {dtype})"
+                    assert room.tenants[0].count is room.count
+                    code += "" if room.tenants[0].dims == v.dims else _cut(room.tenants[0], v)
+                else:
+                    code = made[room].name + _cut(made[room], v)
+            yield from break_line(f"{v.name} = {code}")
+
+
+def _cut(room: Value, v: Value) -> str:
+    """What makes an array of a room's shape one of the value's."""
+    if room.dims == v.dims:
+        return ""
+    shape = ", ".join(constant(n).code for n in v.dims)
+    if room.count is v.count:
+        return f".reshape({shape})"
+    return f".reshape(-1)[:{constant(v.count).code}].reshape({shape})"
+
+
+def _shape_code(dims: Sequence[object]) -> str:
+    codes = [constant(n).code for n in dims]  # type: ignore[arg-type]
+    return f"({', '.join(codes)}{',' if len(codes) == 1 else ''})"
