@@ -3,14 +3,18 @@
 That the statements compute the right thing is held by the tests of layers, which compare them with the interpreter.
 """
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 from sympy import Idx, IndexedBase, Sum, Symbol
 
 from symbp import declare, sizes
+from symbp.functions import TABLE
 from symbp.gradient import gradient
-from symbp.layers import Conv2D, MaxPool2D
+from symbp.layers import GELU, Conv2D, Dense, GELUTanh, Layer, MaxPool2D, Tanh
 from symbp.lower import Loop, Lowered, Statement, lower
 from symbp.lower.array import Array
 from symbp.sequence import Sequential
@@ -72,3 +76,37 @@ def test_windows_of_rows_stay_as_they_lie() -> None:
 def test_windows_that_are_only_compared_are_not_copied() -> None:
     found = code(Conv2D(2, 3), MaxPool2D(3, stride=2), shape=(1, 9, 9))
     assert found["z1_windows"].startswith("sliding_windows(")
+
+
+# --------------------------------------------------------------------------------------- matrix products
+
+
+def test_a_stack_times_a_transposed_matrix_is_one_product() -> None:
+    """NumPy would copy W.T for each matrix of the stack; W itself, it reads in place."""
+    found = code(Dense(5), Tanh(), Dense(4), shape=("T", 3))
+    assert found["y"].startswith("h1 @ W2")
+    assert "(d_y.reshape(-1, 4) @ W2.T).reshape(B, T, 5)" in found["d_z1"]
+
+
+# -------------------------------------------------------------------------------------------- functions
+
+
+@pytest.mark.parametrize("function", [GELUTanh, GELU])
+def test_a_function_is_computed_once_for_both_directions(function: type[Layer]) -> None:
+    found = code(Dense(5), function(), Dense(4), features=3)
+    called = re.findall(r"np\.tanh|\berf\(", " ".join(found.values()))
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sigmoid_is_exact_as_far_as_exp_goes_and_never_warns(dtype: str) -> None:
+    helper: dict[str, Any] = {"np": np, "DTYPE": getattr(np, dtype)}
+    exec(TABLE["sigmoid"].helper, helper)
+    edge = 87 if dtype == "float32" else 708
+    z = np.linspace(-edge, edge, 1001).astype(dtype)
+    exact = 1 / (1 + np.exp(-z.astype(np.longdouble)))
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        assert np.all(np.abs(helper["sigmoid"](z) - exact) <= 4 * np.finfo(dtype).eps * exact)
+        far = helper["sigmoid"](np.array([-np.inf, -1e30, 1e30, np.inf], dtype))
+    assert far.dtype == dtype
+    np.testing.assert_allclose(far, [0, 0, 1, 1], atol=1e-38)

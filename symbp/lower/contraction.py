@@ -124,7 +124,8 @@ def _matrix_product(writer: Writer, a: Expr, b: Expr, bound: Axes, result: Axes)
     if turned and (y.axes[-1] in bound or (len(left) > 1 and is_symbolic(x.axes[-1]))):
         a, b, left, right = b, a, right, left
         x, y = _operands(writer, a, b, left, bound, right, ())
-    if not shared and len(bound) == 1 and len(right) == 1 and x.axes[-1] is bound[0]:
+    plain = len(left) == 1 or y.axes == (*bound, *right)  # NumPy copies a transposed matrix for each of a stack
+    if not shared and len(bound) == 1 and len(right) == 1 and x.axes[-1] is bound[0] and plain:
         y = arrange(y, (*bound, *right))
         out = Array("{} @ {}", (*x.axes[:-1], *right), MATMUL, args=(x, y), levels=(PRODUCT, ATOM), op="matmul")
         return arrange(out, result)

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from symbp.expr import (
     Add,
+    Call,
     Delta,
     Expr,
     Index,
@@ -14,6 +15,7 @@ from symbp.expr import (
     Reduce,
     add,
     base_exponent,
+    call,
     coefficient,
     delta,
     factors,
@@ -32,7 +34,7 @@ from symbp.simplify.rewrite import rewrite_values
 
 def tidy_equations(program: Program) -> Program:
     """Every equation in its cheapest form among those that `forms` proposes."""
-    return rewrite_values(program, tidy)
+    return rewrite_values(program, lambda e: tidy(transform(e, factor_arguments)))
 
 
 def tidy(e: Expr) -> Expr:
@@ -139,6 +141,11 @@ def factor_common(e: Expr) -> Expr:
         return e
     common = mul(num(number), *(power(b, num(n)) for b, n in shared.items()))
     return mul(common, add(*(t / common for t in e.args)))
+
+
+def factor_arguments(e: Expr) -> Expr:
+    """f(a z + b z^3) = f(z (a + b z^2)): one form of an argument, so that a function's value is found again."""
+    return call(e.label, *(transform(a, factor_common) for a in e.args)) if isinstance(e, Call) else e
 
 
 def factor_some(e: Expr) -> Expr:
