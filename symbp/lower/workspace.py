@@ -166,8 +166,10 @@ class _Builder:
         if call.binds:
             return f"{call.out.name} = {call.form.format(*names)}"
         function = call.form.split("(", 1)[0].split(".")[0]
-        form = self.functions.get(function, function) + call.form[len(function) :]
-        return form.format(*names, call.out.name)
+        form = call.form
+        if function in self.functions:
+            form = self.functions[function] + form[len(function) :]
+        return form.format(*names, out=call.out.name)
 
     def _setup(self, rooms: dict[Value, Room]) -> Iterable[str]:
         done: set[str] = set()
