@@ -6,7 +6,7 @@ One tree serves both styles: readable code prints it as it is, fast code takes i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from symbp.expr import ONE, Expr, Index
@@ -114,7 +114,7 @@ def opaque(form: str, *args: Array, axes: Axes, binds: int = ATOM, level: int = 
 
 def as_float(a: Array) -> Array:
     """Truth values as numbers."""
-    return opaque("{}.astype(DTYPE)", a, axes=a.axes, level=ATOM) if a.boolean else a
+    return replace(opaque("{}.astype(DTYPE)", a, axes=a.axes, level=ATOM), op="astype") if a.boolean else a
 
 
 # ------------------------------------------------------------------------------------------------ views
