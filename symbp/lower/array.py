@@ -14,7 +14,7 @@ from symbp.expr import ONE, Expr, Index
 Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
-OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy")  # all other operations are elementwise
+OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy")  # all others are elementwise
 
 
 @dataclass(frozen=True)
