@@ -28,8 +28,10 @@ from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Statement, Workspace, lower, workspace
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
 from symbp.simplify import simplify
+from symbp.simplify.nominal import nominal
 
 LICENCE = "MIT"
+LARGE = 10**6  # more numbers than this in a step: the system's part in giving memory and taking it back is felt
 COLUMN = 60  # comments start in one column, as far right as this
 
 
@@ -89,8 +91,14 @@ def module_context(
         metric_target=None if target is None else target.name,
         optimizers=optimizers,
         learning_rate=learning_rate,
+        keeps_memory=work is None and _numbers_in(backward) > LARGE,
         fast=None if work is None else _fast_body(work, seen_by(program, found.all), numbers),
     )
+
+
+def _numbers_in(program: Program) -> int:
+    """How many numbers a program's tensors have together, at nominal sizes."""
+    return sum(math.prod(map(nominal, t.indices)) for t in program.tensors.values() if t.role == "computed")
 
 
 def command(

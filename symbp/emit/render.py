@@ -111,7 +111,8 @@ class ModuleContext:
     axis; splits_prediction: whether it is the prediction's. forward's lines compute `prediction`, those of loss and
     grads `loss_name`; those of grads also d_<name> for each parameter and State.update for each state. task: one of
     TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
-    can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style.
+    can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style. keeps_memory:
+    whether the process is made to keep the memory of a step for the next one.
     """
 
     title: str
@@ -142,6 +143,7 @@ class ModuleContext:
     optimizers: tuple[str, ...] = ("adam", "momentum", "sgd")
     learning_rate: float = 1e-3
     threshold: float = 0.0
+    keeps_memory: bool = False
     fast: FastBody | None = None
 
 
@@ -213,6 +215,7 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "licence": c.licence,
         "module_docstring": _module_docstring(c),
         "dtype": c.dtype,
+        "keeps_memory": c.keeps_memory,
         "helpers": [helper.strip("\n") for helper in c.helpers],
         "init_reads_rng": any(re.search(r"\brng\b", a.init) for a in arrays),
         "init_rows": "\n".join(_init_rows(arrays)),
