@@ -276,6 +276,8 @@ class Calls:
             if place is not None:
                 self.compute(x, place)
                 return into
+        elif x.op == "matmul" and a.form.startswith(("{}.T", "{}.swapaxes", "{}.transpose")):
+            return self._view(a, self.room(a.dims))  # written as it will be read
         return self._put(self.view(self.compute(x), a.form, a.dims), into)
 
     def _under(self, a: Array, into: Value) -> Value | None:
@@ -311,7 +313,7 @@ class Calls:
         special = _SPECIAL.get(a.op)
         if special is not None:
             return special(self, a, into)
-        if a.op == "subtract" and a.args[1].op == "one_hot" and a.args[0].dims == a.args[1].dims == a.dims:
+        if a.op == "subtract" and _is_one_hot(a.args[1]) and a.args[0].dims == a.args[1].dims == a.dims:
             return self._less_one_hot(a, into)
         boolean = a.op in _BOOLEAN
         args: list[Value] = []
@@ -459,7 +461,7 @@ class Calls:
             self.call("dot", *args, out=flat, rule="sum as a product with ones")
             return out
         function = "maximum" if a.op == "max" else "add"
-        if n - 1 not in a.over and 1 < _known(over) <= FEW_TERMS:
+        if not first and n - 1 not in a.over and 1 < _known(over) <= FEW_TERMS:
             slices = self._slices(v, a.over, kept)
             self.call(function, slices[0], slices[1], out=out, rule="a few slices entry by entry")
             for s in slices[2:]:
@@ -489,15 +491,16 @@ class Calls:
 
     # ------------------------------------------------------------------------------- places by integers
 
-    def _places(self, labels: Array, classes: Expr) -> Value:
-        """The place of (..., label) in an array (..., classes) whose numbers are counted through."""
+    def _places(self, labels: Array, classes: Expr, first: bool = False) -> Value:
+        """The place of (..., label), or with the label first, in an array whose numbers are counted through."""
         v = self.compute(labels)
         rows = mul(*labels.dims)
-        key = (id(v), f"places {constant(classes).code}")
+        key = (id(v), f"places {constant(classes).code} {first}")
         if key not in self._views:
             n, c = constant(rows).at(SIGN), constant(classes).at(SIGN)
-            base = self.once(f"np.arange({n}) * {c}", (rows,), "int")
-            form = "{} + {}" if len(labels.dims) == 1 else "{}.reshape(-1) + {}"
+            flat = "{}" if len(labels.dims) == 1 else "{}.reshape(-1)"
+            base = self.once(f"np.arange({n})" + ("" if first else f" * {c}"), (rows,), "int")
+            form = f"{flat} * {n} + {{}}" if first else f"{flat} + {{}}"
             self._views[key] = self.bind(form, (v, base), (rows,), "int")
         return self._views[key]
 
@@ -512,7 +515,9 @@ class Calls:
     def _less_one_hot(self, a: Array, into: Value | None) -> Value:
         """An array less ones at the labels' places."""
         left, right = a.args
-        places = self._places(right.args[0], right.dims[-1])
+        turned = right.op == "view"
+        rows = right.args[0] if turned else right
+        places = self._places(rows.args[0], rows.dims[-1], turned)
         out = into if into is not None and into.contiguous else self.room(a.dims)
         v = self.compute(left, out if left.args and left.op != "view" else None)
         if v is not out:
@@ -545,9 +550,11 @@ class Calls:
         """Of each row the entry that its label says."""
         name = a.form.split("[")[0]
         source = self.names[name]
-        if not source.contiguous or source.root.bound or source.dims[:-1] != a.dims:
+        first = len(a.dims) == 1 and source.dims[1:] == a.dims and a.args[0].dims == a.dims and self._words(a.args[0].code)
+        if not source.contiguous or source.root.bound or (source.dims[:-1] != a.dims and not first):
             return self._put(self._opaque(a), into)
-        places = self._places(a.args[-1], source.dims[-1])
+        labels = a.args[0] if first else a.args[-1]
+        places = self._places(labels, source.dims[0 if first else -1], bool(first))
         out = into if into is not None and into.contiguous else self.room(a.dims)
         self._statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
         return self._put(out, into) if out is not into else out
@@ -605,6 +612,11 @@ def _keeps_order(form: str) -> bool:
         first, *rest = (s.strip() for s in form[3:-1].split(","))
         return all(s in (":", "None") for s in (first, *rest)) or (not rest and first.count(":") < 2)
     return False
+
+
+def _is_one_hot(a: Array) -> bool:
+    turned = a.op == "view" and a.form == "{}.T" and a.args[0].op == "one_hot" and len(a.dims) == 2
+    return turned or a.op == "one_hot"
 
 
 def _known(n: Expr) -> int:
