@@ -15,7 +15,7 @@ from symbp import declare, sizes
 from symbp.emit import generate
 from symbp.functions import TABLE
 from symbp.gradient import gradient
-from symbp.layers import GELU, Conv2D, Dense, GELUTanh, Layer, MaxPool2D, Tanh
+from symbp.layers import GELU, LSTM, Conv2D, Dense, GELUTanh, Layer, MaxPool2D, Tanh
 from symbp.lower import Loop, Lowered, Statement, lower
 from symbp.lower.array import Array
 from symbp.sequence import Sequential
@@ -124,3 +124,14 @@ def test_only_large_steps_ask_to_keep_their_memory() -> None:
     assert kept in generate(large)
     assert kept not in generate(small)
     assert kept not in generate(large, style="fast")
+
+
+# ------------------------------------------------------------------------------------------------- loops
+
+
+def test_what_a_loop_goes_through_lies_with_time_first() -> None:
+    """A step's values lie together; what the network is given and gives stays as it is declared."""
+    text = generate(Sequential(LSTM(3), shape=(6, 5), loss="mean_squared_error"))
+    assert "i1_sum = x.transpose(1, 0, 2) @ W_i1" in text
+    assert "c1 = np.empty((6, B, 3), DTYPE)" in text
+    assert "y = np.empty((B, 6, 3), DTYPE)" in text

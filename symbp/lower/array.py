@@ -6,7 +6,7 @@ One tree serves both styles: readable code prints it as it is, fast code takes i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from symbp.expr import ONE, Expr, Index
@@ -14,7 +14,8 @@ from symbp.expr import ONE, Expr, Index
 Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
-OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy")  # all others are elementwise
+OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy", "one_hot", "add_rows", "pick",
+          "rows")  # fmt: skip  # all other operations are elementwise
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,17 @@ def unmoved(a: Array) -> Array:
     """The array before its axes were moved by `arrange`."""
     moved = a.op == "view" and (a.form in ("{}.T", "{}.swapaxes(-1, -2)") or a.form.startswith("{}.transpose("))
     return a.args[0] if moved else a
+
+
+def moved_inside(a: Array) -> Array:
+    """(x @ W).transpose(1, 0, 2) as x.transpose(1, 0, 2) @ W, which lies in memory as its axes stand."""
+    product = unmoved(a)
+    if product is a or product.op != "matmul" or a.axes[-1] is not product.axes[-1] or len(product.args[1].axes) != 2:
+        return a
+    x, w = product.args
+    if len(x.axes) != len(a.axes) or x.axes[:-1] != product.axes[:-1]:
+        return a
+    return replace(product, axes=a.axes, args=(arrange(x, (*a.axes[:-1], x.axes[-1])), w))
 
 
 def spread(a: Array, onto: Axes) -> Array:

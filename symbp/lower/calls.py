@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from symbp.expr import Expr, mul
-from symbp.lower.array import COMPARISONS, OTHERS, Array, broadcast
+from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast
 from symbp.lower.constants import constant
 
 Dims = tuple[Expr, ...]
@@ -54,7 +54,7 @@ class Value:
 
 @dataclass(eq=False)
 class Call:
-    """form with {} for the arguments, the last of which is `out` where there is one.
+    """form with {} for the arguments and {out} for where the result goes.
 
     in_place: whether `out` may be one of the arguments. binds: `out` is the name that the form's value gets.
     part: the number of the statement that it belongs to.
@@ -104,7 +104,7 @@ class Calls:
         """A call of NumPy's function with `out` as its last argument."""
         self.functions[function] = None
         slots = ", ".join("{}" for _ in args)
-        last = "out={}" if function in ("maximum", "minimum") else "{}"
+        last = "out={out}" if function in ("maximum", "minimum") else "{out}"
         self.calls.append(Call(form or f"{function}({slots}, {last})", args, out, self.part, in_place, rule=rule))
         return out
 
@@ -155,7 +155,7 @@ class Calls:
 
     def _copied(self, v: Value, into: Value, rule: str) -> Value:
         self.functions["copyto"] = None
-        self.calls.append(Call("copyto({1}, {0})", (v,), into, self.part, rule=rule))
+        self.calls.append(Call("copyto({out}, {})", (v,), into, self.part, rule=rule))
         return into
 
     # ------------------------------------------------------------------------------------------- trees
@@ -309,6 +309,8 @@ class Calls:
         special = _SPECIAL.get(a.op)
         if special is not None:
             return special(self, a, into)
+        if a.op == "subtract" and a.args[1].op == "one_hot" and a.args[0].dims == a.args[1].dims == a.dims:
+            return self._less_one_hot(a, into)
         boolean = a.op in _BOOLEAN
         args: list[Value] = []
         free = into
@@ -358,8 +360,13 @@ class Calls:
 
     def product(self, x: Value, y: Value, out: Value) -> None:
         """x @ y. `dot` starts faster, but takes only arrays of two axes and a place in order."""
+        if out.form == "{}.T" and out.base is not None and len(x.dims) == len(y.dims) == len(out.dims) == 2:
+            x, y, out = self.transposed(y), self.transposed(x), out.base
         flat = len(x.dims) <= 2 and len(y.dims) <= 2 and out.contiguous
         self.call("dot" if flat else "matmul", x, y, out=out)
+
+    def transposed(self, v: Value) -> Value:
+        return self.view(v, "{}.T", v.dims[::-1])
 
     def _tensordot(self, a: Array, into: Value | None) -> Value:
         x, y = a.args
@@ -398,7 +405,7 @@ class Calls:
             return out
         function = "maximum" if a.op == "max" else "add"
         axis = str(a.over[0]) if len(a.over) == 1 else str(a.over)
-        self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{}})")
+        self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{out}})")
         if a.op == "mean":
             self.call("multiply", out, self.number(f"1 / {constant(over).at(5)}"), out=out, in_place=True)
         return out
@@ -408,9 +415,102 @@ class Calls:
         return self.once(f"np.full({code.code}, 1 / {code.at(5)}, DTYPE)", (n,), name=f"mean_{_name_of(n)}")
 
 
+    # ------------------------------------------------------------------------------- places by integers
+
+    def _places(self, labels: Array, classes: Expr) -> Value:
+        """The place of (..., label) in an array (..., classes) whose numbers are counted through."""
+        v = self.compute(labels)
+        rows = mul(*labels.dims)
+        key = (id(v), f"places {constant(classes).code}")
+        if key not in self._views:
+            n, c = constant(rows).at(SIGN), constant(classes).at(SIGN)
+            base = self.once(f"np.arange({n}) * {c}", (rows,), "int")
+            form = "{} + {}" if len(labels.dims) == 1 else "{}.reshape(-1) + {}"
+            self._views[key] = self.bind(form, (v, base), (rows,), "int")
+        return self._views[key]
+
+    def _one_hot(self, a: Array, into: Value | None) -> Value:
+        """Ones at the labels' places."""
+        places = self._places(a.args[0], a.dims[-1])
+        out = into if into is not None and into.contiguous else self.room(a.dims)
+        self._statement("{out}.fill(0)", (), out)
+        self._statement("{out}[{}] = 1", (places,), self._flat(out))
+        return self._put(out, into) if out is not into else out
+
+    def _less_one_hot(self, a: Array, into: Value | None) -> Value:
+        """An array less ones at the labels' places."""
+        left, right = a.args
+        places = self._places(right.args[0], right.dims[-1])
+        out = into if into is not None and into.contiguous else self.room(a.dims)
+        v = self.compute(left, out if left.args and left.op != "view" else None)
+        if v is not out:
+            self.copy(v, out, "one-hot rows taken off in place")
+            self.calls[-1].in_place = True
+        self._statement("{out}[{}] -= 1", (places,), self._flat(out), "one-hot rows taken off in place")
+        return self._put(out, into) if out is not into else out
+
+    def _statement(self, form: str, args: tuple[Value, ...], out: Value, rule: str = "") -> None:
+        """Another statement that writes to `out`."""
+        self.calls.append(Call(form, args, out, self.part, rule=rule))
+
+    def _add_rows(self, a: Array, into: Value | None) -> Value:
+        """Rows added up by their labels: few labels as a product with one-hot rows."""
+        values, labels = a.args
+        v = self.compute(values)
+        count, width = a.dims
+        n = mul(*values.dims[:-1])
+        out = into if into is not None and into.contiguous else self.room(a.dims)
+        if int(getattr(count, "value", 10**9)) <= FEW_LABELS:
+            rows = self._one_hot(Array("", labels.axes, args=(labels,), levels=(0,), shape=(*labels.dims, count)), None)
+            self.product(self.transposed(self.reshaped(rows, (n, count))), self.reshaped(v, (n, width)), out)
+        else:
+            flat = self._flat(self.compute(labels))
+            self._statement("{out}.fill(0)", (), out)
+            self._statement("np.add.at({out}, {}, {})", (flat, self.reshaped(v, (n, width))), out)
+        return self._put(out, into) if out is not into else out
+
+    def _pick(self, a: Array, into: Value | None) -> Value:
+        """Of each row the entry that its label says."""
+        name = a.form.split("[")[0]
+        source = self.names[name]
+        if not source.contiguous or source.root.bound or source.dims[:-1] != a.dims:
+            return self._put(self._opaque(a), into)
+        places = self._places(a.args[-1], source.dims[-1])
+        out = into if into is not None and into.contiguous else self.room(a.dims)
+        self._statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
+        return self._put(out, into) if out is not into else out
+
+    def _rows(self, a: Array, into: Value | None) -> Value:
+        """Rows of a table."""
+        source = self.names[a.form.split("[")[0]]
+        rows = self.compute(a.args[0])
+        if source.root.bound:
+            return self._put(self._opaque(a), into)
+        out = into if into is not None and into.contiguous else self.room(a.dims)
+        self._statement("{}.take({}, 0, {out}, 'clip')", (source, rows), out)
+        return self._put(out, into) if out is not into else out
+
+    def _where(self, a: Array, into: Value | None) -> Value:
+        """Where a constant condition fails, minus infinity: added, which is three times faster."""
+        condition, then, otherwise = a.args
+        if otherwise.code != "-math.inf" or not self._is_constant(condition):
+            return self._put(self._opaque(a), into)
+        v = self.compute(then)
+        dims = broadcast((condition.dims, v.dims))
+        bias = self.once(f"np.where({condition.code}, 0, -math.inf).astype(DTYPE)", condition.dims)
+        out = into if into is not None else self.room(dims)
+        return self.call("add", v, bias, out=out, in_place=True, rule="mask as a sum with -inf")
+
+
+FEW_LABELS = 1000
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "square": Calls._square,
     "sigmoid": Calls._sigmoid,
+    "where": Calls._where,
+    "one_hot": Calls._one_hot,
+    "add_rows": Calls._add_rows,
+    "pick": Calls._pick,
+    "rows": Calls._rows,
 }
 _NUMBERS = {"0": "zero", "1": "one", "2": "two", "0.5": "half"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbp.expr import ONE, ZERO, Access, Condition, Delta, Expr, Index, Select, compare
@@ -42,7 +43,7 @@ def select(writer: Writer, e: Select, order: Axes) -> Array:
         return elementwise("invert", writer.write(test, order), axes=own(test, order), boolean=True)
     axes = own(e, order)
     parts = [spread(writer.write(a, order), axes) for a in e.args]
-    return opaque("np.where({}, {}, {})", *parts, axes=axes)
+    return replace(opaque("np.where({}, {}, {})", *parts, axes=axes), op="where")
 
 
 def choice(writer: Writer, test: Expr, then: Array, otherwise: Array) -> Array:
@@ -82,6 +83,6 @@ def delta(writer: Writer, e: Delta, order: Axes) -> Array:
         labels = writer.write(b, order)
         writer.helpers["one_hot"] = ONE_HOT
         rows = opaque(f"one_hot({{}}, {writer.size(a.size)})", labels, axes=(*labels.axes, a), level=ATOM)
-        return arrange(rows, order)
+        return arrange(replace(rows, op="one_hot"), order)
     left, right = (spread(writer.write(x, order), axes) for x in (a, b))
     return elementwise("equal", left, right, axes=axes, boolean=True)

@@ -317,7 +317,14 @@ def _gather(writer: Writer, name: str, args: Sequence[Expr], sizes: Sequence[Exp
     together = computed[-1] - computed[0] + 1 == len(computed)
     if (index_axes and not together) or set(index_axes) & set(kept):
         places = [place(writer, i, n, axes) for i, n in zip(args, sizes, strict=True)]
-        return opaque(f"{name}[{', '.join('{}' for _ in places)}]", *places, axes=axes)
+        found = opaque(f"{name}[{', '.join('{}' for _ in places)}]", *places, axes=axes)
+        last = args[-1]
+        by_label = isinstance(last, Access) and tuple(args[:-1]) == last.args == axes and len(whole) == len(axes)
+        return replace(found, op="pick") if by_label else found
+    first = args[0]
+    if computed == [0] and isinstance(first, Access):
+        rows = place(writer, first, sizes[0], index_axes)
+        return replace(opaque(f"{name}[{{}}]", rows, axes=(*rows.axes, *kept)), op="rows")  # type: ignore[arg-type]
     slots = [":" if n in whole else place(writer, i, sizes[n], index_axes).code for n, i in enumerate(args)]
     before = tuple(i for n, i in enumerate(args) if n in whole and n < computed[0])
     after = tuple(i for n, i in enumerate(args) if n in whole and n >= computed[0])

@@ -198,7 +198,8 @@ def _rows(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     values = _values(writer, inner, (*over, result[1]))
     writer.helpers["add_rows"] = ADD_ROWS
     where = writer.write(labels, over)
-    return opaque(f"add_rows({{}}, {{}}, {writer.size(result[0].size)})", values, where, axes=result)
+    code = f"add_rows({{}}, {{}}, {writer.size(result[0].size)})"
+    return replace(opaque(code, values, where, axes=result), op="add_rows")
 
 
 def _anywhere(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes, bound: Axes) -> Array:

@@ -41,7 +41,7 @@ class Workspace:
 
 def workspace(program: Program) -> Workspace:
     """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist."""
-    lowered = lower(program)
+    lowered = lower(program, placed=True)
     return _Builder(lowered).build()
 
 
@@ -106,7 +106,7 @@ class _Builder:
         """As in the readable style, but for its arrays, which stay."""
         for line in loop.arrays:
             name, code = line.split(" = ", 1)
-            v = self.calls.new(Value(self.program.tensors[name].shape, "DTYPE", name, form=code))
+            v = self.calls.new(Value(tuple(i.size for i in loop.axes[name]), "DTYPE", name, form=code))
             self.calls.names[name] = v
         lines = [loop.header]
         for s in loop.body:
@@ -166,8 +166,10 @@ class _Builder:
         if call.binds:
             return f"{call.out.name} = {call.form.format(*names)}"
         function = call.form.split("(", 1)[0].split(".")[0]
-        form = self.functions.get(function, function) + call.form[len(function) :]
-        return form.format(*names, call.out.name)
+        form = call.form
+        if function in self.functions:
+            form = self.functions[function] + form[len(function) :]
+        return form.format(*names, out=call.out.name)
 
     def _setup(self, rooms: dict[Value, Room]) -> Iterable[str]:
         done: set[str] = set()

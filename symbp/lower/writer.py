@@ -27,7 +27,20 @@ from symbp.expr import (
     walk,
 )
 from symbp.functions import TABLE
-from symbp.lower.array import ATOM, Array, Axes, arrange, as_float, elementwise, opaque, own, reduction, spread, unmoved
+from symbp.lower.array import (
+    ATOM,
+    Array,
+    Axes,
+    arrange,
+    as_float,
+    elementwise,
+    moved_inside,
+    opaque,
+    own,
+    reduction,
+    spread,
+    unmoved,
+)
 from symbp.lower.conditions import condition, delta, select
 from symbp.lower.constants import constant, number
 from symbp.lower.product import product
@@ -51,7 +64,7 @@ class Writer:
 
     position: of the equation that defines a tensor, counted from 1. time, clock: inside a loop, the index of time, no
     axis there, and the name of its number. layout: for tensors whose axes lie in memory in another order than they are
-    declared in, their positions in that order.
+    declared in, their positions in that order. placed: a matrix product can write to axes in any order.
     """
 
     program: Program
@@ -60,6 +73,7 @@ class Writer:
     sizes: dict[str, None]
     position: Mapping[str, int]
     layout: dict[str, tuple[int, ...]]
+    placed: bool = False
     time: Index | None = None
     clock: str = ""
     orders: dict[tuple[Expr, Axes], Axes] = field(default_factory=dict)
@@ -91,7 +105,7 @@ class Writer:
                     found = stored_axes(self, e)
                 case Reduce() if e.label == "sum":
                     over = (*order, *(i for i in e.indices if i not in order))
-                    found = scattered_axes(self, e, over) or unmoved(self.contract(self, e, own(e, order))).axes
+                    found = scattered_axes(self, e, over) or self._of_sum(e, order)
                 case Select() if not is_constant(e.args[1]) or not is_constant(e.args[2]):
                     found = self._widest(e.args[1:], order)
                 case Index() | Delta():
@@ -100,6 +114,10 @@ class Writer:
                     found = self._widest([e.body] if isinstance(e, Reduce) else e.args, order)
             self.orders[e, order] = found
         return found
+
+    def _of_sum(self, e: Reduce, order: Axes) -> Axes:
+        a = unmoved(self.contract(self, e, own(e, order)))
+        return () if self.placed and a.op == "matmul" and len(a.axes) > 2 and a.shape is None else a.axes
 
     def _widest(self, parts: Sequence[Expr], order: Axes) -> Axes:
         for p in sorted(parts, key=lambda p: (-len(p.free), not has_sum(p), self.latest(p))):
@@ -135,7 +153,8 @@ class Writer:
             case Call():
                 return self.call(e, order)
             case Reduce() if e.label == "sum":
-                return self.contract(self, e, order)
+                found = self.contract(self, e, order)
+                return found if self.placed else moved_inside(found)
             case Reduce():
                 body = self.write(e.body, self.natural(e.body, (*order, *e.indices)))
                 return arrange(reduction("max", body, e.indices), order)

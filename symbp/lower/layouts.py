@@ -1,0 +1,108 @@
+"""In which order the axes of arrays lie in memory, chosen for all arrays that are combined entry by entry at once.
+
+What a maximum runs over comes first: then it is the maximum of long rows. Where all other axes are short, the batch
+comes last: NumPy starts a new inner loop for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from symbp.expr import Access, Expr, Index, Num, Reduce, mul
+from symbp.program import Program, Tensor
+from symbp.recurrence import groups
+
+SHORT = 64  # rows that are shorter than this cost more to start than to run
+TINY = 32
+
+Order = tuple[int, ...]
+
+
+@dataclass
+class _Classes:
+    """Tensors that are combined entry by entry; `first`: the axes that a maximum runs over, by class."""
+
+    parent: dict[str, str] = field(default_factory=dict)
+    first: dict[str, Order] = field(default_factory=dict)
+
+    def find(self, name: str) -> str:
+        while (above := self.parent.setdefault(name, name)) != name:
+            name = above
+        return name
+
+    def join(self, names: Iterable[str]) -> None:
+        a, *rest = names
+        for b in rest:
+            one, other = self.find(a), self.find(b)
+            if one != other:
+                self.parent[other] = one
+                if other in self.first:
+                    self.first.setdefault(one, self.first[other])
+
+
+def layouts(program: Program) -> dict[str, Order]:
+    """Positions of axes in the order of memory, for tensors that had better not lie as they are declared."""
+    looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
+    fixed = {*program.outputs, *program.updates.values(), *looped}
+    classes = _Classes()
+    for e in program.equations:
+        _read(e.value, classes)
+        if e.name not in looped:
+            for accesses in _together(e.value, e.target):
+                classes.join([a.label for a in accesses])
+    out = {}
+    for t in program.tensors.values():
+        if t.role == "computed" and t.name not in fixed and len(t.indices) > 1:
+            order = _order(t, classes.first.get(classes.find(t.name)))
+            if order != tuple(range(len(t.indices))):
+                out[t.name] = order
+    return out
+
+
+def _read(e: Expr, classes: _Classes) -> None:
+    """Notes the axes that maxima run over and the accesses that are combined inside of sums."""
+    if isinstance(e, Reduce):
+        for accesses in _together(e.body):
+            classes.join([a.label for a in accesses])
+            if e.label == "max":
+                places = tuple(n for n, i in enumerate(accesses[0].args) if i in e.indices)
+                short = [i.size for i in e.indices if isinstance(i.size, Num) and int(i.size.value) <= SHORT]
+                if short and 0 < len(places) < len(accesses[0].args) - 1:
+                    classes.first.setdefault(classes.find(accesses[0].label), places)
+    for a in e.args:
+        _read(a, classes)
+
+
+def _together(e: Expr, *more: Access) -> list[list[Access]]:
+    """The accesses that meet entry by entry outside of sums, grouped by their indices, which are all different."""
+    found: dict[tuple[Expr, ...], dict[str, Access]] = {}
+
+    def look(node: Expr) -> None:
+        if isinstance(node, Reduce):
+            return
+        if isinstance(node, Access):
+            if len(node.args) > 1 and all(isinstance(i, Index) for i in node.args):
+                found.setdefault(node.args, {})[node.label] = node
+            return
+        for a in node.args:
+            look(a)
+
+    for node in (e, *more):
+        look(node)
+    return [list(group.values()) for group in found.values()]
+
+
+def _order(t: Tensor, first: Order | None) -> Order:
+    places = tuple(range(len(t.indices)))
+    if first is not None and all(n in places for n in first):
+        return (*first, *(n for n in places if n not in first))
+    symbolic = [n for n in places if not isinstance(t.shape[n], Num)]
+    rest = [n for n in places if n not in symbolic]
+    if len(symbolic) == 1 and _number(mul(*(t.shape[n] for n in rest))) <= TINY:
+        return (*rest, *symbolic)
+    return places
+
+
+def _number(n: Expr) -> int:
+    return int(n.value) if isinstance(n, Num) else SHORT**9
