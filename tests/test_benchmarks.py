@@ -107,7 +107,7 @@ def test_lines_are_those_of_the_module():
     found = lines.measure(net, steps=1)
     targets = [text.split(" = ")[0] for _, text in found]
     assert all(microseconds > 0 for microseconds, _ in found)
-    assert {"h1[:, t]", "d_h1", "y", "d_W2"} <= set(targets)  # the first two are in loops
+    assert {"h1[t]", "d_h1", "y", "d_W2"} <= set(targets)  # the first two are in loops
     text = generate(networks.declare(net), dtype="float32")
     assert all(f" {target} = " in text for target in targets if "," not in target)
 

@@ -15,14 +15,16 @@ from symbp import declare, sizes
 from symbp.emit import generate
 from symbp.functions import TABLE
 from symbp.gradient import gradient
-from symbp.layers import GELU, Conv2D, Dense, GELUTanh, Layer, MaxPool2D, Tanh
+from symbp.layers import GELU, LSTM, Conv2D, Dense, Embedding, GELUTanh, Layer, MaxPool2D, MultiHeadAttention, Tanh
 from symbp.lower import Loop, Lowered, Statement, lower
 from symbp.lower.array import Array
 from symbp.sequence import Sequential
+from symbp.simplify import simplify
 
 B = sizes("B")
 b, k, l, p, d, m = Idx("b", B), Idx("k", 9), Idx("l", 11), Idx("p", 3), Idx("d", 5), Idx("m", 2)
-W, x, z = map(IndexedBase, ("W", "x", "z"))
+j, v = Idx("j", 9), Idx("v", 18)
+W, x, y, z = map(IndexedBase, ("W", "x", "y", "z"))
 L = Symbol("L")
 
 
@@ -124,3 +126,38 @@ def test_only_large_steps_ask_to_keep_their_memory() -> None:
     assert kept in generate(large)
     assert kept not in generate(small)
     assert kept not in generate(large, style="fast")
+
+
+# ------------------------------------------------------------------------------------------------- loops
+
+
+def test_what_a_loop_goes_through_lies_with_time_first() -> None:
+    """A step's values lie together; what the network is given and gives stays as it is declared."""
+    text = generate(Sequential(LSTM(3), shape=(6, 5), loss="mean_squared_error"))
+    assert "i1_sum = x.transpose(1, 0, 2) @ W_i1" in text
+    assert "c1 = np.empty((6, B, 3), DTYPE)" in text
+    assert "y = np.empty((B, 6, 3), DTYPE)" in text
+
+
+# ------------------------------------------------------------------------------------ masks and slices
+
+
+def test_a_mask_over_few_axes_is_added() -> None:
+    """(T, T) numbers are chosen, not (B, heads, T, T) of them."""
+    found = code(Embedding(7, 4), MultiHeadAttention(2, causal=True), shape=(5,))
+    masks = [text for text in found.values() if "-math.inf" in text]
+    assert masks == ["s2 + np.where(np.arange(5) <= np.arange(5)[:, None], 0, -math.inf).astype(DTYPE)"]
+
+
+def test_slices_are_written_to_not_added_at_integers() -> None:
+    """The adjoint of u[k] = x[2 k + 1]."""
+    net = declare(
+        [(z[b, k], x[b, 2 * k + 1] ** 3), (y[b, j], z[b, j] * W[j] + x[b, 2 * j]), (L, Sum(y[b, j] ** 2, b, j))],
+        inputs=[x[b, v]],
+        parameters=[W[j]],
+        loss=L,
+    )
+    found = statements(lower(simplify(net.gradient(["x"]))))["d_x"].array
+    text = found.code
+    assert "np.s_[:, 1::2]" in text and "np.s_[:, ::2]" in text and "scatter_add" not in text
+    assert "placed" in {a.rule for a in nodes(found)}

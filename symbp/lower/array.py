@@ -159,6 +159,17 @@ def unmoved(a: Array) -> Array:
     return a.args[0] if moved else a
 
 
+def moved_inside(a: Array) -> Array:
+    """(x @ W).transpose(1, 0, 2) as x.transpose(1, 0, 2) @ W, which lies in memory as its axes stand."""
+    product = unmoved(a)
+    if product is a or product.op != "matmul" or a.axes[-1] is not product.axes[-1] or len(product.args[1].axes) != 2:
+        return a
+    x, w = product.args
+    if len(x.axes) != len(a.axes) or x.axes[:-1] != product.axes[:-1]:
+        return a
+    return replace(product, axes=a.axes, args=(arrange(x, (*a.axes[:-1], x.axes[-1])), w))
+
+
 def spread(a: Array, onto: Axes) -> Array:
     """The array so that it broadcasts over the axes `onto`, which it has in that order."""
     if not a.axes:

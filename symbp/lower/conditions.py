@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from symbp.expr import ONE, ZERO, Access, Condition, Delta, Expr, Index, Select, compare
+from symbp.expr import INFINITY, ONE, ZERO, Access, Condition, Delta, Expr, Index, Select, compare
 from symbp.lower.array import (
     ATOM,
     COMPARE,
@@ -42,6 +42,9 @@ def select(writer: Writer, e: Select, order: Axes) -> Array:
     if then is ZERO and otherwise is ONE:
         return elementwise("invert", writer.write(test, order), axes=own(test, order), boolean=True)
     axes = own(e, order)
+    if otherwise is -INFINITY and test.free < e.free and then.free == e.free:  # few places of a mask, added to many
+        mask = opaque("np.where({}, 0, -math.inf).astype(DTYPE)", writer.write(test, order), axes=own(test, order))
+        return replace(elementwise("add", writer.write(then, order), spread(mask, axes), axes=axes), rule="mask added")
     parts = [spread(writer.write(a, order), axes) for a in e.args]
     return replace(opaque("np.where({}, {}, {})", *parts, axes=axes), op="where")
 

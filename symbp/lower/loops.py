@@ -45,3 +45,23 @@ def local_to_step(group: Group, program: Program) -> set[str]:
     return set(group.names) - kept
 
 
+
+
+def time_first(program: Program) -> dict[str, tuple[int, ...]]:
+    """Positions of axes, that of time first, for what a loop writes or reads a step at a time: a step's values lie
+    together then. What is given or asked for from outside stays as it is declared.
+    """
+    fixed = {*program.outputs, *program.updates.values(), program.prediction}
+    out: dict[str, tuple[int, ...]] = {}
+    for group in groups(program.equations):
+        if group.time is None:
+            continue
+        for e in group.equations:
+            for a in (e.target, *sorted(e.value.accesses, key=lambda a: a.digest)):
+                steps = [n for n, at in enumerate(a.args) if at.free == {group.time}]
+                free = program.tensors[a.label].role == "computed" and a.label not in fixed
+                if free and len(steps) == 1 and not any(i.accesses for i in a.args):
+                    rest = (n for n in range(len(a.args)) if n != steps[0])
+                    out.setdefault(a.label, (*steps, *rest))
+    local = {name for g in groups(program.equations) if g.time is not None for name in local_to_step(g, program)}
+    return {name: order for name, order in out.items() if name not in local}

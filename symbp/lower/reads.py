@@ -212,7 +212,7 @@ def digits(steps: Sequence[tuple[Index, int]], start: Expr, length: Expr) -> Axe
 
 def _view(writer: Writer, a: Array, slots: Sequence[Slot], sizes: Sequence[Expr]) -> Array:
     """The array seen along the slots: indexed, its axes taken apart, then windows."""
-    texts = [_slice_text(writer, s, n) for s, n in zip(slots, sizes, strict=True)]
+    texts = [slice_text(writer, s, n) for s, n in zip(slots, sizes, strict=True)]
     while texts and texts[-1] == ":":
         texts.pop()
     axes = tuple(i for s in slots for i in indices_of(s)[:1])
@@ -235,7 +235,7 @@ def _view(writer: Writer, a: Array, slots: Sequence[Slot], sizes: Sequence[Expr]
     return _windows(writer, out, windows) if windows else out
 
 
-def _slice_text(writer: Writer, slot: Slot, length: Expr) -> str:
+def slice_text(writer: Writer, slot: Slot, length: Expr) -> str:
     """The text that stands for an axis in square brackets."""
     match slot:
         case Index() | tuple():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from symbp.affine import highest, holds, lowest, never_negative
 from symbp.expr import ZERO, Access, Delta, Expr, Index, Reduce, add, factors, mul, sum_over
 from symbp.lower.array import Array, Axes, arrange, opaque, own, spread, view
-from symbp.lower.reads import Slice, Slot, Window, indices_of, slots_of
+from symbp.lower.reads import Slice, Slot, Window, indices_of, slice_text, slots_of
 
 if TYPE_CHECKING:
     from symbp.lower.writer import Writer
@@ -32,6 +32,13 @@ def overlap_add(shape, values, axes, starts, steps, strides):
             first = start + stride * tap
             place[axis] = slice(first, first + step * (count - 1) + 1, step)
         out[tuple(place)] += values[(..., *taps)]
+    return out
+'''
+PLACED = '''
+def placed(shape, index, values):
+    """Zeros of this shape but for the values, at slices."""
+    out = np.zeros(shape, values.dtype)
+    out[index] = values
     return out
 '''
 SCATTER_ADD = '''
@@ -136,7 +143,9 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     slots = slots_of(writer, places, sizes)
     if slots is None or writer.time is not None:
         return None
-    if any(isinstance(s, Slice) or (isinstance(s, Window) and min(s.step, s.stride) < 0) for s in slots):
+    if any(isinstance(s, Slice) for s in slots):
+        return _placed(writer, inner, slots, sizes, result) if sizes == [i.size for i in result] else None
+    if any(isinstance(s, Window) and min(s.step, s.stride) < 0 for s in slots):
         return None
     main = tuple(i for s in slots for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
     axes = (*main, *(s.tap for s in slots if isinstance(s, Window)))
@@ -152,6 +161,17 @@ def _fold(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) 
     while cut and cut[-1] == ":":
         cut.pop()
     return view(f"{{}}[{', '.join(cut)}]", values, result) if cut else replace(values, axes=result)
+
+
+def _placed(writer: Writer, inner: Expr, slots: list[Slot], sizes: list[Expr], result: Axes) -> Array | None:
+    """Zeros, and the values in slices of them: no place is written twice."""
+    if not all(isinstance(s, Index) or (isinstance(s, Slice) and s.step > 0) for s in slots):
+        return None
+    writer.helpers["placed"] = PLACED
+    axes = tuple(i for s in slots for i in indices_of(s))
+    index = ", ".join(slice_text(writer, s, n) for s, n in zip(slots, sizes, strict=True))
+    values = _values(writer, inner, axes)
+    return replace(opaque(f"placed({writer.shape(result)}, np.s_[{index}], {{}})", values, axes=result), rule="placed")
 
 
 def _values(writer: Writer, inner: Expr, axes: Axes) -> Array:

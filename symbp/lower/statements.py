@@ -8,7 +8,7 @@ from symbp.expr import Access, Expr, Index, access, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.contraction import contract, multiplies
 from symbp.lower.layouts import layouts
-from symbp.lower.loops import hoist_invariants, local_to_step
+from symbp.lower.loops import hoist_invariants, local_to_step, time_first
 from symbp.lower.reads import is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
@@ -39,9 +39,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Loop:
-    """A recurrence: arrays over time, then `for time in steps` with the statements of one step."""
+    """A recurrence: arrays over time, then `for time in steps` with the statements of one step.
+
+    axes: of each array, in its order in memory.
+    """
 
     arrays: tuple[str, ...]
+    axes: dict[str, Axes]
     header: str
     body: tuple[Statement, ...]
 
@@ -66,6 +70,7 @@ def lower(program: Program, *, placed: bool = False) -> Lowered:
     writer = Writer(program, contract, {}, {}, position, {}, layouts(program) if placed else None)
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
     fixed = {*program.outputs, *program.updates.values(), *looped, *(() if placed else (program.prediction,))}
+    writer.layout.update(time_first(program))
     statements: list[Statement | Loop] = []
     for group in groups(program.equations):
         if group.time is None:
@@ -82,6 +87,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
     steps = f"reversed(range({length}))" if group.backwards else f"range({length})"
     local = local_to_step(group, writer.program)
     arrays: list[str] = []
+    kept: dict[str, Axes] = {}
     body: list[Statement] = []
     clock = unused(time.label, writer.program)
     inner = replace(writer, time=time, clock=clock, program=_without_time(writer.program, local, time))
@@ -96,13 +102,14 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
                 code = f"{statement.array.code[:-2]}np.zeros({writer.shape(left)}, DTYPE))"
                 statement = replace(statement, array=Array(code, left))
         else:
-            arrays.append(f"{e.name} = np.empty({writer.shape(tensor.indices)}, DTYPE)")
-            slots = [clock if i is time else ":" for i in tensor.indices]
+            axes = kept[e.name] = tuple(writer.stored(e.name, tensor.indices))
+            arrays.append(f"{e.name} = np.empty({writer.shape(axes)}, DTYPE)")
+            slots = [clock if i is time else ":" for i in axes]
             while slots[-1] == ":":
                 slots.pop()
             target = f"{e.name}[{', '.join(slots)}]"
         body.append(replace(statement, target=target, equation=e))
-    return Loop(tuple(arrays), f"for {clock} in {steps}:", tuple(body))
+    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body))
 
 
 def _now(node: Expr, local: set[str], time: Index) -> Expr:

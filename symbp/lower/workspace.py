@@ -107,7 +107,7 @@ class _Builder:
         """As in the readable style, but for its arrays, which stay."""
         for line in loop.arrays:
             name, code = line.split(" = ", 1)
-            v = self.calls.new(Value(self.program.tensors[name].shape, "DTYPE", name, form=code))
+            v = self.calls.new(Value(tuple(i.size for i in loop.axes[name]), "DTYPE", name, form=code))
             self.calls.names[name] = v
         lines = [loop.header]
         for s in loop.body:

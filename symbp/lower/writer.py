@@ -27,7 +27,20 @@ from symbp.expr import (
     walk,
 )
 from symbp.functions import TABLE
-from symbp.lower.array import ATOM, Array, Axes, arrange, as_float, elementwise, opaque, own, reduction, spread, unmoved
+from symbp.lower.array import (
+    ATOM,
+    Array,
+    Axes,
+    arrange,
+    as_float,
+    elementwise,
+    moved_inside,
+    opaque,
+    own,
+    reduction,
+    spread,
+    unmoved,
+)
 from symbp.lower.conditions import condition, delta, select
 from symbp.lower.constants import constant, number
 from symbp.lower.layouts import Layouts
@@ -142,7 +155,8 @@ class Writer:
             case Call():
                 return self.call(e, order)
             case Reduce() if e.label == "sum":
-                return self.contract(self, e, order)
+                found = self.contract(self, e, order)
+                return found if self.placed else moved_inside(found)
             case Reduce():
                 body = self.write(e.body, self.natural(e.body, (*order, *e.indices)))
                 return arrange(reduction("max", body, e.indices), order)
