@@ -6,7 +6,7 @@ comes last: NumPy starts a new inner loop for every row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from symbp.expr import Access, Expr, Index, Num, Reduce, mul
@@ -56,23 +56,23 @@ class Layouts:
         self.orders.setdefault(self.classes.get(name, name), order)
 
 
-def layouts(program: Program) -> Layouts:
-    """What is known of the orders before any statement is written."""
+def layouts(program: Program, known: Mapping[str, Order]) -> Layouts:
+    """What is decided before any statement is written. known: the orders of arrays that loops go through."""
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
     fixed = {*program.outputs, *program.updates.values(), *looped}
     classes = _Classes()
     views = {e.name for e in program.equations if isinstance(e.value, Access)}
     for e in program.equations:
         _read(e.value, classes, views)
-        if e.name not in looped:
-            for accesses in _together(e.value, e.target):
-                classes.join([a.label for a in accesses])
+        for accesses in _together(e.value, e.target):
+            classes.join([a.label for a in accesses])
     out = {}
     for t in program.tensors.values():
         if t.role == "computed" and t.name not in fixed and len(t.indices) > 1:
             order = _order(t, classes.first.get(classes.find(t.name)))
             if order != tuple(range(len(t.indices))):
                 out[classes.find(t.name)] = order
+    out |= {classes.find(name): order for name, order in known.items()}
     return Layouts({name: classes.find(name) for name in classes.parent}, out)
 
 

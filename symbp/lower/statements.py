@@ -67,10 +67,10 @@ def lower(program: Program, *, placed: bool = False) -> Lowered:
     """
     program = hoist_invariants(stabilise(program))
     position = {e.name: n for n, e in enumerate(program.equations, 1)}
-    writer = Writer(program, contract, {}, {}, position, {}, layouts(program) if placed else None)
+    known = time_first(program)
+    writer = Writer(program, contract, {}, {}, position, dict(known), layouts(program, known) if placed else None)
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
     fixed = {*program.outputs, *program.updates.values(), *looped, *(() if placed else (program.prediction,))}
-    writer.layout.update(time_first(program))
     statements: list[Statement | Loop] = []
     for group in groups(program.equations):
         if group.time is None:
@@ -144,6 +144,8 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
 
 def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
     """The order of a tensor's axes in memory."""
+    if tensor.name in writer.layout:
+        return tuple(writer.stored(tensor.name, tensor.indices))
     decided = writer.layouts.of(tensor.name) if writer.layouts else None
     if decided is not None and len(decided) == len(tensor.indices):
         return tuple(tensor.indices[n] for n in decided)
