@@ -105,6 +105,7 @@ def fast_step(
     flat, views = module.flatten({name: params[name] for name in module.LAYERS})
     params.update(views)
     flat_grads, grads = module.flatten(views)
+    flat, flat_grads = module.pieces(flat), module.pieces(flat_grads)
     compute = module.workspace(params, grads, x, t)
 
     def step() -> object:
@@ -113,7 +114,7 @@ def fast_step(
             value, moved = value
             for name, new in moved.items():
                 params[name][...] = new
-        module.sgd({"": flat}, {"": flat_grads}, {}, rate[0])
+        module.sgd(flat, flat_grads, {}, rate[0])
         return value
 
     return step

@@ -15,7 +15,7 @@ Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
 OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy", "one_hot", "add_rows", "pick",
-          "rows")  # fmt: skip  # all other operations are elementwise
+          "rows")  # all other operations are elementwise  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def opaque(form: str, *args: Array, axes: Axes, binds: int = ATOM, level: int = 
 
 def as_float(a: Array) -> Array:
     """Truth values as numbers."""
-    return opaque("{}.astype(DTYPE)", a, axes=a.axes, level=ATOM) if a.boolean else a
+    return replace(opaque("{}.astype(DTYPE)", a, axes=a.axes, level=ATOM), op="astype") if a.boolean else a
 
 
 # ------------------------------------------------------------------------------------------------ views

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
-from symbp.expr import Expr, mul
+from symbp.expr import ONE, Expr, Num, coefficient, mul, num
 from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast
 from symbp.lower.constants import constant
 
@@ -274,6 +276,8 @@ class Calls:
             if place is not None:
                 self.compute(x, place)
                 return into
+        elif x.op == "matmul" and a.form.startswith(("{}.T", "{}.swapaxes", "{}.transpose")):
+            return self._view(a, self.room(a.dims))  # written as it will be read
         return self._put(self.view(self.compute(x), a.form, a.dims), into)
 
     def _under(self, a: Array, into: Value) -> Value | None:
@@ -309,7 +313,7 @@ class Calls:
         special = _SPECIAL.get(a.op)
         if special is not None:
             return special(self, a, into)
-        if a.op == "subtract" and a.args[1].op == "one_hot" and a.args[0].dims == a.args[1].dims == a.dims:
+        if a.op == "subtract" and _is_one_hot(a.args[1]) and a.args[0].dims == a.args[1].dims == a.dims:
             return self._less_one_hot(a, into)
         boolean = a.op in _BOOLEAN
         args: list[Value] = []
@@ -330,6 +334,10 @@ class Calls:
     def real(self, v: Value) -> Value:
         """Truth values as numbers: NumPy multiplies two arrays of one type three times faster."""
         return self.copy(v, self.room(v.dims), "mask as numbers") if v.dtype == "bool" else v
+
+    def _astype(self, a: Array, into: Value | None) -> Value:
+        v = self.compute(a.args[0])
+        return self.copy(v, into or self.room(v.dims), "mask as numbers")
 
     def _square(self, a: Array, into: Value | None) -> Value:
         v = self.compute(a.args[0])
@@ -362,8 +370,57 @@ class Calls:
         """x @ y. `dot` starts faster, but takes only arrays of two axes and a place in order."""
         if out.form == "{}.T" and out.base is not None and len(x.dims) == len(y.dims) == len(out.dims) == 2:
             x, y, out = self.transposed(y), self.transposed(x), out.base
+        if len(x.dims) == len(y.dims) == len(out.dims) == 2 and self._long_product(x, y, out):
+            return
         flat = len(x.dims) <= 2 and len(y.dims) <= 2 and out.contiguous
         self.call("dot" if flat else "matmul", x, y, out=out)
+
+    def _long_product(self, x: Value, y: Value, out: Value) -> bool:
+        """Products of few rows and columns, but long sums or rows, in pieces or with the wider matrix first.
+
+        OpenBLAS is two or three times slower on them as they stand.
+        """
+        (m, k), n = x.dims, y.dims[1]
+        pieces = _pieces(k)
+        if pieces and _known(m) * _known(n) <= THIN:
+            a, b = self._cut(x, 1, pieces), self._cut(y, 0, pieces)
+            if a is None or b is None:
+                return False
+            parts = self.room((num(pieces), m, n))
+            self.call("matmul", a, b, out=parts, rule="a long sum in pieces")
+            total = self.room((mul(m, n),)) if not out.contiguous else self._flat(out)
+            self.call("dot", self.ones((num(pieces),)), self.reshaped(parts, (num(pieces), mul(m, n))), out=total)
+            if not out.contiguous:
+                self.copy(self.reshaped(total, (m, n)), out)
+            return True
+        if pieces and _known(m) <= 32 and 4 * _known(m) <= _known(n) < HUGE:
+            turned = self.room((n, m))
+            self.call("dot", self.transposed(y), self.transposed(x), out=turned, rule="the wider matrix first")
+            self.copy(self.transposed(turned), out)
+            return True
+        pieces = _pieces(n)
+        if pieces and _known(m) * _known(k) <= THIN:
+            b, c = self._cut(y, 1, pieces), self._cut(out, 1, pieces)
+            if b is not None and c is not None:
+                self.call("matmul", x, b, out=c, rule="long rows in pieces")
+                return True
+        return False
+
+    def _cut(self, v: Value, axis: int, pieces: int) -> Value | None:
+        """A matrix as a stack of pieces along an axis, as a view; None where there is none."""
+        if not v.contiguous:
+            if v.form != "{}.T" or v.base is None or not v.base.contiguous:
+                return None
+            found = self._cut(v.base, 1 - axis, pieces)
+            return None if found is None else self.view(
+                found, "{}.swapaxes(-1, -2)", (found.dims[0], found.dims[2], found.dims[1])
+            )
+        rows, columns = v.dims
+        count = num(pieces)
+        if axis == 0:
+            return self.reshaped(v, (count, mul(rows, num(Fraction(1, pieces))), columns))
+        part = mul(columns, num(Fraction(1, pieces)))
+        return self.view(self.reshaped(v, (rows, count, part)), "{}.swapaxes(0, 1)", (count, rows, part))
 
     def transposed(self, v: Value) -> Value:
         return self.view(v, "{}.T", v.dims[::-1])
@@ -404,11 +461,28 @@ class Calls:
             self.call("dot", *args, out=flat, rule="sum as a product with ones")
             return out
         function = "maximum" if a.op == "max" else "add"
+        if not first and n - 1 not in a.over and 1 < _known(over) <= FEW_TERMS:
+            slices = self._slices(v, a.over, kept)
+            self.call(function, slices[0], slices[1], out=out, rule="a few slices entry by entry")
+            for s in slices[2:]:
+                self.call(function, out, s, out=out, in_place=True)
+            return self._scaled(out, over) if a.op == "mean" else out
         axis = str(a.over[0]) if len(a.over) == 1 else str(a.over)
         self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{out}})")
-        if a.op == "mean":
-            self.call("multiply", out, self.number(f"1 / {constant(over).at(5)}"), out=out, in_place=True)
-        return out
+        return self._scaled(out, over) if a.op == "mean" else out
+
+    def _scaled(self, v: Value, n: Expr) -> Value:
+        return self.call("multiply", v, self.number(f"1 / {constant(n).at(5)}"), out=v, in_place=True)
+
+    def _slices(self, v: Value, over: tuple[int, ...], kept: Dims) -> list[Value]:
+        """The array at every place of these axes."""
+        found = []
+        for places in product(*(range(_known(v.dims[k])) for k in over)):
+            at = [str(places[over.index(k)]) if k in over else ":" for k in range(len(v.dims))]
+            while at[-1] == ":":
+                at.pop()
+            found.append(self.view(v, f"{{}}[{', '.join(at)}]", kept))
+        return found
 
     def _means(self, n: Expr) -> Value:
         code = constant(n)
@@ -417,15 +491,16 @@ class Calls:
 
     # ------------------------------------------------------------------------------- places by integers
 
-    def _places(self, labels: Array, classes: Expr) -> Value:
-        """The place of (..., label) in an array (..., classes) whose numbers are counted through."""
+    def _places(self, labels: Array, classes: Expr, first: bool = False) -> Value:
+        """The place of (..., label), or with the label first, in an array whose numbers are counted through."""
         v = self.compute(labels)
         rows = mul(*labels.dims)
-        key = (id(v), f"places {constant(classes).code}")
+        key = (id(v), f"places {constant(classes).code} {first}")
         if key not in self._views:
             n, c = constant(rows).at(SIGN), constant(classes).at(SIGN)
-            base = self.once(f"np.arange({n}) * {c}", (rows,), "int")
-            form = "{} + {}" if len(labels.dims) == 1 else "{}.reshape(-1) + {}"
+            flat = "{}" if len(labels.dims) == 1 else "{}.reshape(-1)"
+            base = self.once(f"np.arange({n})" + ("" if first else f" * {c}"), (rows,), "int")
+            form = f"{flat} * {n} + {{}}" if first else f"{flat} + {{}}"
             self._views[key] = self.bind(form, (v, base), (rows,), "int")
         return self._views[key]
 
@@ -440,7 +515,9 @@ class Calls:
     def _less_one_hot(self, a: Array, into: Value | None) -> Value:
         """An array less ones at the labels' places."""
         left, right = a.args
-        places = self._places(right.args[0], right.dims[-1])
+        turned = right.op == "view"
+        rows = right.args[0] if turned else right
+        places = self._places(rows.args[0], rows.dims[-1], turned)
         out = into if into is not None and into.contiguous else self.room(a.dims)
         v = self.compute(left, out if left.args and left.op != "view" else None)
         if v is not out:
@@ -473,9 +550,11 @@ class Calls:
         """Of each row the entry that its label says."""
         name = a.form.split("[")[0]
         source = self.names[name]
-        if not source.contiguous or source.root.bound or source.dims[:-1] != a.dims:
+        first = len(a.dims) == 1 and source.dims[1:] == a.dims and a.args[0].dims == a.dims and self._words(a.args[0].code)
+        if not source.contiguous or source.root.bound or (source.dims[:-1] != a.dims and not first):
             return self._put(self._opaque(a), into)
-        places = self._places(a.args[-1], source.dims[-1])
+        labels = a.args[0] if first else a.args[-1]
+        places = self._places(labels, source.dims[0 if first else -1], bool(first))
         out = into if into is not None and into.contiguous else self.room(a.dims)
         self._statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
         return self._put(out, into) if out is not into else out
@@ -503,9 +582,14 @@ class Calls:
 
 
 FEW_LABELS = 1000
+FEW_TERMS = 16
+THIN = 512  # numbers in the smallest of three matrices that are multiplied
+LONG = 64  # times the batch
+HUGE = 10**9
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "square": Calls._square,
     "sigmoid": Calls._sigmoid,
+    "astype": Calls._astype,
     "where": Calls._where,
     "one_hot": Calls._one_hot,
     "add_rows": Calls._add_rows,
@@ -528,6 +612,23 @@ def _keeps_order(form: str) -> bool:
         first, *rest = (s.strip() for s in form[3:-1].split(","))
         return all(s in (":", "None") for s in (first, *rest)) or (not rest and first.count(":") < 2)
     return False
+
+
+def _is_one_hot(a: Array) -> bool:
+    turned = a.op == "view" and a.form == "{}.T" and a.args[0].op == "one_hot" and len(a.dims) == 2
+    return turned or a.op == "one_hot"
+
+
+def _known(n: Expr) -> int:
+    return int(n.value) if isinstance(n, Num) else HUGE
+
+
+def _pieces(n: Expr) -> int:
+    """Into how many equal pieces to cut an axis that is longer than the batch; 0 for no cut."""
+    c, rest = coefficient(n)
+    if rest is ONE or c < LONG or c.denominator != 1:
+        return 0
+    return max((d for d in range(8, 65) if c % d == 0), key=lambda d: -abs(d - 28), default=0)
 
 
 def _product_dims(x: Value, y: Value) -> Dims:

@@ -41,13 +41,29 @@ class _Classes:
                     self.first.setdefault(one, self.first[other])
 
 
-def layouts(program: Program) -> dict[str, Order]:
-    """Positions of axes in the order of memory, for tensors that had better not lie as they are declared."""
+@dataclass
+class Layouts:
+    """orders: positions of axes in the order of memory, by class. The first tensor of a class decides for all of it."""
+
+    classes: dict[str, str]
+    orders: dict[str, Order]
+
+    def of(self, name: str) -> Order | None:
+        """The order that is decided for a tensor; None if none is yet."""
+        return self.orders.get(self.classes.get(name, name))
+
+    def decide(self, name: str, order: Order) -> None:
+        self.orders.setdefault(self.classes.get(name, name), order)
+
+
+def layouts(program: Program) -> Layouts:
+    """What is known of the orders before any statement is written."""
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
     fixed = {*program.outputs, *program.updates.values(), *looped}
     classes = _Classes()
+    views = {e.name for e in program.equations if isinstance(e.value, Access)}
     for e in program.equations:
-        _read(e.value, classes)
+        _read(e.value, classes, views)
         if e.name not in looped:
             for accesses in _together(e.value, e.target):
                 classes.join([a.label for a in accesses])
@@ -56,22 +72,22 @@ def layouts(program: Program) -> dict[str, Order]:
         if t.role == "computed" and t.name not in fixed and len(t.indices) > 1:
             order = _order(t, classes.first.get(classes.find(t.name)))
             if order != tuple(range(len(t.indices))):
-                out[t.name] = order
-    return out
+                out[classes.find(t.name)] = order
+    return Layouts({name: classes.find(name) for name in classes.parent}, out)
 
 
-def _read(e: Expr, classes: _Classes) -> None:
+def _read(e: Expr, classes: _Classes, views: set[str]) -> None:
     """Notes the axes that maxima run over and the accesses that are combined inside of sums."""
     if isinstance(e, Reduce):
         for accesses in _together(e.body):
             classes.join([a.label for a in accesses])
-            if e.label == "max":
+            if e.label == "max" and accesses[0].label not in views:
                 places = tuple(n for n, i in enumerate(accesses[0].args) if i in e.indices)
                 short = [i.size for i in e.indices if isinstance(i.size, Num) and int(i.size.value) <= SHORT]
                 if short and 0 < len(places) < len(accesses[0].args) - 1:
                     classes.first.setdefault(classes.find(accesses[0].label), places)
     for a in e.args:
-        _read(a, classes)
+        _read(a, classes, views)
 
 
 def _together(e: Expr, *more: Access) -> list[list[Access]]:

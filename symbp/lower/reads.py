@@ -318,8 +318,9 @@ def _gather(writer: Writer, name: str, args: Sequence[Expr], sizes: Sequence[Exp
     if (index_axes and not together) or set(index_axes) & set(kept):
         places = [place(writer, i, n, axes) for i, n in zip(args, sizes, strict=True)]
         found = opaque(f"{name}[{', '.join('{}' for _ in places)}]", *places, axes=axes)
-        last = args[-1]
-        by_label = isinstance(last, Access) and tuple(args[:-1]) == last.args == axes and len(whole) == len(axes)
+        labels = [n for n in (0, len(args) - 1) if isinstance(args[n], Access)]
+        rest = tuple(i for n, i in enumerate(args) if n not in labels)
+        by_label = len(labels) == 1 and rest == args[labels[0]].args == axes and len(whole) == len(axes)
         return replace(found, op="pick") if by_label else found
     first = args[0]
     if computed == [0] and isinstance(first, Access):

@@ -68,7 +68,7 @@ def lower(program: Program, *, placed: bool = False) -> Lowered:
     """
     program = hoist_invariants(stabilise(program))
     position = {e.name: n for n, e in enumerate(program.equations, 1)}
-    writer = Writer(program, contract, {}, {}, position, layouts(program) if placed else {}, placed)
+    writer = Writer(program, contract, {}, {}, position, {}, layouts(program) if placed else None)
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
     fixed = {*program.outputs, *program.updates.values(), *looped, *(() if placed else (program.prediction,))}
     writer.layout.update(time_first(program))
@@ -134,13 +134,8 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
     """free: its axes may lie in memory in any order."""
     axes = tensor.indices
     if free and len(axes) > 1:
-        if tensor.name in writer.layout:
-            axes = tuple(writer.stored(tensor.name, axes))
-        else:
-            axes = writer.natural(equation.value, axes)
-        if len(axes) < len(tensor.indices):
-            axes = tensor.indices
-        elif axes != tensor.indices:
+        axes = _order(writer, tensor, equation.value)
+        if axes != tensor.indices:
             writer.layout[tensor.name] = tuple(tensor.indices.index(i) for i in axes)
     array = as_float(writer.write(equation.value, axes))
     if free and is_windows(array) and any(multiplies(e.value, tensor.name) for e in writer.program.equations):
@@ -148,6 +143,19 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
     return Statement(equation.name, array, shape_text(replace(tensor, indices=axes)), equation)
+
+
+def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
+    """The order of a tensor's axes in memory."""
+    decided = writer.layouts.of(tensor.name) if writer.layouts else None
+    if decided is not None and len(decided) == len(tensor.indices):
+        return tuple(tensor.indices[n] for n in decided)
+    axes = writer.natural(value, tensor.indices)
+    if len(axes) < len(tensor.indices):
+        return tensor.indices
+    if writer.layouts:
+        writer.layouts.decide(tensor.name, tuple(tensor.indices.index(i) for i in axes))
+    return axes
 
 
 def _fill(writer: Writer, a: Array, axes: Axes, value: Expr) -> Array:

@@ -76,6 +76,7 @@ class _Builder:
                 self._statement(item)
         calls = self.calls.calls
         rooms = arrange_rooms(calls)
+        calls = [c for c in calls if not _moves_nothing(c, rooms)]
         loss = self.calls.names[str(self.program.loss)]
         self._name(rooms)
         lines: list[Line] = []
@@ -195,6 +196,14 @@ class _Builder:
                 else:
                     code = made[room].name + _cut(made[room], v)
             yield from break_line(f"{v.name} = {code}")
+
+
+def _moves_nothing(call: Call, rooms: dict[Value, Room]) -> bool:
+    """Whether it copies an array to where it lies."""
+    if not call.form.startswith("copyto(") or call.out is None or len(call.args) != 1:
+        return False
+    (v,) = call.args
+    return v in rooms and rooms.get(call.out) is rooms[v] and call.in_place
 
 
 def _cut(room: Value, v: Value) -> str:

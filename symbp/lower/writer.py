@@ -43,6 +43,7 @@ from symbp.lower.array import (
 )
 from symbp.lower.conditions import condition, delta, select
 from symbp.lower.constants import constant, number
+from symbp.lower.layouts import Layouts
 from symbp.lower.product import product
 from symbp.lower.reads import read, stored_axes
 from symbp.lower.scatter import scattered_axes
@@ -64,7 +65,8 @@ class Writer:
 
     position: of the equation that defines a tensor, counted from 1. time, clock: inside a loop, the index of time, no
     axis there, and the name of its number. layout: for tensors whose axes lie in memory in another order than they are
-    declared in, their positions in that order. placed: a matrix product can write to axes in any order.
+    declared in, their positions in that order. layouts: where results are written to given places, whose axes lie as
+    these say.
     """
 
     program: Program
@@ -73,7 +75,7 @@ class Writer:
     sizes: dict[str, None]
     position: Mapping[str, int]
     layout: dict[str, tuple[int, ...]]
-    placed: bool = False
+    layouts: Layouts | None = None
     time: Index | None = None
     clock: str = ""
     orders: dict[tuple[Expr, Axes], Axes] = field(default_factory=dict)
@@ -117,7 +119,7 @@ class Writer:
 
     def _of_sum(self, e: Reduce, order: Axes) -> Axes:
         a = unmoved(self.contract(self, e, own(e, order)))
-        return () if self.placed and a.op == "matmul" and len(a.axes) > 2 and a.shape is None else a.axes
+        return () if self.layouts and a.op == "matmul" and len(a.axes) > 2 and a.shape is None else a.axes
 
     def _widest(self, parts: Sequence[Expr], order: Axes) -> Axes:
         for p in sorted(parts, key=lambda p: (-len(p.free), not has_sum(p), self.latest(p))):
