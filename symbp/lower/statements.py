@@ -147,6 +147,8 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
 
 def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
     """The order of a tensor's axes in memory."""
+    if tensor.name in writer.layout:  # a loop goes through it
+        return tuple(writer.stored(tensor.name, tensor.indices))
     decided = writer.layouts.of(tensor.name) if writer.layouts else None
     if decided is not None and len(decided) == len(tensor.indices):
         return tuple(tensor.indices[n] for n in decided)
