@@ -15,7 +15,20 @@ from symbp import declare, sizes
 from symbp.emit import generate
 from symbp.functions import TABLE
 from symbp.gradient import gradient
-from symbp.layers import GELU, LSTM, Conv2D, Dense, Embedding, GELUTanh, Layer, MaxPool2D, MultiHeadAttention, Tanh
+from symbp.layers import (
+    GELU,
+    LSTM,
+    RNN,
+    Conv2D,
+    Dense,
+    Embedding,
+    GELUTanh,
+    Last,
+    Layer,
+    MaxPool2D,
+    MultiHeadAttention,
+    Tanh,
+)
 from symbp.lower import Loop, Lowered, Statement, lower
 from symbp.lower.array import Array
 from symbp.sequence import Sequential
@@ -161,3 +174,13 @@ def test_slices_are_written_to_not_added_at_integers() -> None:
     text = found.code
     assert "np.s_[:, 1::2]" in text and "np.s_[:, ::2]" in text and "scatter_add" not in text
     assert "placed" in {a.rule for a in nodes(found)}
+
+
+def test_a_matrix_that_each_step_reads_transposed_is_turned_once() -> None:
+    """In both directions h is the left operand; only backwards is U turned, before the loop, from this step's U."""
+    program = Sequential(RNN(3), Last(), Dense(2), shape=(6, 5), loss="mean_squared_error")
+    text = generate(program)
+    assert text.count("U1_T = np.ascontiguousarray(U1.T)") == 1
+    assert "@ U1_T" in text and "U1.T" not in text.replace("ascontiguousarray(U1.T)", "")
+    fast = generate(program, style="fast")
+    assert re.search(r"^        copyto\(\w+, U1_T\)", fast, re.MULTILINE)

@@ -232,7 +232,7 @@ def _body(lowered: Lowered, program: Program, x: Tensor, numbers: dict[str, int]
     lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes]
     for item in lowered.statements:
         if isinstance(item, Loop):
-            lines += [*item.arrays, item.header]
+            lines += [*(f"{name} = {a.code}" for name, a in item.before.items()), *item.arrays, item.header]
             lines += [f"    {line}" for s in item.body for line in commented(s, numbers, column)]
         else:
             lines += commented(item, numbers, column)

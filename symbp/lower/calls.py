@@ -550,7 +550,8 @@ class Calls:
         """Of each row the entry that its label says."""
         name = a.form.split("[")[0]
         source = self.names[name]
-        first = len(a.dims) == 1 and source.dims[1:] == a.dims and a.args[0].dims == a.dims and self._words(a.args[0].code)
+        same = source.dims[1:] == a.dims == a.args[0].dims
+        first = len(a.dims) == 1 and same and self._words(a.args[0].code)
         if not source.contiguous or source.root.bound or (source.dims[:-1] != a.dims and not first):
             return self._put(self._opaque(a), into)
         labels = a.args[0] if first else a.args[-1]

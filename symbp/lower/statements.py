@@ -8,7 +8,7 @@ from symbp.expr import Access, Expr, Index, access, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.contraction import contract, multiplies
 from symbp.lower.layouts import layouts
-from symbp.lower.loops import hoist_invariants, local_to_step, time_first
+from symbp.lower.loops import hoist_invariants, local_to_step, time_first, turned_before
 from symbp.lower.reads import is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
@@ -41,13 +41,14 @@ class Statement:
 class Loop:
     """A recurrence: arrays over time, then `for time in steps` with the statements of one step.
 
-    axes: of each array, in its order in memory.
+    axes: of each array, in its order in memory. before: what is computed before the first step, by name.
     """
 
     arrays: tuple[str, ...]
     axes: dict[str, Axes]
     header: str
     body: tuple[Statement, ...]
+    before: dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
     local = local_to_step(group, writer.program)
     arrays: list[str] = []
     kept: dict[str, Axes] = {}
+    before: dict[str, Array] = {}
     body: list[Statement] = []
     clock = unused(time.label, writer.program)
     inner = replace(writer, time=time, clock=clock, program=_without_time(writer.program, local, time))
@@ -96,6 +98,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
         left = tuple(i for i in tensor.indices if i is not time)
         value = transform(e.value, lambda node: _now(node, local, time))
         statement = _statement(inner, replace(tensor, indices=left), Equation(access(e.name, left), value, e.reason))
+        statement = replace(statement, array=turned_before(statement.array, group, writer.program, before))
         if e.name in local:
             target = e.name
             if left and statement.array.code.endswith(" else 0)"):  # a later statement may multiply it as a matrix
@@ -109,7 +112,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
                 slots.pop()
             target = f"{e.name}[{', '.join(slots)}]"
         body.append(replace(statement, target=target, equation=e))
-    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body))
+    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before)
 
 
 def _now(node: Expr, local: set[str], time: Index) -> Expr:
@@ -144,7 +147,7 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
 
 def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
     """The order of a tensor's axes in memory."""
-    if tensor.name in writer.layout:
+    if tensor.name in writer.layout:  # a loop goes through it
         return tuple(writer.stored(tensor.name, tensor.indices))
     decided = writer.layouts.of(tensor.name) if writer.layouts else None
     if decided is not None and len(decided) == len(tensor.indices):

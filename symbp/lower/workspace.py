@@ -109,6 +109,8 @@ class _Builder:
             name, code = line.split(" = ", 1)
             v = self.calls.new(Value(tuple(i.size for i in loop.axes[name]), "DTYPE", name, form=code))
             self.calls.names[name] = v
+        for name, array in loop.before.items():
+            self.calls.names[name] = self.calls.compute(array)
         lines = [loop.header]
         for s in loop.body:
             lines += [f"    {line}" for line in break_line(f"{s.target} = {s.array.code}", WIDTH - 8)]

@@ -156,7 +156,7 @@ class Writer:
                 return self.call(e, order)
             case Reduce() if e.label == "sum":
                 found = self.contract(self, e, order)
-                return found if self.layouts else moved_inside(found)
+                return moved_inside(found) if self.layouts is None else found
             case Reduce():
                 body = self.write(e.body, self.natural(e.body, (*order, *e.indices)))
                 return arrange(reduction("max", body, e.indices), order)
