@@ -15,7 +15,7 @@ Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
 OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy", "one_hot", "add_rows", "pick",
-          "rows")  # all other operations are elementwise  # fmt: skip
+          "rows", "choice")  # all other operations are elementwise  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Value:
     base, form: a view of another value, `form` with {} for it. form alone: made once by this code. Neither: it needs
     room. dtype: "DTYPE", "bool" or "" where nobody needs to know. bound: the step itself gives it its name, so that it
     may be another array in every step. given: it exists already, under its name. contiguous: its numbers lie in order.
+    place: of a list of arrays, one a step of a loop, the one at this place.
     """
 
     dims: Dims
@@ -40,6 +41,7 @@ class Value:
     bound: bool = False
     given: bool = False
     contiguous: bool = True
+    place: str = ""
 
     @property
     def root(self) -> Value:
@@ -59,7 +61,8 @@ class Call:
     """form with {} for the arguments and {out} for where the result goes.
 
     in_place: whether `out` may be one of the arguments. binds: `out` is the name that the form's value gets.
-    part: the number of the statement that it belongs to.
+    part: the number of the statement that it belongs to. opens: it is the head of a loop or a branch, closes: what
+    follows is outside of it.
     """
 
     form: str
@@ -69,6 +72,8 @@ class Call:
     in_place: bool = False
     binds: bool = False
     rule: str = ""
+    opens: bool = False
+    closes: bool = False
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -80,7 +85,7 @@ class Calls:
     """Records calls.
 
     names: what a name in the trees stands for. values: all, in the order in which they can be made.
-    functions: NumPy's functions that are called, by their names.
+    functions: NumPy's functions that are called, by their names. clock: in a loop, the name of the step's number.
     """
 
     names: dict[str, Value]
@@ -88,6 +93,8 @@ class Calls:
     calls: list[Call] = field(default_factory=list)
     functions: dict[str, None] = field(default_factory=dict)
     part: int = 0
+    clock: str = ""
+    _outside: list[dict[tuple[int, str], Value]] = field(default_factory=list)
     _views: dict[tuple[int, str], Value] = field(default_factory=dict)
     _made: dict[str, Value] = field(default_factory=dict)
 
@@ -127,6 +134,10 @@ class Calls:
         """The value seen differently; `form` with {} for it. A copy is seen where its numbers lie in another order."""
         if form == "{}.T" and v.form == "{}.T" and v.base is not None:
             return v.base
+        if v.place:
+            return self._view_in_loop(v, form, dims)
+        if self.clock and form.startswith("{}[") and self.clock in _WORD.findall(form):
+            return self._at_step(v, form, dims)
         if form.startswith("{}.reshape(") and not v.contiguous and not v.root.bound:
             v = self.copy(v)
         key = (id(v), form)
@@ -139,6 +150,62 @@ class Calls:
                 found = self.new(Value(dims, v.dtype, base=v, form=form, contiguous=ordered))
             self._views[key] = found
         return found
+
+    def _at_step(self, v: Value, form: str, dims: Dims) -> Value:
+        """What a step of a loop reads or writes, out of a list of views that is made once."""
+        place = form[len("{}[") : -1]
+        if v.root.bound or "," in place or ":" in place:
+            return self.bind(form, (v,), dims, v.dtype)
+        return self._step(self.view(v, "list({})", v.dims), place, dims, v.contiguous)
+
+    def _step(self, steps: Value, place: str, dims: Dims, contiguous: bool) -> Value:
+        key = (id(steps), place)
+        if key not in self._views:
+            found = Value(dims, steps.dtype, base=steps, form=f"{{}}[{place}]", contiguous=contiguous, place=place)
+            self._views[key] = self.new(found)
+        return self._views[key]
+
+    def _view_in_loop(self, v: Value, form: str, dims: Dims) -> Value:
+        assert v.base is not None
+        if form.startswith("{}.reshape(") and not v.contiguous:
+            return self.view(self.copy(v), form, dims)
+        every = self.view(v.base, f"[{form.format('a')} for a in {{}}]", v.base.dims)
+        return self._step(every, v.place, dims, v.contiguous and _keeps_order(form))
+
+    def open(self, head: str, *args: Value) -> None:
+        """The head of a block: `head` with {} for the arguments."""
+        self.calls.append(Call(head, args, None, self.part, opens=True))
+        self._outside.append(dict(self._views))
+
+    def close(self) -> None:
+        """Ends the block. What it has bound or copied isn't there outside."""
+        self.calls.append(Call("", (), None, self.part, closes=True))
+        outside = self._outside.pop()
+        self._views = {
+            key: v for key, v in self._views.items()
+            if key in outside or not (v.root.bound or v.place or key[1].startswith(("copy", "places")))
+        }  # fmt: skip
+
+    def _choice(self, a: Array, into: Value | None) -> Value:
+        """One of two values, as the loop's step says."""
+        test = a.form[len("({} if ") : -len(" else {})")]
+        out = into if into is not None else self.room(a.dims)
+        then, otherwise = a.args
+        self.open(f"if {test}:")
+        self._put_into(then, out)
+        self.close()
+        self.open("else:")
+        self._put_into(otherwise, out)
+        self.close()
+        return out
+
+    def _put_into(self, a: Array, out: Value) -> None:
+        if not a.dims and self._is_constant(a):
+            self._statement(f"{{out}}.fill({a.code})", (), out)
+        else:
+            v = self.compute(a, out)
+            if v is not out:
+                self.copy(v, out)
 
     def reshaped(self, v: Value, dims: Dims) -> Value:
         """The value in another shape."""
@@ -181,6 +248,8 @@ class Calls:
                 return self._reduction(a, into)
             case "pad":
                 return self._pad(a)
+            case "choice":
+                return self._choice(a, into)
             case "copy":
                 return self.copy(self.compute(a.args[0]), into)
         if isinstance(getattr(np, a.op, None), np.ufunc) or a.op in _SPECIAL:

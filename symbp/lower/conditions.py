@@ -53,7 +53,7 @@ def choice(writer: Writer, test: Expr, then: Array, otherwise: Array) -> Array:
     """One of two arrays, chosen by a condition on the loop's time."""
     axes = then.axes if len(then.axes) >= len(otherwise.axes) else otherwise.axes
     a, b = (writer.filled(text, axes) for text in (then, otherwise))
-    return opaque(f"({{}} if {writer.write(test, ()).code} else {{}})", a, b, axes=axes)
+    return replace(opaque(f"({{}} if {writer.write(test, ()).code} else {{}})", a, b, axes=axes), op="choice")
 
 
 def condition(writer: Writer, e: Condition, order: Axes) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from symbp.affine import never_negative
@@ -30,6 +30,10 @@ def arrange_rooms(calls: Sequence[Call]) -> dict[Value, Room]:
             if v.root.needs_room:
                 first.setdefault(v.root, k)
                 last[v.root] = k
+    for start, end in _loops(calls):  # what is there before a loop is read in every step of it
+        for v, k in last.items():
+            if first[v] < start <= k < end:
+                last[v] = end
     rooms: dict[Value, Room] = {}
     free: list[Room] = []
     for k, call in enumerate(calls):
@@ -42,10 +46,22 @@ def arrange_rooms(calls: Sequence[Call]) -> dict[Value, Room]:
                 free.remove(room)
             room.tenants.append(out)
             rooms[out] = room
-        for v in dict.fromkeys(v.root for v in call.values):
-            if last.get(v) == k and rooms[v].tenants[-1] is v:
+        for v in dict.fromkeys((*(v.root for v in call.values), *(v for v in rooms if call.closes))):
+            if last.get(v) == k and rooms[v].tenants[-1] is v and rooms[v] not in free:
                 free.append(rooms[v])
     return rooms
+
+
+def _loops(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
+    """(position of its head, of its end) for every loop."""
+    heads: list[int] = []
+    for k, call in enumerate(calls):
+        if call.opens:
+            heads.append(k)
+        elif call.closes:
+            start = heads.pop()
+            if calls[start].form.startswith("for "):
+                yield start, k
 
 
 def _own(call: Call, k: int, last: dict[Value, int], rooms: dict[Value, Room]) -> Room | None:

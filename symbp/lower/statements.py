@@ -41,7 +41,8 @@ class Statement:
 class Loop:
     """A recurrence: arrays over time, then `for time in steps` with the statements of one step.
 
-    axes: of each array, in its order in memory. before: what is computed before the first step, by name.
+    axes: of each array, in its order in memory. before: what is computed before the first step, by name. clock: the
+    name of the step's number.
     """
 
     arrays: tuple[str, ...]
@@ -49,6 +50,7 @@ class Loop:
     header: str
     body: tuple[Statement, ...]
     before: dict[str, Array]
+    clock: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
         statement = replace(statement, array=turned_before(statement.array, group, writer.program, before))
         if e.name in local:
             target = e.name
-            if left and statement.array.code.endswith(" else 0)"):  # a later statement may multiply it as a matrix
+            if left and statement.array.code.endswith(" else 0)") and writer.layouts is None:  # a later statement may multiply it as a matrix
                 code = f"{statement.array.code[:-2]}np.zeros({writer.shape(left)}, DTYPE))"
                 statement = replace(statement, array=Array(code, left))
         else:
@@ -112,7 +114,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
                 slots.pop()
             target = f"{e.name}[{', '.join(slots)}]"
         body.append(replace(statement, target=target, equation=e))
-    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before)
+    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before, clock)
 
 
 def _now(node: Expr, local: set[str], time: Index) -> Expr:

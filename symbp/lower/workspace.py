@@ -80,12 +80,17 @@ class _Builder:
         loss = self.calls.names[str(self.program.loss)]
         self._name(rooms)
         lines: list[Line] = []
+        depth = 0
         for k, call in enumerate(calls):
+            depth -= call.closes
+            if call.closes:
+                continue
             last = k + 1 == len(calls) or calls[k + 1].part != call.part
             code = self._code(call)
             pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
             for n, text in enumerate(pieces, 1):
-                lines.append(Line(text, self.statements.get(call.part), last and n == len(pieces), call.rule))
+                lines.append(Line("    " * depth + text, self.statements.get(call.part), last and n == len(pieces), call.rule))
+            depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
         functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
         return Workspace(functions, tuple(self._setup(rooms)), tuple(lines), loss.name, moved, self.lowered)
@@ -104,22 +109,33 @@ class _Builder:
         names[s.name] = v
 
     def _loop(self, loop: Loop) -> None:
-        """As in the readable style, but for its arrays, which stay."""
+        """Its arrays stay; what a step reads and writes of them are views that are made once."""
         for line in loop.arrays:
             name, code = line.split(" = ", 1)
             v = self.calls.new(Value(tuple(i.size for i in loop.axes[name]), "DTYPE", name, form=code))
             self.calls.names[name] = v
         for name, array in loop.before.items():
             self.calls.names[name] = self.calls.compute(array)
-        lines = [loop.header]
+        names = self.calls.names
+        shadowed = names.get(loop.clock)
+        names[loop.clock] = self.calls.new(Value((), "", loop.clock, bound=True))
+        self.calls.clock = loop.clock
+        self.calls.open(loop.header)
         for s in loop.body:
-            lines += [f"    {line}" for line in break_line(f"{s.target} = {s.array.code}", WIDTH - 8)]
-        text = "\n".join(lines)
-        local = {s.target for s in loop.body}
-        words = [w for w in dict.fromkeys(_WORD.findall(text)) if w in self.calls.names and w not in local]
-        parts = re.split(r"((?<![\w.])[A-Za-z_]\w*)", text.replace("{", "{{").replace("}", "}}"))
-        form = "".join(f"{{{words.index(p)}}}" if p in words else p for p in parts)
-        self.calls.calls.append(Call(form, tuple(self.calls.names[w] for w in words), None, self.calls.part))
+            self.calls.part += 1
+            if s.target == s.name:
+                self._statement(s)
+                continue
+            self.statements[self.calls.part] = s
+            place = self.calls.view(names[s.name], f"{{}}{s.target[len(s.name) :]}", s.array.dims)
+            v = self.calls.compute(s.array, place)
+            if v is not place:
+                self.calls.copy(v, place)
+        self.calls.close()
+        self.calls.clock = ""
+        del names[loop.clock]
+        if shadowed is not None:
+            names[loop.clock] = shadowed
         for s in loop.body:
             if s.name in self.fixed:
                 self.calls.copy(self.calls.names[s.name], self.fixed[s.name])
@@ -156,6 +172,9 @@ class _Builder:
                 if key not in shared:
                     shared[key] = unused("work1")
                 v.name = shared[key]
+            elif v.place:
+                assert v.base is not None
+                v.name = v.form.format(v.base.name)
             elif v.base is not None:
                 suffix = "_T" if v.form == "{}.T" else "_view"
                 v.name = unused(f"{v.base.name}{suffix}")
@@ -178,7 +197,7 @@ class _Builder:
         done: set[str] = set()
         made: dict[Room, Value] = {}
         for v in self.calls.values:
-            if v not in self.used or v.root.bound or v.given or v.name in done:
+            if v not in self.used or v.root.bound or v.given or v.place or v.name in done:
                 continue
             done.add(v.name)
             if v.base is not None:
