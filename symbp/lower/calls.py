@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 
-from symbp.expr import ONE, Expr, Num, coefficient, mul, num
+from symbp.expr import ONE, Expr, Index, Num, Size, coefficient, mul, num, substitute, walk
 from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast
 from symbp.lower.constants import constant
 
@@ -234,7 +234,7 @@ class Calls:
         if self._is_constant(a):
             return self._put(self._constant(a), into)
         if not a.args:
-            return self._put(self.names[a.form] if a.form in self.names else self._text(a, a.dims), into)
+            return self._put(self._leaf(a), into)
         if not a.dims:
             return self._number(a)
         match a.op:
@@ -255,6 +255,14 @@ class Calls:
         if isinstance(getattr(np, a.op, None), np.ufunc) or a.op in _SPECIAL:
             return self._elementwise(a, into)
         return self._put(self._opaque(a), into)
+
+    def _leaf(self, a: Array) -> Value:
+        if a.form in self.names:
+            return self.names[a.form]
+        name, _, place = a.form.removesuffix("]").partition("[")
+        if self.clock and self._words(a.form) == [name, self.clock]:  # one step of an array
+            return self.view(self.names[name], f"{{}}[{place}]", a.dims)
+        return self._text(a, a.dims)
 
     def _put(self, v: Value, into: Value | None) -> Value:
         return v if into is None else self.copy(v, into)
@@ -495,22 +503,33 @@ class Calls:
         return self.view(v, "{}.T", v.dims[::-1])
 
     def _tensordot(self, a: Array, into: Value | None) -> Value:
+        """A matrix product of operands whose axes are moved first; in the order that moves the fewest numbers."""
         x, y = a.args
-        both = [i for i in x.axes if i in y.axes and i not in a.axes]
-        left, right = ([i for i in b.axes if i not in both] for b in (x, y))
-        values = []
-        for b, order in ((x, (*left, *both)), (y, (*both, *right))):
-            v = self.compute(b)
-            if b.axes != order:
-                positions = ", ".join(str(b.axes.index(i)) for i in order)
-                v = self.view(v, f"{{}}.transpose({positions})", tuple(i.size for i in order))
-            values.append(v)
-        rows, inner, columns = (mul(*(i.size for i in group)) for group in (left, both, right))
-        v, w = self.reshaped(values[0], (rows, inner)), self.reshaped(values[1], (inner, columns))
+        both = [[i for i in b.axes if i in x.axes and i in y.axes and i not in a.axes] for b in (x, y)]
+        left, right = ([i for i in b.axes if i not in both[0]] for b in (x, y))
+
+        def moved(inner: list[Index]) -> int:
+            kept = ((x, left), (y, right))
+            return sum(typical(mul(*b.dims)) for b, own in kept if not _is_matrix(b, own, inner))
+
+        inner = min(both, key=moved)
+        v, w = self._matrix(x, left, inner), self.transposed(self._matrix(y, right, inner))
         dims = tuple(i.size for i in (*left, *right))
         out = into if into is not None and into.contiguous else self.room(dims)
-        self.product(v, w, self.reshaped(out, (rows, columns)))
+        self.product(v, w, self.reshaped(out, (v.dims[0], w.dims[1])))
         return out if into is None or out is into else self.copy(out, into)
+
+    def _matrix(self, a: Array, rows: list[Index], columns: list[Index]) -> Value:
+        """The array with its axes merged into two."""
+        v = self.compute(a)
+        shape = mul(*(i.size for i in rows)), mul(*(i.size for i in columns))
+        if list(a.axes) == [*columns, *rows] != [*rows, *columns]:
+            return self.transposed(self.reshaped(v, (shape[1], shape[0])))
+        if list(a.axes) != [*rows, *columns]:
+            order = [*rows, *columns]
+            positions = ", ".join(str(a.axes.index(i)) for i in order)
+            v = self.view(v, f"{{}}.transpose({positions})", tuple(i.size for i in order))
+        return self.reshaped(v, shape)
 
     def _reduction(self, a: Array, into: Value | None) -> Value:
         """Sums over the first or the last axes are products with a vector of ones; a mean's vector holds 1/n."""
@@ -682,6 +701,18 @@ def _keeps_order(form: str) -> bool:
         first, *rest = (s.strip() for s in form[3:-1].split(","))
         return all(s in (":", "None") for s in (first, *rest)) or (not rest and first.count(":") < 2)
     return False
+
+
+def _is_matrix(a: Array, rows: list[Index], columns: list[Index]) -> bool:
+    """Whether the array has its axes in two groups, as a matrix or its transpose has."""
+    return list(a.axes) in ([*rows, *columns], [*columns, *rows])
+
+
+def typical(count: Expr) -> int:
+    """A number for a count of numbers, to tell which of two arrays is the smaller."""
+    sizes: dict[Expr, Expr] = {n: num(32) for n in walk(count) if isinstance(n, Size)}
+    found = substitute(count, sizes)
+    return int(found.value) if isinstance(found, Num) else HUGE
 
 
 def _is_one_hot(a: Array) -> bool:

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from symbp.affine import never_negative
-from symbp.expr import Expr, Num, Size, num, substitute, walk
-from symbp.lower.calls import Call, Value
-
-_TYPICAL = num(32)  # a symbolic size, to tell which of several rooms is the smallest
+from symbp.expr import Expr
+from symbp.lower.calls import Call, Value, typical
 
 
 @dataclass(eq=False)
@@ -80,10 +78,4 @@ def _own(call: Call, k: int, last: dict[Value, int], rooms: dict[Value, Room]) -
 def _smallest(v: Value, free: Sequence[Room]) -> Room | None:
     """The smallest free room that is large enough for all sizes."""
     fitting = [r for r in free if r.dtype == v.dtype and (r.count is v.count or never_negative(r.count - v.count))]
-    return min(reversed(fitting), key=lambda r: _typical(r.count), default=None)
-
-
-def _typical(count: Expr) -> int:
-    sizes: dict[Expr, Expr] = {n: _TYPICAL for n in walk(count) if isinstance(n, Size)}
-    found = substitute(count, sizes)
-    return int(found.value) if isinstance(found, Num) else 0
+    return min(reversed(fitting), key=lambda r: typical(r.count), default=None)
