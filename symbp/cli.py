@@ -167,7 +167,8 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
               help="Optimisers to include, the first is the module's default.")  # fmt: skip
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
 @click.option("--lr", default=1e-3, show_default=True, help="The module's default learning rate.")
-def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> None:
+@click.option("--parallel", type=click.Choice(["mpi"]), help="Share every batch among the processes of mpiexec.")
+def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, parallel: str | None) -> None:
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
@@ -179,7 +180,7 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float) -> No
 
     with working(f"generating {output}"):
         names = tuple(name.strip() for name in optimizer.split(","))
-        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr)
+        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, parallel=parallel)
     click.echo(f"wrote {output}", err=True)
     click.echo(f"try: python {output} check; python {output} train data.npz --epochs 20", err=True)
 

@@ -24,14 +24,16 @@ def generate(
     optimizers: tuple[str, ...] = ("adam", "momentum", "sgd"),
     dtype: str = "float64",
     learning_rate: float = 1e-3,
+    parallel: str | None = None,
 ) -> str:
     """The text of a module with init_params, forward, loss, loss_and_grads, train, predict and a command line.
 
     path: where to write it, whole or not at all. optimizers: those to include, the first the default.
-    dtype: "float64" or "float32". Raises SymbpError for a program that can't be trained as it stands.
+    dtype: "float64" or "float32". parallel: "mpi" for a module whose batches are shared among the ranks of MPI.
+    Raises SymbpError for a program that can't be trained, or shared, as it stands.
     """
     name = "net.py" if path is None else Path(path).name
-    text = render_module(module_context(program, optimizers, dtype, learning_rate, name))
+    text = render_module(module_context(program, optimizers, dtype, learning_rate, name, parallel))
     if path is not None:
         write_whole(Path(path), text)
     return text

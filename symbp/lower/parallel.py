@@ -27,7 +27,6 @@ from symbp.expr import (
     Size,
     access,
     logic,
-    mul,
     rebuild,
     select,
     size,
