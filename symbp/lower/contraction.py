@@ -171,7 +171,9 @@ def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes)
         tensor = writer.tensors.get(a.form)
         if tensor is None or a.args or writer.stored(tensor.name, tensor.shape) != shape:
             sizes = [writer.size(n) for n in shape]
-            sizes[0 if len(first) > 1 else 1] = "-1"
+            merged = 0 if len(first) > 1 else 1
+            if isinstance(shape[1 - merged], Num):  # NumPy finds no length beside one that is zero
+                sizes[merged] = "-1"
             a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes)
     return a if in_order else view("{}.T", a, a.axes)
 

@@ -9,7 +9,7 @@ reads them, or with the outputs in the end (`symbp.lower.messages`). In formulas
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from symbp.affine import opposite, where_nonzero
@@ -215,7 +215,7 @@ class _Splitter:
 
     def named(self, value: Expr, kind: str) -> Access:
         """The access to a new tensor, completed before it is read, that holds the value."""
-        taken = self.program.with_(self.program.equations, self.new.values())
+        taken = replace(self.program, tensors={**self.program.tensors, **self.new})
         tensor = self.program.tensors[self.at.name]
         order = list(dict.fromkeys((*tensor.indices, *(n for n in walk(value) if isinstance(n, Index)))))
         axes = tuple(sorted(value.free, key=order.index))
