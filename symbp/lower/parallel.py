@@ -8,8 +8,9 @@ reads them, or with the outputs in the end (`symbp.lower.messages`). In formulas
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count
 from typing import NoReturn
 
 from symbp.affine import opposite, where_nonzero
@@ -34,7 +35,6 @@ from symbp.expr import (
 )
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups
-from symbp.simplify.share import unused
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class _Splitter:
 
     def __init__(self, program: Program, batch: str, completed: frozenset[str]) -> None:
         self.program, self.batch, self.completed = program, size(batch), set(completed)
-        self.total = size(unused(f"{batch}_all", program))
+        taken = {*program.tensors, *program.size_names}
+        self.total = size(next(name for name in _names(f"{batch}_all") if name not in taken))
         self.partial: dict[str, str] = {}
         self.new: dict[str, Tensor] = {}
         self.equations: list[Equation] = []
@@ -215,16 +216,21 @@ class _Splitter:
 
     def named(self, value: Expr, kind: str) -> Access:
         """The access to a new tensor, completed before it is read, that holds the value."""
-        taken = replace(self.program, tensors={**self.program.tensors, **self.new})
+        taken = {*self.program.tensors, *self.program.size_names, *self.new}
         tensor = self.program.tensors[self.at.name]
         order = list(dict.fromkeys((*tensor.indices, *(n for n in walk(value) if isinstance(n, Index)))))
         axes = tuple(sorted(value.free, key=order.index))
-        target = access(unused(f"{self.at.name}_{kind}", taken), axes)
+        target = access(next(name for name in _names(f"{self.at.name}_{kind}") if name not in taken), axes)
         self.new[target.label] = Tensor(target.label, axes, layer=tensor.layer)
         self.partial[target.label] = kind
         self.completed.add(target.label)
         self.equations.append(Equation(target, value, Reason("shared")))
         return target
+
+
+def _names(name: str) -> Iterator[str]:
+    """The name, then the same with numbers behind it."""
+    return chain([name], (f"{name}{n}" for n in count(2)))
 
 
 def _nonzero(others: Iterable[Expr]) -> Expr:
