@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -135,9 +136,10 @@ def measure(names: list[str], rounds: int, ranks: list[int]) -> dict[str, dict[s
     return best
 
 
-def traffic_table() -> str:
+def traffic_table(names: Iterable[str] = (*NETS, *PAPER)) -> str:
     rows = []
-    for name, (text, samples) in {**NETS, **PAPER}.items():
+    for name in names:
+        text, samples = {**NETS, **PAPER}[name]
         parameters, messages, numbers = sent(text)
         size = f"{BYTES * numbers / 1e6:,.2f}"
         statistics = numbers - parameters - 2  # beside the gradients, the loss and the batch's size
