@@ -182,7 +182,8 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, paral
         names = tuple(name.strip() for name in optimizer.split(","))
         emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, parallel=parallel)
     click.echo(f"wrote {output}", err=True)
-    click.echo(f"try: python {output} check; python {output} train data.npz --epochs 20", err=True)
+    start = "mpiexec -n 2 python" if parallel else "python"
+    click.echo(f"try: python {output} check; {start} {output} train data.npz --epochs 20", err=True)
 
 
 @main.command(epilog="\b\nExamples:\n"

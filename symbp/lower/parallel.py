@@ -130,7 +130,7 @@ class _Splitter:
     # ------------------------------------------------------------------------------------------ the rule
 
     def kind(self, e: Expr) -> str:
-        """ "sum" or "max" where the value is a rank's part only, "" where it is whole (or a shard)."""
+        """Of what the value is a rank's part, "sum" or "max"; "" where it is whole (or a shard)."""
         match e:
             case Access():
                 return "" if e.label in self.completed else self.partial.get(e.label, "")
