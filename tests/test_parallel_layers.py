@@ -26,7 +26,7 @@ class Ranks:
 
     def __init__(self, count: int) -> None:
         self.told: list[Any] = [None] * count
-        self.meeting = threading.Barrier(count, timeout=20)
+        self.meeting = threading.Barrier(count, timeout=120)
 
     def functions(self, rank: int) -> dict[str, Any]:
         """Those that a rank's messages call."""
