@@ -169,7 +169,8 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
 @click.option("--lr", default=1e-3, show_default=True, help="The module's default learning rate.")
 @click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
               help="fast: gradients are computed in arrays that are made once.")  # fmt: skip
-def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str) -> None:
+@click.option("--parallel", type=click.Choice(["mpi"]), help="Share every batch among the processes of mpiexec.")
+def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str, parallel: str | None) -> None:
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
@@ -181,9 +182,10 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style
 
     with working(f"generating {output}"):
         names = tuple(name.strip() for name in optimizer.split(","))
-        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, style=style)
+        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel)
     click.echo(f"wrote {output}", err=True)
-    click.echo(f"try: python {output} check; python {output} train data.npz --epochs 20", err=True)
+    start = "mpiexec -n 2 python" if parallel else "python"
+    click.echo(f"try: python {output} check; {start} {output} train data.npz --epochs 20", err=True)
 
 
 @main.command(epilog="\b\nExamples:\n"

@@ -23,7 +23,8 @@ RESERVED = frozenset(
     """np math sys os time json argparse csv tempfile rng params grads state history seed batch_size epochs lr
     learning_rate optimizer forward loss loss_and_grads gradient_check init_params train predict save load main
     sigmoid softplus erf one_hot float int len range print dict list tuple sum max min abs zip map sorted set str
-    bool type object isinstance enumerate open round pow any all""".split()
+    bool type object isinstance enumerate open round pow any all all_sum all_max all_count
+    whole_batch MPI COMM RANK""".split()
 )
 
 

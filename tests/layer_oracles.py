@@ -13,20 +13,25 @@ from symbp.lower import Loop, lower
 EXACT = 1e-9
 
 
-def run(program, values):
-    """All variables after running the lowered program's statements, and their text."""
-    lowered = lower(program)
+def run(program, values, batch=None, functions=None):
+    """All variables after running the lowered program's statements, and their text.
+
+    batch: the size of which these values are a rank's share; functions: what messages call then.
+    """
+    lowered = lower(program, batch)
     lines = []
     for item in lowered.statements:
         if isinstance(item, Loop):
             lines += [*item.arrays, item.header, *("    " + line for s in item.body for line in s.lines)]
         else:
             lines += item.lines
-    names = {"np": np, "math": math, "DTYPE": np.float64, **values}
+    names = {"np": np, "math": math, "DTYPE": np.float64, **values, **(functions or {})}
     for tensor in program.tensors.values():
         if tensor.role != "computed":
             sizes = zip(tensor.shape, np.shape(values[tensor.name]), strict=True)
             names.update((s.label, n) for s, n in sizes if isinstance(s, Size))
+    if lowered.total:
+        names[lowered.total] = names["all_count"](names[batch])
     for helper in lowered.helpers.values():
         exec(helper, names)
     exec("\n".join(lines), names)

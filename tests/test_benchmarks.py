@@ -18,6 +18,7 @@ import growth  # noqa: E402
 import lines  # noqa: E402
 import markdown  # noqa: E402
 import networks  # noqa: E402
+import parallel  # noqa: E402
 import step  # noqa: E402
 import systems  # noqa: E402
 from peers import nets  # noqa: E402
@@ -156,3 +157,9 @@ def test_the_document_has_a_place_for_each_table():
     text = (BENCHMARKS.parent / "docs" / "speed.md").read_text(encoding="utf-8")
     for name in ("steps", "lines", "growth"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1
+
+
+def test_the_document_says_what_data_parallelism_sends():
+    document = (BENCHMARKS.parent / "docs" / "parallel.md").read_text(encoding="utf-8")
+    for name in ("mlp", "mlp_bn", "cnn_bn", "lstm"):
+        assert parallel.traffic_table([name]).splitlines()[-1] in document.splitlines(), name

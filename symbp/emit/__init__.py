@@ -27,17 +27,21 @@ def generate(
     dtype: str = "float64",
     learning_rate: float = 1e-3,
     style: str = "readable",
+    parallel: str | None = None,
 ) -> str:
     """The text of a module with init_params, forward, loss, loss_and_grads, train, predict and a command line.
 
     path: where to write it, whole or not at all. optimizers: those to include, the first the default.
     dtype: "float64" or "float32". style: "readable", or "fast": the gradient works in arrays that are made once.
-    Raises SymbpError for a program that can't be trained as it stands.
+    parallel: "mpi" for a module whose batches are shared among the ranks of MPI. Raises SymbpError for a program that
+    can't be trained, or shared, as it stands.
     """
     if style not in STYLES:
         raise SymbpError(f"style is {style!r}: it must be {' or '.join(STYLES)}")
+    if parallel and style == "fast":
+        raise SymbpError("modules in parallel are written in the readable style: leave out style or parallel")
     name = "net.py" if path is None else Path(path).name
-    text = render_module(module_context(program, optimizers, dtype, learning_rate, name, style))
+    text = render_module(module_context(program, optimizers, dtype, learning_rate, name, style, parallel))
     if path is not None:
         write_whole(Path(path), text)
     return text

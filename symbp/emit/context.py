@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -20,12 +21,13 @@ from symbp.emit.arguments import (
 )
 from symbp.emit.render import Body, Data, FastBody, ModuleContext, Parameter, Random, State
 from symbp.errors import SymbpError
-from symbp.expr import Expr, Num, Reduce, Size, num, substitute, walk
+from symbp.expr import ONE, ZERO, Expr, Num, Reduce, Size, add, mul, num, substitute, walk
 from symbp.expr import size as size_of
 from symbp.gradient import gradient
 from symbp.initialisers import parse_initialiser
 from symbp.language import to_sympy
-from symbp.lower import Loop, Lowered, Statement, Workspace, lower, workspace
+from symbp.lower import Loop, Lowered, Message, Statement, Workspace, lower, workspace
+from symbp.lower.constants import constant
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
 from symbp.simplify import simplify
 from symbp.simplify.nominal import nominal
@@ -41,35 +43,43 @@ def equation_text(e: Equation) -> str:
 
 
 def module_context(
-    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str, style: str = "readable"
+    program: Program,
+    optimizers: tuple[str, ...],
+    dtype: str,
+    learning_rate: float,
+    name: str,
+    style: str = "readable",
+    parallel: str | None = None,
 ) -> ModuleContext:
     """The strings of the emitted module, a file of this name. Raises SymbpError if the program can't be trained."""
+    if parallel not in (None, "mpi"):
+        raise SymbpError(f"parallel is {parallel!r}: it must be 'mpi' or left out")
     found = arguments_of(program)
+    batch = found.batch if parallel else None
     inference = program.inference or program
     numbers = {e.name: n for n, e in enumerate(program.equations, 1)}
     predicting = only(inference, (inference.prediction,), found.inputs)
     judging = only(inference, (inference.loss,), found.data)
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
-    forward, loss = lower(simplify(predicting)), lower(simplify(judging))
+    forward, loss = lower(simplify(predicting), batch), lower(simplify(judging), batch)
     backward = gradient(program)
     work = workspace(backward) if style == "fast" else None
-    grads, units = lower(backward) if work is None else work.lowered, lower(simplify(watching))
+    grads, units = lower(backward, batch) if work is None else work.lowered, lower(simplify(watching), batch)
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
-    first = found.all[0]
     prediction = str(inference.prediction)
     target = metric_target(program, found)
     return ModuleContext(
         title=program.title,
         equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
-        command=command(program, optimizers, dtype, learning_rate, name, style),
+        command=command(program, optimizers, dtype, learning_rate, name, style, parallel),
         version=symbp.__version__,
         licence=LICENCE,
         dtype=dtype,
         helpers=tuple(helpers[name] for name in sorted(helpers)),
         batch=found.batch,
         inputs=_data(found.inputs, program, found),
-        random=tuple(_random(t) for t in found.random),
+        random=tuple(_random(t, found.has_batch(t)) for t in found.random),
         random_sizes=_random_sizes(program, found),
         targets=_data(found.targets, program, found),
         parameters=tuple(
@@ -78,10 +88,10 @@ def module_context(
         state=tuple(
             State(s.name, shape_text(s), init_text(s, program), program.updates[s.name]) for s in program.state
         ),
-        forward=_body(forward, predicting, first, {}),
-        loss=_body(loss, judging, first, {}),
-        grads=_body(grads, seen_by(program, found.all), first, numbers),
-        activations=_body(units, watching, first, {}) if hidden else None,
+        forward=_body(forward, predicting, found.batch, {}),
+        loss=_body(loss, judging, found.batch, {}),
+        grads=_body(grads, seen_by(program, found.all), found.batch, numbers),
+        activations=_body(units, watching, found.batch, {}) if hidden else None,
         activation_kinds=tuple(hidden.items()),
         prediction=prediction,
         prediction_shape=shape_text(program.tensors[prediction]),
@@ -93,6 +103,8 @@ def module_context(
         learning_rate=learning_rate,
         keeps_memory=work is None and _numbers_in(backward) > LARGE,
         fast=None if work is None else _fast_body(work, seen_by(program, found.all), numbers),
+        parallel=parallel,
+        traffic=traffic(grads) if parallel else (),
     )
 
 
@@ -102,11 +114,18 @@ def _numbers_in(program: Program) -> int:
 
 
 def command(
-    program: Program, optimizers: tuple[str, ...], dtype: str, learning_rate: float, name: str, style: str
+    program: Program,
+    optimizers: tuple[str, ...],
+    dtype: str,
+    learning_rate: float,
+    name: str,
+    style: str = "readable",
+    parallel: str | None = None,
 ) -> str:
     """The command line that makes the module again."""
     options = [f"--optimizer {','.join(optimizers)}", f"--dtype {dtype}", f"--lr {learning_rate:g}"]
     options += [] if style == "readable" else [f"--style {style}"]
+    options += [f"--parallel {parallel}"] if parallel else []
     return " ".join(["symbp", "generate", program.title, "-o", name, *options])
 
 
@@ -148,12 +167,12 @@ def _example(t: Tensor, shape: tuple[int, ...], limit: int | None, program: Prog
     return f"rng.standard_normal({shape})"
 
 
-def _random(t: Tensor) -> Random:
+def _random(t: Tensor, split: bool) -> Random:
     kind, value = parse_initialiser(t.init, t.role)
     if kind == "bernoulli":
-        return Random(t.name, shape_text(t), f"rng.random({shape_text(t)}) < {_decimal(value)}", t.init)
+        return Random(t.name, shape_text(t), f"rng.random({shape_text(t)}) < {_decimal(value)}", t.init, split)
     factor = "" if value == 1 else f"{_decimal(value)} * "
-    return Random(t.name, shape_text(t), f"{factor}rng.standard_normal({shape_text(t)})", t.init)
+    return Random(t.name, shape_text(t), f"{factor}rng.standard_normal({shape_text(t)})", t.init, split)
 
 
 def _decimal(value: Fraction) -> str:
@@ -222,14 +241,17 @@ def init_text(tensor: Tensor, program: Program) -> str:
     return f"orthogonal(rng, {shape}, {tuple(n for n, inside in enumerate(summed) if inside)})"
 
 
-def _body(lowered: Lowered, program: Program, x: Tensor, numbers: dict[str, int]) -> Body:
+def _body(lowered: Lowered, program: Program, batch: str, numbers: dict[str, int]) -> Body:
     """A function's lines, each with its equation's number, its reason and its shape."""
-    flat = [s for item in lowered.statements for s in (item.body if isinstance(item, Loop) else (item,))]
+    both = [s for item in lowered.statements for s in (item.body if isinstance(item, Loop) else (item,))]
+    flat = [s for s in both if isinstance(s, Statement)]
     read = {name for s in flat for name in s.equation.value.tensors}
     reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in read)
     single = [len(s.lines[0]) for s in flat if len(s.lines) == 1]
     column = max((n for n in single if n <= COLUMN), default=0)
-    lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes]
+    lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes if name != lowered.total]
+    if lowered.total:
+        lines.append(f"{lowered.total} = all_count({_size_of(batch, program)})  # the size of the whole batch")
     for item in lowered.statements:
         if isinstance(item, Loop):
             lines += [*(f"{name} = {a.code}" for name, a in item.before.items()), *item.arrays, item.header]
@@ -257,11 +279,25 @@ def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> Fa
     return FastBody(reads, tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
 
 
-def commented(s: Statement, numbers: dict[str, int], column: int) -> list[str]:
+def commented(s: Statement | Message, numbers: dict[str, int], column: int) -> list[str]:
     """A statement's lines, with its comment behind it, or above it where it is long."""
-    note = comment(s, numbers)
+    note = "over all ranks" if isinstance(s, Message) else comment(s, numbers)
     *head, last = s.lines
     return [f"# {note}", *head, last] if head else [f"{last:<{column}}  # {note}"]
+
+
+def traffic(lowered: Lowered) -> tuple[str, ...]:
+    """What a rank sends in a step, as lines of text: how many messages of how many numbers."""
+    sent: dict[Expr, Expr] = defaultdict(lambda: ZERO, {ONE: ONE} if lowered.total else {})
+    for m in lowered.messages:
+        sent[m.length] += m.times
+    rows = [f"{_count(times):>12} x {_count(length):>12}" for length, times in sent.items()]
+    numbers = add(*(mul(times, length) for length, times in sent.items()))
+    return (*rows, f"{_count(add(*sent.values())):>12} messages of {_count(numbers)} numbers in all")
+
+
+def _count(e: Expr) -> str:
+    return f"{int(e.value):,}" if isinstance(e, Num) else constant(e).code
 
 
 def _size_of(name: str, program: Program) -> str:

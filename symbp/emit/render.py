@@ -27,6 +27,13 @@ METRICS = {  # task: (in words, key in the history)
     "binary": ("accuracy", "accuracy"),
     "regression": ("mean absolute error", "mae"),
 }
+NEEDS = {  # by the way in which it is parallel
+    None: ["Needs Python >= 3.9 and NumPy >= 1.24, nothing else. `--help` says what it does as a program."],
+    "mpi": [
+        "Needs Python >= 3.9, NumPy >= 1.24 and mpi4py, nothing else. `--help` says what it does as a program; under",
+        "`mpiexec -n 4 python ...`, four processes share every batch, and compute what one would.",
+    ],
+}
 # Options of the emitted command line, which can't be those of arrays too.
 TAKEN = frozenset("""data epochs batch lr optimizer schedule warmup clip decay patience dtype seed validation out resume
     checkpoint save_every history plot every quiet label standardise net tolerance help h o""".split())
@@ -54,12 +61,16 @@ class Data:
 
 @dataclass(frozen=True)
 class Random:
-    """An input that is drawn for every training batch. draw: an expression of `rng` and sizes; init: what it means."""
+    """An input that is drawn for every training batch. draw: an expression of `rng` and sizes; init: what it means.
+
+    split: whether the batch is its first axis.
+    """
 
     name: str
     shape_text: str
     draw: str
     init: str
+    split: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,8 @@ class ModuleContext:
     grads `loss_name`; those of grads also d_<name> for each parameter and State.update for each state. task: one of
     TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
     can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style. keeps_memory:
-    whether the process is made to keep the memory of a step for the next one.
+    whether the process is made to keep the memory of a step for the next one. parallel: "mpi" where the lines complete
+    sums over the ranks of MPI, else None; traffic: lines that say what a rank sends in a step.
     """
 
     title: str
@@ -145,6 +157,8 @@ class ModuleContext:
     threshold: float = 0.0
     keeps_memory: bool = False
     fast: FastBody | None = None
+    parallel: str | None = None
+    traffic: tuple[str, ...] = ()
 
 
 def templates_folder() -> Path:
@@ -193,6 +207,7 @@ def _strings(c: ModuleContext) -> dict[str, object]:
     inputs_doc, data_doc = (", ".join(map(_describe, some)) for some in (c.inputs, data))
     all_doc = ", ".join([*map(_describe, c.inputs), *(f"{r.name} {r.shape_text}" for r in c.random),
                          *map(_describe, c.targets)])  # fmt: skip
+    a_batch = "a batch of which this is the rank's share" if c.parallel else "a batch"
     words, metric_key = METRICS[c.task]
     arrays: tuple[Parameter | State, ...] = (*c.parameters, *c.state)
     grads = _fill("return L, {", [f'"{p.name}": d_{p.name}' for p in c.parameters], "}")
@@ -224,11 +239,11 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "forward_body": _body(c.forward),
         "prediction": c.prediction,
         "loss_arguments": _arguments(data),
-        "loss_docstring": _docstring(f"The loss of a batch, a number: {data_doc}."),
+        "loss_docstring": _docstring(f"The loss of {a_batch}, a number: {data_doc}."),
         "loss_body": _body(c.loss),
         "loss_name": c.loss_name,
         "grads_arguments": _arguments((*c.inputs, *c.random, *c.targets)),
-        "grads_docstring": _docstring(f"{returns}, for a batch: {all_doc}."),
+        "grads_docstring": _docstring(f"{returns}, for {a_batch}: {all_doc}."),
         "grads_body": _body(c.grads),
         **_fast_strings(c),
         "grads_return": "\n".join(_indent(grads)),
@@ -287,6 +302,11 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "t_is_integer": target is not None and target.integer,
         "number_format": "%d" if c.task in ("classification", "binary") else "%.9g",
         "examples": [d.example for d in data],
+        "parallel": c.parallel,
+        "own_rows": f"share(len({keys[first] if few else f'data[{first}]'}))" if c.parallel else "slice(None)",
+        "own_inputs": f"share(len({keys[0] if few else f'inputs[{first}]'}))"
+        if c.parallel and first < len(c.inputs) else "slice(None)",
+        "traffic": c.traffic,
     }
 
 
@@ -353,7 +373,7 @@ def _module_docstring(c: ModuleContext) -> str:
     lines += ["", "The network, in index notation:", ""]
     lines += [line for equation in c.equations for line in wrap(equation, "    ")]
     lines += ["", f"Written by symbp {c.version}; this makes it again:", "", *wrap(c.command, "    "), ""]
-    lines += ["Needs Python >= 3.9 and NumPy >= 1.24, nothing else. `--help` says what it does as a program."]
+    lines += NEEDS[c.parallel]
     return "\n".join([*lines, '"""'])
 
 

@@ -192,7 +192,9 @@ def _matrix(writer: Writer, a: Array, in_order: bool, rows: Axes, columns: Axes)
         if tensor is None or a.args or writer.stored(tensor.name, tensor.shape) != shape:
             sizes = [writer.size(n) for n in shape]
             computed = [n for n, size in enumerate(shape) if isinstance(size, Mul)]  # 25 stands there, not 784 * B
-            sizes[computed[-1] if computed else 0 if len(first) > 1 else 1] = "-1"
+            merged = computed[-1] if computed else 0 if len(first) > 1 else 1
+            if isinstance(shape[1 - merged], Num):  # NumPy finds no length beside one that is zero
+                sizes[merged] = "-1"
             a = view(f"{{}}.reshape({', '.join(sizes)})", a, a.axes, (shape[0], shape[1]))
     return a if in_order else view("{}.T", a, a.axes, a.dims[::-1])
 

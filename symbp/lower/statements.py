@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symbp.expr import Access, Expr, Index, access, transform
+from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.contraction import contract, multiplies
 from symbp.lower.layouts import layouts
 from symbp.lower.loops import hoist_invariants, local_to_step, time_first, turned_before
+from symbp.lower.messages import Message, schedule
+from symbp.lower.parallel import Sharded, shard
 from symbp.lower.reads import is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
@@ -41,48 +43,98 @@ class Statement:
 class Loop:
     """A recurrence: arrays over time, then `for time in steps` with the statements of one step.
 
-    axes: of each array, in its order in memory. before: what is computed before the first step, by name. clock: the
-    name of the step's number.
+    time: its index; clock: the name of the step's number. axes: of each array, in its order in memory. before: what is
+    computed before the first step, by name.
     """
 
     arrays: tuple[str, ...]
     axes: dict[str, Axes]
     header: str
-    body: tuple[Statement, ...]
+    body: tuple[Statement | Message, ...]
     before: dict[str, Array]
+    time: Index
     clock: str
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """A program as statements, with the helper functions that they call and the sizes that they name."""
+    """A program as statements, with the helper functions that they call and the sizes that they name.
 
-    statements: tuple[Statement | Loop, ...]
+    total: the name of the global batch's size where the batch is sharded.
+    """
+
+    statements: tuple[Statement | Loop | Message, ...]
     helpers: dict[str, str]
     sizes: tuple[str, ...]
     program: Program
+    total: str = ""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All messages, those inside recurrences too."""
+        flat = (s for item in self.statements for s in (item.body if isinstance(item, Loop) else (item,)))
+        return tuple(s for s in flat if isinstance(s, Message))
 
 
-def lower(program: Program, *, placed: bool = False) -> Lowered:
+def lower(program: Program, sharded: str | None = None, *, placed: bool = False) -> Lowered:
     """Statements of array operations for a simplified program, in forms that don't overflow.
 
-    placed: results are written to given places, so that their axes may lie in any order (`symbp.lower.layouts`).
+    sharded: the size of the batch where each rank has its share of it: sums over it are completed by messages. Raises
+    SymbpError where it can't be sharded. placed: results are written to given places, so that their axes may lie in any
+    order (`symbp.lower.layouts`).
     """
     program = hoist_invariants(stabilise(program))
+    parts = None if sharded is None else shard(program, sharded)
+    order: tuple[Group | Message, ...] = tuple(groups(program.equations)) if parts is None else schedule(parts)
+    if parts is not None:
+        equations = [e for item in order if isinstance(item, Group) for e in item.equations]
+        program = parts.program.with_(equations)
     position = {e.name: n for n, e in enumerate(program.equations, 1)}
     known = time_first(program)
     writer = Writer(program, contract, {}, {}, position, dict(known), layouts(program, known) if placed else None)
     looped = {e.name for g in groups(program.equations) if g.time is not None for e in g.equations}
     fixed = {*program.outputs, *program.updates.values(), *looped, *(() if placed else (program.prediction,))}
-    statements: list[Statement | Loop] = []
-    for group in groups(program.equations):
-        if group.time is None:
+    statements: list[Statement | Loop | Message] = []
+    for group in order:
+        if isinstance(group, Message):
+            statements.append(group)
+        elif group.time is None:
             statements += [
                 _statement(writer, program.tensors[e.name], e, e.name not in fixed) for e in group.equations
             ]
         else:
             statements.append(_loop(writer, group, group.time))
-    return Lowered(tuple(statements), dict(writer.helpers), tuple(writer.sizes), program)
+    if parts is not None:
+        statements = [_on_a_rank(item, parts) for item in statements]
+    total = "" if parts is None or parts.total.label not in writer.sizes else parts.total.label
+    return Lowered(tuple(statements), dict(writer.helpers), tuple(writer.sizes), program, total)
+
+
+def _on_a_rank(item: Statement | Loop | Message, parts: Sharded) -> Statement | Loop | Message:
+    """The statement where a rank has a part of the batch: a loop completes partial results step by step, and a maximum
+    may be one over no samples.
+    """
+    match item:
+        case Statement() if parts.partial.get(item.name) == "max":
+            return replace(item, array=_or_less(item.array))
+        case Loop():
+            body: list[Statement | Message] = []
+            for s in item.body:
+                assert isinstance(s, Statement)
+                body.append(_on_a_rank(s, parts))  # type: ignore[arg-type]
+                if s.name in parts.partial:
+                    left = [i.size for i in s.equation.target.free if i is not item.time]
+                    body.append(Message((s.target,), parts.partial[s.name], mul(*left), item.time.size))
+            return replace(item, body=tuple(body))
+    return item
+
+
+def _or_less(a: Array) -> Array:
+    """The maximum, -infinity where there is nothing to take it of."""
+    if a.op != "max":
+        return replace(a, args=tuple(map(_or_less, a.args)))
+    arguments = a.form.removesuffix(")") + ("" if a.form.endswith("()") else ", ")
+    return replace(a, form=f"{arguments}initial=-math.inf)")
 
 
 def _loop(writer: Writer, group: Group, time: Index) -> Loop:
@@ -103,7 +155,8 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
         statement = replace(statement, array=turned_before(statement.array, group, writer.program, before))
         if e.name in local:
             target = e.name
-            if left and statement.array.code.endswith(" else 0)") and writer.layouts is None:  # a later statement may multiply it as a matrix
+            # a later statement may multiply it as a matrix
+            if left and statement.array.code.endswith(" else 0)") and writer.layouts is None:
                 code = f"{statement.array.code[:-2]}np.zeros({writer.shape(left)}, DTYPE))"
                 statement = replace(statement, array=Array(code, left))
         else:
@@ -114,7 +167,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
                 slots.pop()
             target = f"{e.name}[{', '.join(slots)}]"
         body.append(replace(statement, target=target, equation=e))
-    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before, clock)
+    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before, time, clock)
 
 
 def _now(node: Expr, local: set[str], time: Index) -> Expr:

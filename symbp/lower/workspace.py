@@ -72,7 +72,7 @@ class _Builder:
             self.calls.part += 1
             if isinstance(item, Loop):
                 self._loop(item)
-            else:
+            elif isinstance(item, Statement):
                 self._statement(item)
         calls = self.calls.calls
         rooms = arrange_rooms(calls)
@@ -89,7 +89,8 @@ class _Builder:
             code = self._code(call)
             pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
             for n, text in enumerate(pieces, 1):
-                lines.append(Line("    " * depth + text, self.statements.get(call.part), last and n == len(pieces), call.rule))
+                last_line = last and n == len(pieces)
+                lines.append(Line("    " * depth + text, self.statements.get(call.part), last_line, call.rule))
             depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
         functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
@@ -122,6 +123,7 @@ class _Builder:
         self.calls.clock = loop.clock
         self.calls.open(loop.header)
         for s in loop.body:
+            assert isinstance(s, Statement)
             self.calls.part += 1
             if s.target == s.name:
                 self._statement(s)
@@ -137,7 +139,7 @@ class _Builder:
         if shadowed is not None:
             names[loop.clock] = shadowed
         for s in loop.body:
-            if s.name in self.fixed:
+            if isinstance(s, Statement) and s.name in self.fixed:
                 self.calls.copy(self.calls.names[s.name], self.fixed[s.name])
 
     # ------------------------------------------------------------------------------------------- names
