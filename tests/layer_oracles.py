@@ -22,7 +22,7 @@ def run(program, values, batch=None, functions=None):
     lines = []
     for item in lowered.statements:
         if isinstance(item, Loop):
-            lines += [*item.arrays, item.header, *("    " + line for s in item.body for line in s.lines)]
+            lines += [*item.head, *("    " + line for s in item.body for line in s.lines)]
         else:
             lines += item.lines
     names = {"np": np, "math": math, "DTYPE": np.float64, **values, **(functions or {})}

@@ -254,7 +254,7 @@ def _body(lowered: Lowered, program: Program, batch: str, numbers: dict[str, int
         lines.append(f"{lowered.total} = all_count({_size_of(batch, program)})  # the size of the whole batch")
     for item in lowered.statements:
         if isinstance(item, Loop):
-            lines += [*(f"{name} = {a.code}" for name, a in item.before.items()), *item.arrays, item.header]
+            lines += item.head
             lines += [f"    {line}" for s in item.body for line in commented(s, numbers, column)]
         else:
             lines += commented(item, numbers, column)

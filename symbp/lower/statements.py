@@ -55,6 +55,11 @@ class Loop:
     time: Index
     clock: str
 
+    @property
+    def head(self) -> list[str]:
+        """The lines before the body."""
+        return [*(f"{name} = {a.code}" for name, a in self.before.items()), *self.arrays, self.header]
+
 
 @dataclass(frozen=True)
 class Lowered:
