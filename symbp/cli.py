@@ -169,8 +169,10 @@ def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
 @click.option("--lr", default=1e-3, show_default=True, help="The module's default learning rate.")
 @click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
               help="fast: gradients are computed in arrays that are made once.")  # fmt: skip
+@click.option("--explain", is_flag=True, help="Also print what rule made each line of the gradient.")
 @click.option("--parallel", type=click.Choice(["mpi"]), help="Share every batch among the processes of mpiexec.")
-def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str, parallel: str | None) -> None:
+def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str, explain: bool,
+             parallel: str | None) -> None:  # fmt: skip
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
@@ -178,11 +180,14 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
     that defines `net`.
     """
+    from symbp.emit import explain as explain_lines
     from symbp.emit import generate as emit
 
     with working(f"generating {output}"):
         names = tuple(name.strip() for name in optimizer.split(","))
         emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel)
+    if explain:
+        click.echo(explain_lines(load(net), style))
     click.echo(f"wrote {output}", err=True)
     start = "mpiexec -n 2 python" if parallel else "python"
     click.echo(f"try: python {output} check; {start} {output} train data.npz --epochs 20", err=True)

@@ -12,9 +12,11 @@ from pathlib import Path
 from symbp.emit.context import module_context
 from symbp.emit.render import ModuleContext, render_module
 from symbp.errors import SymbpError
+from symbp.gradient import gradient
+from symbp.lower import explanation, lower, workspace
 from symbp.program import Program
 
-__all__ = ["ModuleContext", "generate", "module_context", "render_module", "write_whole"]
+__all__ = ["ModuleContext", "explain", "generate", "module_context", "render_module", "write_whole"]
 
 STYLES = ("readable", "fast")
 
@@ -45,6 +47,12 @@ def generate(
     if path is not None:
         write_whole(Path(path), text)
     return text
+
+
+def explain(program: Program, style: str = "readable") -> str:
+    """A table of the lines that compute the loss and its gradients: which rule made each, and what that saves."""
+    backward = gradient(program)
+    return explanation(workspace(backward) if style == "fast" else lower(backward))
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -11,9 +11,10 @@ among ranks, `parallel` says what is a rank's part of a result, `messages` when 
 
 from __future__ import annotations
 
+from symbp.lower.explain import explanation
 from symbp.lower.messages import Message
 from symbp.lower.stabilise import stabilise
 from symbp.lower.statements import Loop, Lowered, Statement, lower
 from symbp.lower.workspace import Workspace, workspace
 
-__all__ = ["Loop", "Lowered", "Message", "Statement", "Workspace", "lower", "stabilise", "workspace"]
+__all__ = ["Loop", "Lowered", "Message", "Statement", "Workspace", "explanation", "lower", "stabilise", "workspace"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from symbp.expr import Expr, mul
 from symbp.lower.calls import Call, Calls, Value
 from symbp.lower.constants import constant
 from symbp.lower.rooms import Room, arrange_rooms
@@ -19,12 +20,12 @@ _TAKEN = {"params", "grads", "np", "math", "rng", "step", "workspace", "DTYPE", 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the step, what it is part of, and the names of the rules that made it so."""
+    """A line of the step, what it is part of, and (rule that made it so, numbers that it saves)."""
 
     code: str
     statement: Statement | None
     last: bool
-    rule: str = ""
+    rules: tuple[tuple[str, Expr | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class _Builder:
             pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
             for n, text in enumerate(pieces, 1):
                 last_line = last and n == len(pieces)
-                lines.append(Line("    " * depth + text, self.statements.get(call.part), last_line, call.rule))
+                rules = _rules(call, rooms) if n == 1 else ()
+                lines.append(Line("    " * depth + text, self.statements.get(call.part), last_line, rules))
             depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
         functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
@@ -217,6 +219,21 @@ class _Builder:
                 else:
                     code = made[room].name + _cut(made[room], v)
             yield from break_line(f"{v.name} = {code}")
+
+
+def _rules(call: Call, rooms: dict[Value, Room]) -> tuple[tuple[str, Expr | None], ...]:
+    found: list[tuple[str, Expr | None]] = []
+    if call.form.startswith(("dot(", "matmul(")) and call.out is not None and not call.rule:
+        found.append(("matrix product", mul(call.out.count, call.args[0].dims[-1])))
+    if call.rule:
+        found.append((call.rule, None))
+    room = None if call.out is None else rooms.get(call.out)
+    if call.out is not None and room is not None:
+        if any(rooms.get(v) is room for v in call.args):
+            found.append(("in place", call.out.count))
+        elif room.tenants[0] is not call.out:
+            found.append(("room of an earlier array", call.out.count))
+    return tuple(found)
 
 
 def _moves_nothing(call: Call, rooms: dict[Value, Room]) -> bool:
