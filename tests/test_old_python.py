@@ -109,8 +109,8 @@ def test_trains_resumes_and_predicts(optimizer: str, old: str, tmp_path: Path) -
     np.save(tmp_path / "t.npy", t)
     rows = [",".join([*map(repr, row), "abc"[k]]) for row, k in zip(x.tolist(), t, strict=True)]
     (tmp_path / "data.csv").write_text("\n".join(["p,q,r,s,kind", *rows]))
-    first = ["--optimizer", optimizer, "--lr", "1e-2", "--schedule", "cosine", "--warmup", "3", "--clip", "1",
-             "--decay", "0.01", "--patience", "9", "--validation", "0.2", "--dtype", "float32", "--batch", "16"]  # fmt: skip
+    settings = "--lr 1e-2 --schedule cosine --warmup 3 --clip 1 --decay 0.01 --patience 9 --validation 0.2"
+    first = ["--optimizer", optimizer, *settings.split(), "--dtype", "float32", "--batch", "16"]
     for name, data in {"npz": ["data.npz"], "csv": ["data.csv", "--label", "kind", "--standardise"],
                        "npy": ["--x", "x.npy", "--t", "t.npy"]}.items():  # fmt: skip
         whole, half, again = (f"{name}_{part}.npz" for part in ("whole", "half", "again"))

@@ -51,7 +51,7 @@ NETS = {
         "10,cross_entropy",
         (1, 40), "--epochs 60 --lr 1e-2 --decay 0.1",
     ),
-    "gru": ("mnist_gru.toml", (40, 1), "--epochs 80 --lr 1e-2 --decay 0.1 --clip 1"),
+    "gru": ("mnist_gru.toml", (40, 1), "--epochs 100 --lr 2e-2 --decay 0.1 --clip 1"),
 }  # fmt: skip
 PUBLISHED = {"dense": 0.68, "convolutional": 0.94, "gru": 0.91}
 
