@@ -13,6 +13,7 @@ here have the authors' sizes; `tuned` has pooling, batch norm and dropout.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +71,17 @@ def accuracy(out: Path, name: str, more: str = "") -> float:
     return float(np.mean(predicted(out, module, f"curves_{name}_test.npz") == t_test))
 
 
-def write(out: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """curves_<name>.npz and curves_<name>_test.npz, a curve having this shape; returns the labels of the latter."""
+@cache
+def curves() -> dict[str, np.ndarray]:
+    """x, y, x_test, y_test, drawn from the package's own seed."""
     from mnist1d.data import get_dataset_args, make_dataset
 
-    data = make_dataset(get_dataset_args())  # drawn from the package's own seed
+    return make_dataset(get_dataset_args())
+
+
+def write(out: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """curves_<name>.npz and curves_<name>_test.npz, a curve having this shape; returns the labels of the latter."""
+    data = curves()
     np.savez(out / f"curves_{name}.npz", x=data["x"].reshape(-1, *shape), t=data["y"])
     np.savez(out / f"curves_{name}_test.npz", x=data["x_test"].reshape(-1, *shape), t=data["y_test"])
     return data["y_test"]
