@@ -198,16 +198,18 @@ def take(arrays, rows):
 
 def split(samples, fraction):
     """Indices to train on and to hold back, the same ones each time."""
-    count = round(fraction * samples)
+    count = round(fraction * samples) if 0 <= fraction <= 1 else -1
     if fraction and not 0 < count < samples:
         raise InputError(f"data: validation {fraction:g} of {samples} samples leaves one side empty")
     order = np.random.default_rng(0).permutation(samples) if count else np.arange(samples)
     return order[count:], order[:count]
 
 
-def slices(arrays, rows=None, size=1024):
-    """take() for one slice of at most `size` samples after another; rows: of these samples only."""
-    samples = len(arrays[0]) if rows is None else len(rows)
+def slices(arrays, rows=None, size=None):
+    """take() for one slice of `size` samples (1024, fewer if large) after another; rows: of these only."""
+    whole = arrays[0]
+    size = size or max(1, min(1024, 2**22 * len(whole) // whole.size))
+    samples = len(whole) if rows is None else len(rows)
     for i in range(0, samples, size):
         yield take(arrays, slice(i, i + size) if rows is None else rows[i : i + size])
 
@@ -352,7 +354,7 @@ def predict(params, x):
 
 
 def evaluate(params, x, t, rows=None):
-    """{"loss": its mean over slices of 1024 samples, "mae": mean absolute error}; rows: of these samples."""
+    """{"loss": its mean over slices(), "mae": mean absolute error}; rows: of these samples."""
     total = samples = score = values = 0
     for part in slices((x, t), rows):
         total += float(loss(params, *part)) * len(part[0])
@@ -370,20 +372,26 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     Data: x (B, 4), t (B, 2).
     validation: such data too, or the fraction of the samples to hold back for it, always the same ones.
     settings: any of DEFAULTS; those left out are those of `state`, else the defaults. With the `state` of an
-    earlier call, training goes on bitwise as if it had never stopped. state["history"] holds a dict an epoch.
+    earlier call, training goes on bitwise as if it had never stopped, if data and `epochs` are the same: a
+    schedule depends on them. state["history"] holds a dict an epoch.
     With patience, the params are the best so far by the validation loss: state["best"] says of which epoch,
     state["last"] holds the latest. After each epoch, on_epoch(params, state) gets copies of what would be
     returned. Every `every` epochs (0: some 20 times) a line goes to stderr.
     Raises InputError for data or settings that don't fit, FloatingPointError for numbers that aren't finite.
     """
-    before = state or {"epoch": 0, "settings": {}, "history": [], "memory": {}, "best": None, "last": {}}
+    before = state or {"epoch": 0, "settings": {}, "history": [], "memory": {}, "best": None, "last": {},
+                       "held": 0.0}
     settings = settings_from(settings, before["settings"])
     data = check_data(x, t)
-    rows, held = split(len(data[0]), validation if isinstance(validation, float) else 0.0)
-    if len(held):
-        validation = data
-    elif validation is not None:
-        validation, held = check_data(*validation, suffix="_val"), None
+    if validation is None or isinstance(validation, (int, float)):
+        fraction = before["held"] if validation is None else float(validation)
+        if state and fraction != before["held"]:
+            raise InputError(f"training began with validation {before['held']:g}: resume it with that")
+        rows, held = split(len(data[0]), fraction)
+        validation = data if fraction else None
+    else:
+        fraction, rows, held = 0.0, np.arange(len(data[0])), None
+        validation = check_data(*validation, suffix="_val")
     begin, best, patience = before["epoch"], before["best"], settings["patience"]
     if epochs < 1:
         raise InputError("epochs must be above zero")
@@ -414,13 +422,16 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
             if not math.isfinite(value):
                 raise FloatingPointError(f"epoch {epoch}, batch {number + 1}: the loss is {value}. Try a "
                                          f"smaller learning rate (now {lr:g}), clipping, or scaled inputs.")
-            update(params, grads, memory, settings, lr)
+            with np.errstate(over="ignore", invalid="ignore"):  # looked at after the epoch
+                update(params, grads, memory, settings, lr)
             total += float(value) * len(batch)
             seen += len(batch)
             report.batch(epoch, number + 1, total / seen, seen)
         norms = gradient_norms(grads)  # of the last batch
         if not all(map(math.isfinite, norms.values())):
             raise FloatingPointError(f"epoch {epoch}, last batch: {gradient_advice(norms)}")
+        if not all(np.isfinite(value).all() for value in params.values()):
+            raise FloatingPointError(f"epoch {epoch}: a parameter isn't finite. Try a smaller learning rate.")
         row = {"epoch": epoch, "loss": total / len(rows)}
         if validation is not None:
             scores = evaluate(params, *validation, rows=held)
@@ -431,7 +442,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
             best_params = {name: value.copy() for name, value in params.items()}
         stop = patience and epoch - best["epoch"] >= patience
         state = {"epoch": epoch, "settings": settings, "rng": rng.bit_generator.state,
-                 "history": list(history), "best": best,
+                 "history": list(history), "best": best, "held": fraction,
                  "memory": {name: value.copy() for name, value in memory.items()},
                  "last": {name: value.copy() for name, value in params.items()} if best else {}}
         if on_epoch is not None:
@@ -467,20 +478,21 @@ class Report:
             words = [f"{key.replace('_', ' ')} {value:.4g}" for key, value in row.items() if key != "epoch"]
             words.append("gradient norms " + " ".join(f"{norm:.1e}" for norm in norms.values()))
             words.append("stopped: the validation loss no longer improves" if stop else self.pace(epoch))
-            show("  ".join([f"epoch {epoch}/{self.epochs}", *words]), False)
+            show("  ".join([f"epoch {epoch}/{self.epochs}", *words]))
 
     def advice(self, epoch, *advice):
-        """Each kind of trouble, said again only when it turns into another one."""
+        """Each trouble, named in front of a colon, said again only when it turns into another one."""
         for word, text in zip(("gradients", "units"), advice):
-            if not self.quiet and text[-40:] != self.said.get(word, "")[-40:]:
-                show(f"epoch {epoch}: {text or word + ' look healthy again.'}", False)
-                self.said[word] = text
+            trouble = text.partition(":")[0]
+            if not self.quiet and trouble != self.said.get(word, ""):
+                show(f"epoch {epoch}: {text or word + ' look healthy again.'}")
+                self.said[word] = trouble
 
     def pace(self, done):
         """Rate so far and time left, after `done` epochs."""
-        rate = max(done - self.begin, 1e-9) / max(time.monotonic() - self.started, 1e-9)
-        minutes, seconds = divmod(round((self.epochs - done) / rate), 60)
-        return f"{rate * self.samples:.0f} samples/s  {minutes}:{seconds:02d} left"
+        speed = max(done - self.begin, 1e-9) / max(time.monotonic() - self.started, 1e-9)
+        minutes, seconds = divmod(round((self.epochs - done) / speed), 60)
+        return f"{speed * self.samples:.0f} samples/s  {minutes}:{seconds:02d} left"
 
 
 def show(text, live=False):
@@ -501,7 +513,9 @@ def save(path, params, state=None):
 
 
 def load(path):
-    """(params, state) out of save()'s file; state is None if it holds none. InputError if it doesn't fit."""
+    """(params, state) out of save()'s file, params as float32 or float64 as they were; state None if there is
+    none. InputError for a file that doesn't fit.
+    """
     arrays = _read(path)
     params = {}
     for name, like in init_params().items():
@@ -512,7 +526,7 @@ def load(path):
             raise InputError(f"{path}: {name} is {value.dtype} {value.shape}, not {like.dtype} {like.shape}")
         if not np.isfinite(value).all():
             raise InputError(f"{path}: {name} holds NaN or infinity")
-        params[name] = value.astype(DTYPE)
+        params[name] = value
     rest = arrays.pop("training.state", None)
     found = {"memory": {}, "last": {}}
     for key, value in arrays.items():
@@ -525,7 +539,7 @@ def load(path):
         return params, None
     try:
         rest = json.loads(str(rest))
-        state = {key: rest[key] for key in ("epoch", "settings", "rng", "history", "best")}
+        state = {key: rest[key] for key in ("epoch", "settings", "rng", "history", "best", "held")}
         state = {**rest, **state, **found}
         settings_from({}, state["settings"])
         np.random.default_rng().bit_generator.state = state["rng"]
@@ -534,19 +548,17 @@ def load(path):
     return params, state
 
 
-def _read(path, mmap_mode=None):
-    """All arrays of an .npz file: a dict; or the array of an .npy file. Never unpickles."""
+def _read(path, mapped=False):
+    """The arrays of an .npz file, a dict; mapped: that of an .npy file, left on disk. Never unpickles."""
     try:
-        with contextlib.ExitStack() as stack:
-            if mmap_mode:
-                return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-            opened = stack.enter_context(open(path, "rb"))
-            file = stack.enter_context(np.load(opened, allow_pickle=False))
+        if mapped:
+            return np.lib.format.open_memmap(path, mode="r")
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        kind = ".npy file of one plain array" if mmap_mode else ".npz file of plain arrays"
+        kind = ".npy file of one plain array" if mapped else ".npz file of plain arrays"
         raise InputError(f"{path}: not a readable {kind}") from error
 
 
@@ -583,7 +595,7 @@ def read_table(path, label, known):
         raise InputError(f"{path}: not a readable .csv file in UTF-8") from error
     if known is None and label is None:
         raise InputError(f"{path}: say which column is the target: --label; there are {', '.join(header)}")
-    labels = label.split(",") if label else known["labels"]
+    labels = [name.strip() for name in label.split(",")] if label else known["labels"]
     features = known["features"] if known else [name for name in header if name not in labels]
     for name in [*features, *labels] if known is None else features:
         if header.count(name) != 1:
@@ -630,12 +642,14 @@ def _arrays(args, known):
     files = {name: path for name, path in files.items() if path}
     if bool(files) == bool(args.data):
         raise InputError("give one data file, or an .npy file for each array (--x FILE ...)")
-    if files:
-        arrays = {name: _read(path, "r") for name, path in files.items()}
-        return arrays, ", ".join(files.values()), known
-    if args.data.endswith(".csv"):
+    if not files and args.data.lower().endswith(".csv"):
         x, t, known = read_table(args.data, args.label, known)
         return {"x": x} if t is None else {"x": x, "t": t}, args.data, known
+    if args.label:
+        raise InputError("--label is for .csv files")
+    if files:
+        arrays = {name: _read(path, mapped=True) for name, path in files.items()}
+        return arrays, ", ".join(files.values()), known
     return _read(args.data), args.data, known
 
 
@@ -651,14 +665,18 @@ def _train(args):
     for path in filter(None, (args.out, args.checkpoint, args.history, args.plot)):
         if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
             raise InputError(f"{path}: its folder doesn't exist")
+        if os.path.isdir(path):
+            raise InputError(f"{path}: it is a folder: add a file name")
     if args.plot:
         _pyplot()
+        if os.path.splitext(args.plot)[1] not in (".png", ".svg", ".pdf"):
+            raise InputError(f"{args.plot}: the name of a picture ends in .png, .svg or .pdf")
     params, state = load(args.resume) if args.resume else (init_params(args.seed), None)
     arrays, source, known = _arrays(args, (state or {}).get("table"))
     wanted, validation = [*INPUTS, *TARGETS], args.validation
     if known:
-        first = args.standardise and not args.resume
-        rows = split(len(arrays["x"]), validation or 0.0)[0] if first else None
+        fresh = args.standardise and not args.resume
+        rows = split(len(arrays["x"]), validation or 0.0)[0] if fresh else None
         arrays["x"], known = standardised(arrays["x"], known, rows)
     elif args.standardise:
         raise InputError("--standardise is for .csv files")
@@ -667,12 +685,12 @@ def _train(args):
         if validation is not None:
             raise InputError(f"{source}: it has x_val already, so leave out --validation")
         validation = _pick(arrays, wanted, source, "_val")
-    latest, trouble = {}, None
+    latest, trouble = [], None
 
     def keep(params, state):
-        latest.update(params=params, state={**state, "table": known})
-        if args.checkpoint and state["epoch"] % args.save_every == 0:
-            save(args.checkpoint, *latest.values())
+        latest[:] = params, {**state, "table": known}
+        if args.checkpoint and state["epoch"] % max(1, args.save_every) == 0:
+            save(args.checkpoint, *latest)
 
     settings = {name: getattr(args, name) for name in DEFAULTS}
     try:
@@ -681,9 +699,9 @@ def _train(args):
     except (KeyboardInterrupt, FloatingPointError) as error:
         trouble = error  # the whole epochs before it are worth keeping
     if latest:
-        epoch, best, rows = (latest["state"][key] for key in ("epoch", "best", "history"))
+        epoch, best, rows = (latest[1][key] for key in ("epoch", "best", "history"))
         if args.out:
-            save(args.out, *latest.values())
+            save(args.out, *latest)
             which = f", the best by validation being {best['epoch']}" if best else ""
             show(f"saved {args.out} after epoch {epoch}{which}; --resume goes on from it")
         if args.history:
@@ -719,14 +737,13 @@ def plot(history, path):
     for axis, title in zip(axes, ("loss", "gradient norm by layer")):
         axis.set(title=title, xlabel="epoch", yscale="log")
         axis.legend()
-    _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:] or "png"))
+    _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:]))
     _pyplot().close(figure)
 
 
 def _predict(args):
     params, state = load(args.net)
-    if args.dtype:
-        use_dtype(args.dtype)
+    use_dtype(args.dtype or min(value.dtype.name for value in params.values()))
     params = {name: np.asarray(value, DTYPE) for name, value in params.items()}
     arrays, source, known = _arrays(args, (state or {}).get("table"))
     if known:
@@ -799,8 +816,8 @@ def main(argv=None):
     add = commands.add_parser("train", formatter_class=kind, epilog=TRAIN_EXAMPLES, help="train on data")
     _add_data(add)
     add.add_argument("--epochs", type=int, default=20, help="in all, resumed ones included (default 20)")
-    add.add_argument("--validation", type=float, help="fraction held back; repeat it with --resume")
-    add.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling (default 0)")
+    add.add_argument("--validation", type=float, help="fraction of the samples held back, kept with --resume")
+    add.add_argument("--seed", type=_whole, default=0, help="of weights and shuffling (default 0)")
     group = add.add_argument_group("settings, kept in the file and resumed with it")
     for name, text in (
         ("batch", "samples a step"), ("lr", "learning rate"), ("warmup", "steps over which it rises from 0"),
@@ -817,10 +834,10 @@ def main(argv=None):
     group = add.add_argument_group("files and messages")
     group.add_argument("--out", help="write the trained network and the state of training here (.npz)")
     group.add_argument("--checkpoint", help="write the same here while training")
-    group.add_argument("--save-every", type=_positive, default=1, metavar="N", help="every N epochs")
+    group.add_argument("--save-every", type=_whole, default=1, metavar="N", help="every N epochs")
     group.add_argument("--resume", help="go on from such a file, with its settings unless given here")
     group.add_argument("--history", help="write losses and gradient norms by epoch here (.csv)")
-    group.add_argument("--plot", help="draw losses and gradient norms (.png); needs matplotlib")
+    group.add_argument("--plot", help="draw losses and gradient norms (.png, .svg, .pdf); needs matplotlib")
     group.add_argument("--every", type=int, default=0, help="epochs from one progress line to the next")
     group.add_argument("--quiet", action="store_true", help="no progress lines")
     text = "scale the features of a .csv file to mean 0 and variance 1"
@@ -830,10 +847,10 @@ def main(argv=None):
     add.add_argument("net", help="what train --out wrote")
     _add_data(add)
     add.add_argument("-o", "--out", help="write an .npy file (default: print)")
-    add.add_argument("--dtype", choices=("float32", "float64"), help="to compute with (default float64)")
+    add.add_argument("--dtype", choices=("float32", "float64"), help="(default: the trained network's)")
     add.set_defaults(run=_predict)
     add = commands.add_parser("check", help="compare the gradients with central differences on random data")
-    add.add_argument("--seed", type=int, default=0)
+    add.add_argument("--seed", type=_whole, default=0)
     add.add_argument("--tolerance", type=float, default=1e-5)
     add.set_defaults(run=_check)
     add = commands.add_parser("info", help="the equations and the parameters")
@@ -851,10 +868,10 @@ def main(argv=None):
     return status
 
 
-def _positive(text):
-    """A whole number above zero."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+def _whole(text):
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
     return int(text)
 
 
