@@ -41,6 +41,19 @@ def test_both_styles_train_alike(optimizer: str) -> None:
         np.testing.assert_allclose(found[1][name], value, rtol=1e-9, atol=1e-12)
 
 
+def test_a_checkpoint_of_one_style_is_resumed_in_the_other(tmp_path: Path) -> None:
+    x, t = task()
+    fast, readable = MODULES["fast"], MODULES["readable"]
+    options: dict[str, Any] = {"optimizer": "adam", "lr": 0.01, "batch_size": 16, "quiet": True}
+    whole, _ = readable.train(readable.init_params(), x, t, epochs=9, **options)
+    for first, second in ((fast, readable), (readable, fast)):
+        first.save(tmp_path / "half.npz", *first.train(first.init_params(), x, t, epochs=4, **options))
+        half, state = second.load(tmp_path / "half.npz")
+        resumed, _ = second.train(half, x, t, epochs=9, state=state, quiet=True)
+        for name, value in whole.items():
+            np.testing.assert_allclose(resumed[name], value, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize(("generated", "chosen"), [("float32", "float64"), ("float64", "float32")])
 def test_the_number_type_is_kept_with_the_network(generated: str, chosen: str, tmp_path: Path) -> None:
     """Chosen on the command line it holds for what is saved, resumed and predicted, whatever the module's own is."""
