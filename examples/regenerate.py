@@ -33,6 +33,8 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
         "mlp:2-8-1,gelu,binary_cross_entropy",
         {"optimizers": ("sgd",), "dtype": "float32", "learning_rate": 0.05},
     ),
+    "digits_fast.py": ("examples/digits.py", {"style": "fast"}),
+    "lstm_fast.py": ("lstm:8-16-4,cross_entropy", {"style": "fast", "optimizers": ("adamw",), "dtype": "float32"}),
 }
 
 

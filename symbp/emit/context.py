@@ -266,7 +266,7 @@ def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> Fa
     text = "\n".join((*work.setup, *(line.code for line in work.step)))
     words = set(re.findall(r"[A-Za-z_]\w*", text))
     reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in words)
-    setup = [f"{name} = {_size_of(name, program)}" for name in work.lowered.sizes]
+    setup = [f"{name} = {_size_of(name, program)}" for name in program.size_names if name in words]
     for k in range(0, len(work.functions), 4):
         local, functions = zip(*work.functions[k : k + 4], strict=True)
         setup.append(f"{', '.join(local)} = {', '.join(functions)}")
@@ -276,7 +276,7 @@ def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> Fa
     for line in work.step:
         note = comment(line.statement, numbers) if line.last and line.statement is not None else ""
         lines.append(f"{line.code:<{column}}  # {note}" if note else line.code)
-    return FastBody(reads, tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
+    return FastBody(reads, work.grads, tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
 
 
 def commented(s: Statement | Message, numbers: dict[str, int], column: int) -> list[str]:

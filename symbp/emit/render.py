@@ -17,6 +17,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from symbp.errors import SymbpError
+from symbp.lower import IN_WORKSPACE
 
 WIDTH = 110
 TASKS = ("classification", "binary", "regression")
@@ -103,9 +104,12 @@ class Body:
 
 @dataclass(frozen=True)
 class FastBody:
-    """The fast style's loss and gradients. setup: makes the arrays; step: a step's lines. moved: state -> new array."""
+    """The fast style's loss and gradients. grads: the local name -> the parameter; setup: makes the arrays; step: a
+    step's lines. moved: state -> its new array.
+    """
 
     reads: tuple[str, ...]
+    grads: tuple[tuple[str, str], ...]
     setup: tuple[str, ...]
     step: tuple[str, ...]
     loss: str
@@ -313,7 +317,8 @@ def _strings(c: ModuleContext) -> dict[str, object]:
 def _fast_strings(c: ModuleContext) -> dict[str, object]:
     if c.fast is None:
         return {"fast": False}
-    setup = _body(Body(c.fast.reads, c.fast.setup))
+    grads = _unpack_rows([name for name, _ in c.fast.grads], [f'grads["{p}"]' for _, p in c.fast.grads])
+    setup = _body(Body(c.fast.reads, (*grads, *c.fast.setup)))
     step = _body(Body((), c.fast.step), depth=2)
     moved = _fill("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
     value = f"float({c.fast.loss})"
@@ -412,19 +417,22 @@ def _body(body: Body, depth: int = 1) -> str:
 
 def _unpack(names: Sequence[str]) -> list[str]:
     """W1, c1 = params["W1"], params["c1"]: in as few rows as fit."""
+    return _unpack_rows(names, [f'params["{name}"]' for name in names])
+
+
+def _unpack_rows(names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """a, b = x, y: in as few rows as fit."""
     rows: list[str] = []
-    group: list[str] = []
-    for name in names:
-        longer = _assignment([*group, name])
-        if group and len(longer) > WIDTH - 4:
-            rows.append(_assignment(group))
-            group = []
-        group.append(name)
-    return [*rows, _assignment(group)] if group else rows
-
-
-def _assignment(names: Sequence[str]) -> str:
-    return ", ".join(names) + " = " + ", ".join(f'params["{name}"]' for name in names)
+    start = 0
+    for end in range(1, len(names) + 1):
+        row = f"{', '.join(names[start:end])} = {', '.join(values[start:end])}"
+        if end - start > 1 and len(row) > WIDTH - 4:
+            start = end - 1
+            row = f"{names[start]} = {values[start]}"
+        else:
+            rows = rows[:-1] if end - start > 1 else rows
+        rows.append(row)
+    return rows
 
 
 def _fill(before: str, items: Sequence[str], after: str) -> list[str]:
@@ -488,7 +496,8 @@ def _check(c: ModuleContext) -> None:
     taken = set(helpers)
     arguments: tuple[Data | Random, ...] = (*c.inputs, *c.random, *c.targets)
     for name in (*names, *(d.name for d in arguments)):
-        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
+        taken_here = RESERVED | IN_WORKSPACE if c.fast else RESERVED
+        if not name.isidentifier() or keyword.iskeyword(name) or name in taken_here:
             raise SymbpError(f"{name!r} can't be the name of an array in the emitted module: rename it")
         if name in taken:
             raise SymbpError(f"{name!r} names two things in the emitted module: rename one")

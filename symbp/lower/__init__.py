@@ -15,6 +15,17 @@ from symbp.lower.explain import explanation
 from symbp.lower.messages import Message
 from symbp.lower.stabilise import stabilise
 from symbp.lower.statements import Loop, Lowered, Statement, lower
-from symbp.lower.workspace import Workspace, workspace
+from symbp.lower.workspace import IN_WORKSPACE, Workspace, workspace
 
-__all__ = ["Loop", "Lowered", "Message", "Statement", "Workspace", "explanation", "lower", "stabilise", "workspace"]
+__all__ = [
+    "IN_WORKSPACE",
+    "Loop",
+    "Lowered",
+    "Message",
+    "Statement",
+    "Workspace",
+    "explanation",
+    "lower",
+    "stabilise",
+    "workspace",
+]

@@ -15,7 +15,21 @@ Axes = tuple[Index, ...]
 # How tightly a text binds, as in Python's grammar.
 OR, COMPARE, SUM, MATMUL, PRODUCT, SIGN, POWER, ATOM = range(8)  # a @ b stands in brackets inside a product
 OTHERS = ("", "view", "sum", "mean", "max", "matmul", "tensordot", "pad", "copy", "one_hot", "add_rows", "pick",
-          "rows", "choice")  # all other operations are elementwise  # fmt: skip
+          "rows", "choice", "overlap_add")  # all other operations are elementwise  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Along an axis, `count` windows of `taps` places: the first begins at `start`, then every `step`-th; within a
+    window every `stride`-th place.
+    """
+
+    axis: int
+    count: Expr
+    taps: Expr
+    start: Expr
+    step: int
+    stride: int
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,7 @@ class Array:
     `over`, the positions of axes), or "" for anything else.
     levels: how tightly each argument must bind where it stands. binds: how tightly the whole does. boolean: it holds
     truth values. rule: the name of the lowering rule that made the node, for `--explain`. shape: where it isn't that of
-    the axes: axes that are merged, or of length one to broadcast.
+    the axes: axes that are merged, or of length one to broadcast. folds: of "overlap_add", where the windows lie.
     """
 
     form: str
@@ -40,6 +54,7 @@ class Array:
     over: tuple[int, ...] = ()
     rule: str = ""
     shape: tuple[Expr, ...] | None = None
+    folds: tuple[Fold, ...] = ()
 
     @cached_property
     def dims(self) -> tuple[Expr, ...]:

@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 
-from symbp.expr import ONE, Expr, Index, Num, Size, coefficient, mul, num, substitute, walk
+from symbp.expr import ONE, ZERO, Expr, Index, Num, Size, coefficient, mul, num, substitute, walk
 from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast
 from symbp.lower.constants import constant
 
@@ -169,7 +169,7 @@ class Calls:
         assert v.base is not None
         if form.startswith("{}.reshape(") and not v.contiguous:
             return self.view(self.copy(v), form, dims)
-        every = self.view(v.base, f"[{form.format('a')} for a in {{}}]", v.base.dims)
+        every = self.view(v.base, f"[{form.format('part')} for part in {{}}]", v.base.dims)
         return self._step(every, v.place, dims, v.contiguous and _keeps_order(form))
 
     def open(self, head: str, *args: Value) -> None:
@@ -577,6 +577,29 @@ class Calls:
         return self.once(f"np.full({code.code}, 1 / {code.at(5)}, DTYPE)", (n,), name=f"mean_{_name_of(n)}")
 
 
+    def _overlap_add(self, a: Array, into: Value | None) -> Value:
+        """The windows of one tap after another are added where they were read."""
+        v = self.compute(a.args[0])
+        if v.root.bound or not all(isinstance(f.taps, Num) for f in a.folds):
+            return self._put(self._opaque(a), into)
+        out = into if into is not None else self.room(a.dims)
+        places, taps = [":"] * len(a.dims), []
+        for n, f in enumerate(a.folds):
+            tap = f"tap{n}" if f.stride == 1 else f"{f.stride} * tap{n}"
+            first = tap if f.start is ZERO else f"{constant(f.start).code} + {tap}"
+            reach = constant(f.step * (f.count - 1) + 1).code
+            places[f.axis] = f"{first}:{first} + {reach}" + (f":{f.step}" if f.step > 1 else "")
+            taps.append(f"for tap{n} in range({constant(f.taps).code})")
+        every = " ".join(taps)
+        number = ", ".join(f"tap{n}" for n in range(len(taps)))
+        there = self.view(out, f"[{{}}[{', '.join(places)}] {every}]", a.dims)
+        parts = self.view(v, f"[{{}}[..., {number}] {every}]", v.dims)
+        self._statement("{out}.fill(0)", (), out)
+        self.functions["add"] = None
+        form = "for place, part in zip({}, {}):\n    add(place, part, place)"
+        self.calls.append(Call(form, (there, parts), out, self.part, rule="windows added up"))
+        return out
+
     # ------------------------------------------------------------------------------- places by integers
 
     def _places(self, labels: Array, classes: Expr, first: bool = False) -> Value:
@@ -683,6 +706,7 @@ _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "one_hot": Calls._one_hot,
     "add_rows": Calls._add_rows,
     "pick": Calls._pick,
+    "overlap_add": Calls._overlap_add,
     "rows": Calls._rows,
 }
 _NUMBERS = {"0": "zero", "1": "one", "2": "two", "0.5": "half"}

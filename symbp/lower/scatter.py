@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from symbp.affine import highest, holds, lowest, never_negative
 from symbp.expr import ZERO, Access, Delta, Expr, Index, Reduce, add, factors, mul, sum_over
-from symbp.lower.array import Array, Axes, arrange, opaque, own, spread, view
+from symbp.lower.array import Array, Axes, Fold, arrange, opaque, own, spread, view
 from symbp.lower.reads import Slice, Slot, Window, indices_of, slice_text, slots_of
 
 if TYPE_CHECKING:
@@ -202,7 +202,14 @@ def _overlap(writer: Writer, values: Array, slots: list[Slot], sizes: list[Expr]
         row([str(w.step) for w in windows]),
         row([str(w.stride) for w in windows]),
     ]
-    return opaque(f"overlap_add({', '.join(arguments)})", values, axes=main)
+    lengths = [mul(*(i.size for i in s)) if isinstance(s, tuple) else n for s, n in zip(slots, sizes, strict=True)]
+    folds = tuple(
+        Fold(k, w.main.size, w.tap.size, w.start, w.step, w.stride) for k, w in zip(positions, windows, strict=True)
+    )
+    found = opaque(f"overlap_add({', '.join(arguments)})", values, axes=main)
+    if any(isinstance(s, tuple) for s in slots):
+        return found
+    return replace(found, op="overlap_add", folds=folds, shape=tuple(lengths))
 
 
 def _rows(writer: Writer, inner: Expr, points: dict[Index, Expr], result: Axes) -> Array | None:

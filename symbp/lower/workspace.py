@@ -15,7 +15,8 @@ from symbp.lower.wrapping import WIDTH, break_line
 from symbp.program import Program
 
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
-_TAKEN = {"params", "grads", "np", "math", "rng", "step", "workspace", "DTYPE", "moved"}
+# What these mean in a workspace; no array is called so there.
+IN_WORKSPACE = frozenset("params grads np math step workspace DTYPE place part tap0 tap1".split())
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Workspace:
-    """functions: NumPy's, by the names in the lines. setup: what is made once. moved: state -> its new array."""
+    """functions: NumPy's, by the names in the lines. grads: (name, parameter) of the arrays that gradients are written to.
+    setup: what is made once. moved: state -> its new array.
+    """
 
     functions: tuple[tuple[str, str], ...]
+    grads: tuple[tuple[str, str], ...]
     setup: tuple[str, ...]
     step: tuple[Line, ...]
     loss: str
@@ -52,6 +56,7 @@ class _Builder:
         self.program = program = lowered.program
         self.calls = Calls({})
         self.statements: dict[int, Statement] = {}
+        self.results: dict[int, Value] = {}
         names = self.calls.names
         for t in program.tensors.values():
             if t.role == "input":
@@ -62,7 +67,7 @@ class _Builder:
         for p in program.parameters:
             if f"d_{p.name}" in program.tensors:
                 name = f"d_{p.name}"
-                self.fixed[name] = self.calls.new(Value(p.shape, "DTYPE", name, form=f'grads["{p.name}"]'))
+                self.fixed[name] = self.calls.new(Value(p.shape, "DTYPE", name, given=True))
         for new in program.updates.values():
             t = program.tensors[new]
             code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
@@ -96,7 +101,9 @@ class _Builder:
             depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
         functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
-        return Workspace(functions, tuple(self._setup(rooms)), tuple(lines), loss.name, moved, self.lowered)
+        grads = tuple((self.fixed[f"d_{p.name}"].name, p.name) for p in self.program.parameters)
+        setup = tuple(self._setup(rooms))
+        return Workspace(functions, grads, setup, tuple(lines), loss.name, moved, self.lowered)
 
     # --------------------------------------------------------------------------------------- recording
 
@@ -107,8 +114,9 @@ class _Builder:
         v = self.calls.compute(s.array, place)
         if place is not None and v is not place:
             v = self.calls.copy(v, place)
-        if not v.name:
+        if not v.name and s.name not in IN_WORKSPACE:
             v.name = s.name
+            self.results[self.calls.part] = v
         names[s.name] = v
 
     def _loop(self, loop: Loop) -> None:
@@ -149,7 +157,7 @@ class _Builder:
     def _name(self, rooms: dict[Value, Room]) -> None:
         """Names for all values in use, and local names for NumPy's functions."""
         helpers = {w for code in self.lowered.helpers.values() for w in re.findall(r"^def (\w+)", code, re.MULTILINE)}
-        taken = {*_TAKEN, *self.lowered.sizes, *helpers, *self.program.tensors}
+        taken = {*IN_WORKSPACE, *self.program.size_names, *helpers, *self.program.tensors}
         taken |= {v.name for v in self.calls.values if v.name}
 
         def unused(name: str) -> str:
@@ -167,11 +175,17 @@ class _Builder:
                 while w is not None and w not in self.used:
                     self.used[w] = None
                     w = w.base
+        writes = [c for c in reversed(self.calls.calls) if c.out is not None]
+        parts = {c.out.root: c.part for c in writes if c.out is not None}  # of the first that writes it
         shared: dict[tuple[Room, object], str] = {}
         for v in self.calls.values:
             if v.name or v not in self.used:
                 continue
             if v in rooms:
+                result = self.results.get(parts[v])
+                if result in rooms and rooms[result] is rooms[v] and result.dims == v.dims:
+                    v.name = result.name  # on the way to it, in its place
+                    continue
                 key = (rooms[v], v.dims)
                 if key not in shared:
                     shared[key] = unused("work1")

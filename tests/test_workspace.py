@@ -1,0 +1,135 @@
+"""The fast style: calls that write into arrays made once. That it computes the right thing is held by the tests of
+layers; here, that no array is overwritten while it is needed, and that each rule is seen where it should be.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from sympy import Idx, IndexedBase, Sum, Symbol
+from whole_networks import NETS
+
+from symbp import declare, sizes
+from symbp.emit import explain, generate
+from symbp.emit.run import load_module
+from symbp.errors import SymbpError
+from symbp.gradient import gradient
+from symbp.layers import LSTM, Conv2D, Dense, Embedding, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
+from symbp.lower import workspace
+from symbp.lower.calls import Call, Value
+from symbp.lower.rooms import arrange_rooms
+from symbp.lower.statements import lower
+from symbp.lower.workspace import _Builder
+from symbp.program import Program
+from symbp.sequence import Sequential
+
+
+def lines(program: Program) -> list[str]:
+    return [line.code for line in workspace(gradient(program)).step]
+
+
+def recorded(program: Program) -> list[Call]:
+    builder = _Builder(lower(gradient(program), placed=True))
+    builder.build()
+    return builder.calls.calls
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_no_room_has_two_tenants_at_once(name: str) -> None:
+    """Straight from the calls: between the first write of an array and its last use, none else is written there."""
+    calls = recorded(NETS[name]())
+    rooms = arrange_rooms(calls)
+    heads: list[int] = []
+    loops = []
+    for k, call in enumerate(calls):
+        if call.opens:
+            heads.append(k)
+        elif call.closes and calls[start := heads.pop()].form.startswith("for "):
+            loops.append((start, k))
+    uses: dict[Value, list[int]] = {}
+    for k, call in enumerate(calls):
+        for v in call.values:
+            if v.root in rooms:
+                uses.setdefault(v.root, []).append(k)
+    assert set(uses) == set(rooms)
+    life = {}
+    for v, at in uses.items():
+        first, last = at[0], at[-1]
+        for start, end in loops:  # read in every step of the loop
+            if first < start <= last < end:
+                last = end
+        life[v] = first, last
+    for room in set(rooms.values()):
+        for earlier, later in zip(room.tenants, room.tenants[1:], strict=False):
+            (_, gone), (comes, _) = life[earlier], life[later]
+            assert gone <= comes
+            if gone == comes:  # read and written by one call: entry by entry only
+                assert calls[comes].in_place and earlier.dims == later.dims
+
+
+def test_an_array_takes_the_room_of_one_that_is_no_longer_read() -> None:
+    net = Sequential(Dense(30), ReLU(), Dense(30), ReLU(), Dense(3), features=20, loss="cross_entropy")
+    work = workspace(gradient(net))
+    made = [line for line in work.setup if re.fullmatch(r"\w+ = np\.empty\(\(30, B\), DTYPE\)", line)]
+    assert len(made) == 4, made  # z and h of two layers, which the way back needs
+
+
+def test_long_thin_products_are_cut() -> None:
+    layers = Conv2D(4, 5, padding=2), MaxPool2D(2), Dense(3, axes=3)
+    net = Sequential(*layers, shape=(1, 16, 16), loss="mean_squared_error")
+    table = explain(net, "fast")
+    assert "long rows in pieces" in table and "a long sum in pieces" in table
+    assert "pieces" not in explain(Sequential(Dense(30), Dense(3), features=20, loss="mean_squared_error"), "fast")
+
+
+def test_a_maximum_runs_over_rows_of_the_batch() -> None:
+    layers = Embedding(5, 8), MultiHeadAttention(2, causal=True), Dense(5)
+    code = lines(Sequential(*layers, shape=(6,), loss="cross_entropy"))
+    assert any(re.match(r"maximum\.reduce\(\w+, 0, ", line) for line in code)
+    assert not any("np.where" in line for line in code)
+
+
+def test_labels_make_no_one_hot_array() -> None:
+    code = lines(Sequential(Dense(40), features=20, loss="cross_entropy"))
+    assert any(line.endswith("] -= 1") for line in code) and not any("one_hot" in line for line in code)
+
+
+def test_a_step_of_a_loop_makes_no_arrays() -> None:
+    code = lines(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy"))
+    inside = [line for line in code if line.startswith("    ")]
+    assert len(inside) > 30
+    assert all(re.match(r" +(\w+(\.\w+)?\(.*\)|\w+(\[.*\])?\.fill\(0\)|if .*:|else:)$", line) for line in inside)
+
+
+def test_sigmoid_is_exact_to_rounding_and_never_overflows() -> None:
+    module = load_module(generate(Sequential(Sigmoid(), Dense(1), features=1, loss="half_squared_error"), style="fast"))
+    params = {"W1": np.ones((1, 1)), "b1": np.zeros(1)}
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        for z in (-1e4, -40.0, -1.0, 0.0, 30.0, 1e4):
+            value, _ = module.loss_and_grads(params, np.array([[z]]), np.zeros((1, 1)))
+            assert value == pytest.approx(0.5 / (1 + np.exp(min(-z, 300.0))) ** 2, abs=2e-16)
+
+
+def test_names_that_a_workspace_needs() -> None:
+    """Computed arrays are called otherwise there."""
+    b, i = Idx("b", sizes("B")), Idx("i", 3)
+    step, x, t, w = map(IndexedBase, ("step", "x", "t", "w"))
+    L = Symbol("L")
+
+    def net(w: IndexedBase) -> Program:
+        equations = [(step[b], Sum(x[b, i] * w[i], i)), (L, Sum((step[b] - t[b]) ** 2, b))]
+        return declare(equations, inputs=[x[b, i], t[b]], parameters=[w[i]], loss=L, prediction=step)
+
+    module = load_module(generate(net(w), style="fast"))
+    value, grads = module.loss_and_grads({"w": np.ones(3)}, np.ones((2, 3)), np.zeros(2))
+    assert value == 18.0 and np.array_equal(grads["w"], np.full(3, 12.0))
+
+
+def test_unknown_styles_are_refused() -> None:
+    net = Sequential(Dense(1), features=1, loss="mean_squared_error")
+    with pytest.raises(SymbpError, match="style is 'quick': it must be readable or fast"):
+        generate(net, style="quick")
+    with pytest.raises(SymbpError, match="leave out style or parallel"):
+        generate(net, style="fast", parallel="mpi")
