@@ -323,8 +323,10 @@ def _fast_strings(c: ModuleContext) -> dict[str, object]:
     moved = _fill("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
     value = f"float({c.fast.loss})"
     lines = [f"return {value}, {moved[0]}", *moved[1:]] if c.fast.moved else [f"return {value}"]
+    real = [d.name for d in (*c.inputs, *c.random, *c.targets) if isinstance(d, Random) or not d.integer]
     return {
         "fast": True,
+        "real_arguments": [f"{name} = np.asarray({name}, DTYPE)" for name in real],
         "setup_body": setup,
         "step_body": step,
         "step_return": "\n".join(_indent(_indent(lines))),

@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Workspace:
-    """functions: NumPy's, by the names in the lines. grads: (name, parameter) of the arrays that gradients are written to.
+    """functions: NumPy's, by the names in the lines. grads: (name, parameter) of the arrays that take the gradients.
     setup: what is made once. moved: state -> its new array.
     """
 
