@@ -10,7 +10,7 @@ from symbp.derive.naive import expand_formulas
 from symbp.expr import ONE, ZERO, Access, Delta, Expr, access, transform, walk
 from symbp.operations import graph_operations, is_constant, tree_operations
 from symbp.program import Equation, Program, Tensor
-from symbp.simplify.dead import drop_dead
+from symbp.recurrence import groups
 from symbp.unroll import unroll
 
 
@@ -80,23 +80,30 @@ def listing(program: Program, share: bool = False) -> Listing:
     """The program at neuron level, copies and known numbers read through, values of earlier equations read by name.
 
     So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass.
-    The same is done to every strategy.
+    The same is done to every strategy. Entries of one tensor are computed apart, even where labels that are all 0 make
+    them equal: two examples of a batch aren't one.
     """
     program = program.with_(replace(e, reason=None) for e in fix_labels(program).equations)
-    unrolled = drop_dead(unroll(program))
+    unrolled = in_running_order(unroll(program))
+    tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
     at_hand: dict[Expr, Expr] = {}
     equations = []
     for equation in unrolled.equations:
         value = transform(equation.value, lambda e: at_hand.get(e, e))
         if isinstance(value, Access) or is_constant(value):
             at_hand[equation.target] = value
-        elif value in at_hand:
+        elif value in at_hand and tensor.get(at_hand[value].label) != tensor.get(equation.name):
             value = at_hand[equation.target] = at_hand[value]
         else:
-            at_hand[value] = equation.target
+            at_hand.setdefault(value, equation.target)
         if equation.target not in at_hand or equation.name in unrolled.outputs:
             equations.append(Equation(equation.target, value))
     return Listing(tuple(equations), unrolled.outputs, unrolled.tensors, share).restricted(unrolled.outputs)
+
+
+def in_running_order(unrolled: Program) -> Program:
+    """The scalar equations sorted so that each reads only earlier ones: those of a recurrence come tensor by tensor."""
+    return replace(unrolled, equations=tuple(e for group in groups(unrolled.equations) for e in group.equations))
 
 
 def expanded(found: Listing) -> dict[str, Expr]:

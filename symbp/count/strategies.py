@@ -57,14 +57,22 @@ class Materialised:
     built: dict[str, Listing] = field(default_factory=dict)
 
     @cached_property
-    def concrete(self) -> Program:
-        """The network with numbers for its sizes and labels, and no more than the loss needs."""
+    def all_sizes(self) -> dict[str, int]:
+        return concrete_sizes(self.program, self.sizes)
+
+    @cached_property
+    def symbolic(self) -> Program:
+        """The network and no more than its loss needs. What is emitted is derived and simplified for any sizes, too."""
         if self.program.loss is None:
             raise SymbpError(f"{self.program.title} has no loss: there is no gradient to count")
         if not self.program.parameters:
             raise SymbpError(f"{self.program.title} has no parameters: there is no gradient to count")
-        fixed = fix_sizes(self.program, concrete_sizes(self.program, self.sizes))
-        return replace(normalise(fixed), outputs=(self.program.loss,), prediction=None, updates={})
+        return replace(normalise(self.program), outputs=(self.program.loss,), prediction=None, updates={})
+
+    @cached_property
+    def concrete(self) -> Program:
+        """The same with numbers for its sizes."""
+        return fix_sizes(self.symbolic, self.all_sizes)
 
     @cached_property
     def parameters(self) -> int:
@@ -96,7 +104,8 @@ class Materialised:
         if method == "forward mode":
             entries = len(self.listing("forward").equations) * self.parameters
             self.refuse(entries, TANGENT_LIMIT, "scalar equations")
-        return listing(derive(self.concrete, method.removesuffix(" mode"), bool(cse)), share=bool(cse))
+        derived = derive(self.symbolic, method.removesuffix(" mode"), bool(cse))
+        return listing(fix_sizes(derived, self.all_sizes), share=bool(cse))
 
     def expanded(self) -> Listing:
         """Each dL/dp as one expression of inputs and parameters, without the loss."""
