@@ -18,7 +18,7 @@ from symbp.expr import Add, Condition, Delta, Expr, Index, Mul, Num, walk
 
 FIRST = 5  # the smallest size at which values are taken
 MORE = 2  # further values that have to agree
-WRITTEN_OUT = 20_000  # tuples of indices of one condition, beyond which the closed form is found at small sizes
+WRITTEN_OUT = 200_000  # tuples of indices of one condition, beyond which the closed form is found at small sizes
 SMALL = 2  # numbers in a condition, up to which it means the same at small sizes
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from symbp.derive.naive import expand_formulas
 from symbp.expr import ONE, ZERO, Access, Delta, Expr, access, transform, walk
-from symbp.operations import graph_operations, is_constant, tree_operations
+from symbp.operations import graph_operations, is_constant, step, tree_operations
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import groups
 from symbp.unroll import unroll
@@ -81,8 +81,10 @@ def listing(program: Program, share: bool = False) -> Listing:
 
     So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass.
     The same is done to every strategy. Entries of one tensor are computed apart, even where labels that are all 0 make
-    them equal: two examples of a batch aren't one.
+    them equal: two examples of a batch aren't one. Tangents aren't looked up: what happens to equal one of them depends
+    on the order of the parameters.
     """
+    tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
     program = program.with_(replace(e, reason=None) for e in fix_labels(program).equations)
     unrolled = in_running_order(unroll(program))
     tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
@@ -94,7 +96,7 @@ def listing(program: Program, share: bool = False) -> Listing:
             at_hand[equation.target] = value
         elif value in at_hand and tensor.get(at_hand[value].label) != tensor.get(equation.name):
             value = at_hand[equation.target] = at_hand[value]
-        else:
+        elif tensor.get(equation.name) not in tangents:
             at_hand.setdefault(value, equation.target)
         if equation.target not in at_hand or equation.name in unrolled.outputs:
             equations.append(Equation(equation.target, value))
@@ -113,3 +115,30 @@ def expanded(found: Listing) -> dict[str, Expr]:
     for equation in found.equations:
         known[equation.target] = transform(expand_formulas(equation.value), lambda e: known.get(e, e), memo)
     return {e.name: known[access(e.name)] for e in found.equations}
+
+
+def written_out(found: Listing) -> Counter[str]:
+    """Operations of the outputs with every name in them replaced by its equation, by recurrence on the equations.
+
+    This is what the expanded gradients are: those of forward mode, nothing shared. `expanded` builds them.
+    """
+    size: dict[str, Counter[str]] = {}
+    for equation in found.equations:
+        own = tree_operations(equation.value)
+        for name, times in _reads(equation.value, {}).items():
+            for kind, n in size.get(name, Counter()).items():
+                own[kind] += n * times
+        size[equation.name] = own
+    return sum((size[o] for o in found.outputs), Counter())
+
+
+def _reads(e: Expr, memo: dict[Expr, Counter[str]]) -> Counter[str]:
+    """How often a scalar expression reads each name, as it is written."""
+    found = memo.get(e)
+    if found is None:
+        found = Counter({e.label: 1} if isinstance(e, Access) else {})
+        if not is_constant(e):
+            for operand, _ in step(e).operands:
+                found.update(_reads(operand, memo))
+        memo[e] = found
+    return found

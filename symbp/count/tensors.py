@@ -68,7 +68,7 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
     """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more."""
     program = program.with_(replace(e, reason=None) for e in program.equations)
     program = without_ones(fix_labels(fix_sizes(program, sizes) if sizes else program))
-    known = _Known(program.tensors)
+    known = Known(program.tensors)
     equations = []
     for equation in program.equations:
         value = known.read_through(equation.value)
@@ -94,8 +94,8 @@ def own_indices(e: Expr, taken: set[str]) -> Expr:
     return rebuild(e, [own_indices(a, taken) for a in e.args])
 
 
-class _Known:
-    """What is computed so far, to be read instead of computed again."""
+class Known:
+    """For one program: what is computed so far, to be read instead of computed again."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.tensors = tensors
