@@ -1,0 +1,118 @@
+"""Each gradient alone: what one entry of it needs of the reverse program, summed over all entries.
+
+Going back from a gradient's entry, an axis of what it needs is tied to an axis of the parameter, or needed whole. An
+equation that is needed along a tied axis costs, over all entries of the parameter, its whole work once along that axis;
+one that is needed whole costs its whole work for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symbp.count.polynomial import ZERO as zero
+from symbp.count.polynomial import Polynomial
+from symbp.count.tensors import Tensors
+from symbp.count.written import Amounts, has_condition, sizes_of
+from symbp.expr import Access, Expr, Index, Num, Reduce
+
+WHOLE = -1  # needed for every value of this axis; else the parameter's axis that it is tied to
+Extent = tuple[int, ...]
+
+
+def each_alone(listing: Tensors, work: Mapping[str, Amounts], gradients: Mapping[str, str]) -> tuple[Amounts, bool]:
+    """(operations, whether these are exact, not only an upper bound). gradients: output -> its parameter.
+
+    work: the operations of every equation for all that the gradients need together.
+    """
+    weights: dict[str, Polynomial] = {}
+    exact = True
+    back = _Back(listing)
+    for output, parameter in gradients.items():
+        indices = listing.tensors[parameter].indices
+        entries = sizes_of(indices)
+        for name, extent in back.needed_by(output).items():
+            tied = sizes_of(i for i, k in zip(listing.tensors[name].indices, extent, strict=True) if k != WHOLE)
+            weights[name] = weights.get(name, zero) + divided(entries, tied)
+        exact = exact and back.exact
+    total: Amounts = {}
+    for name, times in weights.items():
+        for kind, n in work[name].items():
+            total[kind] = total.get(kind, zero) + n * times
+    return total, exact
+
+
+def divided(a: Polynomial, b: Polynomial) -> Polynomial:
+    """a by a product of sizes that are among its factors."""
+    out: dict[tuple[tuple[str, int], ...], object] = {}
+    ((divisor, c),) = b.terms.items()
+    for m, value in a.terms.items():
+        left = dict(m)
+        for name, n in divisor:
+            left[name] = left.get(name, 0) - n
+        assert all(n >= 0 for n in left.values()), f"{b} doesn't divide {a}"
+        out[tuple(sorted((name, n) for name, n in left.items() if n))] = value
+    return Polynomial(out) * Polynomial({(): 1}).ratio(Polynomial({(): c}))  # type: ignore[arg-type]
+
+
+class _Back:
+    """Goes back from a gradient to what it needs."""
+
+    def __init__(self, listing: Tensors) -> None:
+        self.listing = listing
+        self.equations = [e for group in listing.groups for e in group.equations]
+        self.recurrent = {e.name: group.names for group in listing.groups if group.time is not None for e in group.equations}
+        self.place = {e.name: n for n, e in enumerate(self.equations)}
+        self.whole: dict[str, frozenset[str]] = {}  # all that a tensor needs that is needed whole
+        for group in listing.groups:
+            reads = {r for e in group.equations for r in e.value.tensors if r in self.place} - group.names
+            found = frozenset().union(group.names, *(self.whole[r] for r in reads))
+            self.whole.update(dict.fromkeys(group.names, found))
+        self.exact = not any(has_condition(e.value) or e.name in self.recurrent for e in self.equations)
+
+    def needed_by(self, output: str) -> dict[str, Extent]:
+        """Every tensor that one entry of a gradient takes, with the extent of what it takes of it."""
+        found: dict[str, Extent] = {output: tuple(range(len(self.listing.tensors[output].indices)))}
+        whole: set[str] = set()
+        waiting = {output}
+        while waiting:
+            name = max(waiting, key=self.place.__getitem__)
+            waiting.remove(name)
+            if name in whole:
+                continue
+            extent = found[name]
+            if all(k == WHOLE for k in extent) or name in self.recurrent:
+                whole |= self.whole[name]
+                continue
+            equation = self.equations[self.place[name]]
+            tied = {i: k for i, k in zip(equation.target.args, extent, strict=True) if k != WHOLE}
+            for read, bound in reads(equation.value):
+                if read.label in self.place and read.label not in whole:
+                    here = tuple(tied.get(at, WHOLE) if at not in bound else WHOLE for at in read.args)
+                    self.check(read, here)
+                    found[read.label] = self.joined(found.get(read.label, here), here)
+                    waiting.add(read.label)
+        everywhere = {name: (WHOLE,) * len(self.listing.tensors[name].indices) for name in whole}
+        return {name: extent for name, extent in found.items() if name not in whole} | everywhere
+
+    def check(self, read: Access, extent: Extent) -> None:
+        """Each parameter axis ties one axis of a tensor, else what is needed is less than counted."""
+        tied = [k for k in extent if k != WHOLE]
+        if len(tied) != len(set(tied)) or any(not isinstance(at, (Index, Num)) for at in read.args):
+            self.exact = False
+
+    def joined(self, a: Extent, b: Extent) -> Extent:
+        """What contains both: one of them, or else more than is needed."""
+        out = tuple(x if x == y else WHOLE for x, y in zip(a, b, strict=True))
+        if out not in (a, b):
+            self.exact = False
+        return out
+
+
+def reads(e: Expr, bound: frozenset[Expr] = frozenset()) -> list[tuple[Access, frozenset[Expr]]]:
+    """Every read of a tensor with the indices of the sums around it."""
+    if isinstance(e, Access):
+        return [(e, bound)]
+    inner = bound.union(e.indices) if isinstance(e, Reduce) else bound
+    return [] if isinstance(e, Index) else [r for a in e.args for r in reads(a, inner)]
+
+
