@@ -6,6 +6,7 @@ programs are built at neuron level and counted (`strategies`), for networks smal
 
 from symbp.count.counts import Counts, Row
 from symbp.count.repeats import Repeat, Repeats
-from symbp.count.strategies import STRATEGIES, compare
+from symbp.count.comparison import compare
+from symbp.count.ledger import STRATEGIES, Ledger
 
-__all__ = ["STRATEGIES", "Counts", "Repeat", "Repeats", "Row", "compare"]
+__all__ = ["STRATEGIES", "Counts", "Ledger", "Repeat", "Repeats", "Row", "compare"]

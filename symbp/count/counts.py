@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -19,13 +20,18 @@ GROUPS = {
     "functions": ("sqrt", "pow", "exp", "log", "tanh", "sin", "cos", "erf"),
     "others": ("neg", "compare", "select"),
 }
+NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-point numbers
+LONG = 10**15  # numbers from here on are shown as 1.2e34
+BOUND = 5  # Baur & Strassen 1983, The complexity of partial derivatives: a gradient in at most 5 times the function
 
 
 @dataclass(frozen=True)
 class Row:
     """One strategy. operations: by kind; None where it isn't counted, and then `why` says why not.
 
-    numbers: how many it delivers: the loss, the gradients. computed: what is counted, in a line.
+    numbers: how many it delivers: the loss, the gradients. computed: what is counted, in a line. exact: False where
+    the operations are an upper bound. macs: how many of the multiplications go with an addition as a sum of products,
+    None where that isn't known.
     """
 
     strategy: str
@@ -33,26 +39,35 @@ class Row:
     numbers: int
     operations: Mapping[str, int] | None
     why: str = ""
+    exact: bool = True
+    macs: int | None = None
 
     @property
     def total(self) -> int | None:
         return None if self.operations is None else sum(self.operations.values())
 
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations: all but comparisons and selections."""
+        if self.operations is None:
+            return None
+        return sum(n for kind, n in self.operations.items() if kind not in NO_FLOP)
+
 
 @dataclass(frozen=True)
 class Counts:
-    """Operations of every way to compute the gradient of a network at neuron level.
+    """Operations of every way to compute the gradient of a network.
 
     parameters: how many numbers the loss is differentiated by. sizes: the symbolic sizes taken. expanded_loss:
     operations of the loss written out down to inputs and parameters. repeats: the repeated work of the expanded
-    gradients, None where they aren't counted.
+    gradients, None where they aren't written out.
     """
 
     title: str
     parameters: int
     sizes: Mapping[str, int]
     rows: tuple[Row, ...]
-    expanded_loss: int
+    expanded_loss: int | None
     repeats: Repeats | None
     notes: tuple[str, ...] = ()
 
@@ -68,22 +83,36 @@ class Counts:
     def ratio(self, strategy: str) -> float | None:
         """Operations of a strategy by those of one forward pass; None where either isn't counted or the latter 0."""
         total, forward = self[strategy].total, self.rows[0].total
-        return None if total is None or not forward else total / forward
+        return None if total is None or not forward else float(Fraction(total, forward))
 
     # ------------------------------------------------------------------------------------------ as text
 
     def table(self) -> str:
         """All figures as plain text of at most 100 columns."""
         header, body = self._cells()
-        lines = [self._heading(), "", *_aligned(header, body), ""]
+        lines = [self._heading(), "", *aligned(header, body), ""]
         lines += [f"{row.strategy}: not counted, {row.why}" for row in self.rows if row.operations is None]
-        lines += [f"numbers: how many come out. The loss written out in full: {self.expanded_loss:,} operations."]
+        if self.expanded_loss is not None:
+            lines += [
+                f"numbers: how many come out. The loss written out in full: {figure(self.expanded_loss)} operations."
+            ]
+        lines += self.summary()
         lines += self.notes
         if self.repeats is not None:
             lines += ["", *self.repeats.lines()]
         return "\n".join(
             part.rstrip() for line in lines for part in (wrap(line, WIDTH) if len(line) > WIDTH else [line])
         )
+
+    def summary(self) -> list[str]:
+        """Floating-point operations of the best way, and how it compares with the bound of reverse mode."""
+        best, ratio = self["reverse + CSE"], self.ratio("reverse + CSE")
+        if best.flops is None or best.macs is None or ratio is None:
+            return []
+        return [
+            f"reverse + CSE: {figure(best.flops)} FLOPs, {figure(best.macs)} multiply-accumulates; {ratio:,.2f} times "
+            f"the forward pass, the bound is {BOUND} (Baur & Strassen 1983)."
+        ]
 
     def _heading(self) -> str:
         at = "".join(f", {name} = {value}" for name, value in self.sizes.items())
@@ -95,7 +124,7 @@ class Counts:
         columns: Mapping[str, tuple[str, ...]]
         for columns in ({k: (k,) for k in used}, grouped, {}):  # the most detailed that fits
             header, body = self._figures(columns)
-            if len(_aligned(header, body)[0]) <= WIDTH:
+            if len(aligned(header, body)[0]) <= WIDTH:
                 break
         return header, body
 
@@ -106,10 +135,11 @@ class Counts:
             ratio = self.ratio(row.strategy)
             by_kind = row.operations
             figures = ["-"] * len(columns) if by_kind is None else [
-                f"{sum(by_kind.get(k, 0) for k in kinds):,}" for kinds in columns.values()
+                figure(sum(by_kind.get(k, 0) for k in kinds)) for kinds in columns.values()
             ]  # fmt: skip
-            total = "-" if row.total is None else f"{row.total:,}"
-            body.append([row.strategy, total, "-" if ratio is None else f"{ratio:,.1f}", f"{row.numbers:,}", *figures])
+            total = "-" if row.total is None else ("" if row.exact else "<= ") + figure(row.total)
+            times = "-" if ratio is None else f"{ratio:,.1f}" if ratio < LONG else f"{ratio:.1e}"
+            body.append([row.strategy, total, times, figure(row.numbers), *figures])
         return header, body
 
     def __str__(self) -> str:
@@ -146,6 +176,9 @@ class Counts:
                     "computed": row.computed,
                     "numbers": row.numbers,
                     "operations": row.total,
+                    "exact": row.exact,
+                    "flops": row.flops,
+                    "multiply_accumulates": row.macs,
                     "by_kind": None if row.operations is None else dict(row.operations),
                     "ratio_to_forward": self.ratio(row.strategy),
                     **({"why_not": row.why} if row.operations is None else {}),
@@ -157,7 +190,15 @@ class Counts:
         }
 
 
-def _aligned(header: list[str], body: list[list[str]]) -> list[str]:
+def figure(n: int) -> str:
+    """A whole number for a table."""
+    if n < LONG:
+        return f"{n:,}"
+    digits = str(n)  # float() ends at 1e308
+    return f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}"
+
+
+def aligned(header: list[str], body: list[list[str]]) -> list[str]:
     """The first column to the left, the others to the right, a rule below the header."""
     widths = [max(len(row[n]) for row in (header, *body)) for n in range(len(header))]
 

@@ -67,7 +67,7 @@ class _Back:
             reads = {r for e in group.equations for r in e.value.tensors if r in self.place} - group.names
             found = frozenset().union(group.names, *(self.whole[r] for r in reads))
             self.whole.update(dict.fromkeys(group.names, found))
-        self.exact = not any(has_condition(e.value) or e.name in self.recurrent for e in self.equations)
+        self.exact = not any(has_condition(e.value, labels=False) or e.name in self.recurrent for e in self.equations)
 
     def needed_by(self, output: str) -> dict[str, Extent]:
         """Every tensor that one entry of a gradient takes, with the extent of what it takes of it."""
@@ -116,3 +116,35 @@ def reads(e: Expr, bound: frozenset[Expr] = frozenset()) -> list[tuple[Access, f
     return [] if isinstance(e, Index) else [r for a in e.args for r in reads(a, inner)]
 
 
+
+
+def entries_needed(listing: Tensors) -> dict[str, Polynomial]:
+    """How many entries of each tensor the outputs need: all, but along axes that are only read at given places."""
+    places: dict[str, list[frozenset[Expr] | None]] = {
+        o: [None] * len(listing.tensors[o].indices) for o in listing.outputs
+    }
+    for group in reversed(listing.groups):
+        for e in reversed(group.equations):
+            if group.time is not None:
+                places[e.name] = [None] * len(e.target.args)
+            fixed = dict(zip(e.target.args, places.get(e.name, ()), strict=False))
+            for read, bound in reads(e.value):
+                here = [_places(at, fixed, bound) for at in read.args]
+                before = places.get(read.label)
+                places[read.label] = here if before is None else [
+                    None if a is None or b is None else a | b for a, b in zip(before, here, strict=True)
+                ]  # fmt: skip
+    out = {}
+    for name, found in places.items():
+        n = sizes_of(i for i, at in zip(listing.tensors[name].indices, found, strict=True) if at is None)
+        for at in found:
+            n = n * (1 if at is None else len(at))
+        out[name] = n
+    return out
+
+
+def _places(at: Expr, fixed: Mapping[Expr, frozenset[Expr] | None], bound: frozenset[Expr]) -> frozenset[Expr] | None:
+    """Where an axis is read: at given places, or anywhere."""
+    if not at.free and not at.accesses:
+        return frozenset((at,))
+    return fixed.get(at) if at not in bound else None

@@ -17,6 +17,7 @@ from symbp.expr import (
     Delta,
     Expr,
     Index,
+    Num,
     Reduce,
     Select,
     rebuild,
@@ -80,13 +81,15 @@ def unconditional(e: Expr) -> Expr:
     return rebuild(e, [a if isinstance(a, Index) else unconditional(a) for a in e.args])
 
 
-def has_condition(e: Expr) -> bool:
-    """Whether a condition on indices decides what is computed."""
+def has_condition(e: Expr, labels: bool = True) -> bool:
+    """Whether a condition on indices decides what is computed. labels: also that an index is that of a label."""
     if not e.args or isinstance(e, (Index, Access)):
         return False
-    if isinstance(e, Delta) or (isinstance(e, Select) and not e.args[0].accesses):
+    if isinstance(e, Delta):
+        return labels or not any(isinstance(a, Num) for a in e.args)
+    if isinstance(e, Select) and not e.args[0].accesses:
         return True
-    return any(map(has_condition, e.args))
+    return any(has_condition(a, labels) for a in e.args)
 
 
 def sizes_of(indices: Iterable[Index]) -> Polynomial:
