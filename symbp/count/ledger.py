@@ -17,7 +17,7 @@ from symbp.count.polynomial import ONE, ZERO, Polynomial, total
 from symbp.count.tangents import Tangents, plus
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
 from symbp.count.work import MAC
-from symbp.count.written import Amounts, sizes_of
+from symbp.count.written import Amounts, has_condition, sizes_of
 from symbp.errors import SymbpError, UnusedParameterWarning
 from symbp.normalise import normalise
 from symbp.program import Program
@@ -190,7 +190,9 @@ class Ledger:
     def alone(self) -> Account:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
-        amounts, exact = each_alone(listing, closed_forms(listing), gradients)
+        conditional = any(has_condition(e.value, labels=False) for e in listing.equations)
+        work = self.work("reverse") if conditional else closed_forms(listing)  # it's an upper bound anyway
+        amounts, exact = each_alone(listing, work, gradients)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
 

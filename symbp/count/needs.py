@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symbp.count.polynomial import ZERO as zero
-from symbp.count.polynomial import Polynomial
+from symbp.count.polynomial import Polynomial, total
 from symbp.count.tensors import Tensors
 from symbp.count.written import Amounts, has_condition, sizes_of
 from symbp.expr import Access, Expr, Index, Num, Reduce
@@ -25,20 +25,27 @@ def each_alone(listing: Tensors, work: Mapping[str, Amounts], gradients: Mapping
     work: the operations of every equation for all that the gradients need together.
     """
     weights: dict[str, Polynomial] = {}
+    whole: dict[frozenset[str], list[Polynomial]] = {}  # what is needed for every entry -> how many these are
     exact = True
     back = _Back(listing)
     for output, parameter in gradients.items():
         indices = listing.tensors[parameter].indices
         entries = sizes_of(indices)
-        for name, extent in back.needed_by(output).items():
+        everything, parts = back.needed_by(output)
+        whole.setdefault(everything, []).append(entries)
+        for name, extent in parts.items():
             tied = sizes_of(i for i, k in zip(listing.tensors[name].indices, extent, strict=True) if k != WHOLE)
             weights[name] = weights.get(name, zero) + divided(entries, tied)
         exact = exact and back.exact
-    total: Amounts = {}
+    for names, numbers in whole.items():
+        entries = total(numbers)
+        for name in names:
+            weights[name] = weights.get(name, zero) + entries
+    found: Amounts = {}
     for name, times in weights.items():
         for kind, n in work[name].items():
-            total[kind] = total.get(kind, zero) + n * times
-    return total, exact
+            found[kind] = found.get(kind, zero) + n * times
+    return found, exact
 
 
 def divided(a: Polynomial, b: Polynomial) -> Polynomial:
@@ -69,8 +76,8 @@ class _Back:
             self.whole.update(dict.fromkeys(group.names, found))
         self.exact = not any(has_condition(e.value, labels=False) or e.name in self.recurrent for e in self.equations)
 
-    def needed_by(self, output: str) -> dict[str, Extent]:
-        """Every tensor that one entry of a gradient takes, with the extent of what it takes of it."""
+    def needed_by(self, output: str) -> tuple[frozenset[str], dict[str, Extent]]:
+        """What one entry of a gradient takes: tensors taken whole, and others with the extent of what is taken."""
         found: dict[str, Extent] = {output: tuple(range(len(self.listing.tensors[output].indices)))}
         whole: set[str] = set()
         waiting = {output}
@@ -91,8 +98,7 @@ class _Back:
                     self.check(read, here)
                     found[read.label] = self.joined(found.get(read.label, here), here)
                     waiting.add(read.label)
-        everywhere = {name: (WHOLE,) * len(self.listing.tensors[name].indices) for name in whole}
-        return {name: extent for name, extent in found.items() if name not in whole} | everywhere
+        return frozenset(whole), {name: extent for name, extent in found.items() if name not in whole}
 
     def check(self, read: Access, extent: Extent) -> None:
         """Each parameter axis ties one axis of a tensor, else what is needed is less than counted."""

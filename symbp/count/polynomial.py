@@ -20,13 +20,16 @@ class Polynomial:
     terms: dict[Monomial, Coefficient]
 
     def __init__(self, terms: Mapping[Monomial, Coefficient]) -> None:
-        self.terms = {m: _plain(c) for m, c in terms.items() if c}
+        self.terms = {m: c if type(c) is int else _plain(c) for m, c in terms.items() if c}
 
     # ------------------------------------------------------------------------------------- arithmetic
 
     def __add__(self, other: Polynomial | int) -> Polynomial:
+        more = as_polynomial(other).terms
+        if not more:
+            return self
         terms = dict(self.terms)
-        for m, c in as_polynomial(other).terms.items():
+        for m, c in more.items():
             terms[m] = terms.get(m, 0) + c
         return Polynomial(terms)
 
@@ -40,6 +43,8 @@ class Polynomial:
 
     def __mul__(self, other: Polynomial | Coefficient) -> Polynomial:
         if not isinstance(other, Polynomial):
+            if other == 1:
+                return self
             return Polynomial({m: c * other for m, c in self.terms.items()})
         if len(other.terms) == 1 and () in other.terms:
             return self * other.terms[()]
@@ -154,7 +159,7 @@ class Polynomial:
 
 
 def _plain(c: Coefficient) -> Coefficient:
-    return c.numerator if isinstance(c, Fraction) and c.denominator == 1 else c
+    return c.numerator if c.denominator == 1 else c
 
 
 def _degree(m: Monomial) -> int:

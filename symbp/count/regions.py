@@ -7,7 +7,7 @@ pairs, whatever the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -48,8 +48,13 @@ class Region:
     def empty(self) -> bool:
         return not len(self.rows)
 
+    @cached_property
+    def key(self) -> tuple[object, int, bytes]:
+        """What tells it from others."""
+        return self.axes, len(self.rows), self.rows.tobytes()
+
     def same(self, other: Region) -> bool:
-        return self.axes == other.axes and np.array_equal(self.rows, other.rows)
+        return self is other or self.key == other.key
 
 
 ALL = Region((), np.zeros((1, 0), np.int64))
@@ -65,6 +70,16 @@ class Space:
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self.sizes = dict(sizes)
+        self.known: dict[tuple[object, ...], Region] = {}  # results of the operations below, by what they're of
+        self.regions: dict[tuple[object, int, bytes], Region] = {}  # each region once, so that equal ones are one object
+
+    def remembered(self, key: tuple[object, ...], make: Callable[[], Region]) -> Region:
+        """The result of an operation on regions. Layers of one kind ask for the same again and again."""
+        found = self.known.get(key)
+        if found is None:
+            new = make()
+            found = self.known[key] = self.regions.setdefault(new.key, new)
+        return found
 
     def length(self, i: Index) -> int:
         return self.value(i.size)
@@ -102,6 +117,9 @@ class Space:
 
     def where(self, condition: Expr, holds: bool = True) -> Region:
         """Where a condition on indices (or a Delta of them) holds, or doesn't."""
+        return self.remembered(("where", condition, holds), lambda: self._where(condition, holds))
+
+    def _where(self, condition: Expr, holds: bool = True) -> Region:
         axes = _sorted(condition.free)
         rows = self.grid(axes)
         truth = self._truth(condition, {i: rows[:, n] for n, i in enumerate(axes)}, len(rows))
@@ -152,6 +170,9 @@ class Space:
             return b
         if b.is_all or a.empty:
             return a
+        return self.remembered(("both", a.key, b.key), lambda: self._both(a, b))
+
+    def _both(self, a: Region, b: Region) -> Region:
         if set(b.axes) - set(a.axes) and not set(a.axes) - set(b.axes):
             a, b = b, a
         shared = tuple(i for i in a.axes if i in b.axes)
@@ -180,6 +201,9 @@ class Space:
             return ALL
         if all(r is kept[0] for r in kept):
             return kept[0]
+        return self.remembered(("either", *(r.key for r in kept)), lambda: self._either(kept))
+
+    def _either(self, kept: list[Region]) -> Region:
         axes = _sorted({i for r in kept for i in r.axes})
         rows = [self._spread(r, axes).rows for r in kept]
         return self._settled(arranged(axes, np.vstack(rows)))
@@ -207,9 +231,12 @@ class Space:
     def without(self, r: Region, bound: Iterable[Index]) -> Region:
         """The projection: where some value of the bound indices is inside."""
         gone = set(bound)
-        kept = [n for n, i in enumerate(r.axes) if i not in gone]
-        if len(kept) == len(r.axes):
+        if not gone.intersection(r.axes):
             return r
+        return self.remembered(("without", r.key, frozenset(gone)), lambda: self._without(r, gone))
+
+    def _without(self, r: Region, gone: set[Index]) -> Region:
+        kept = [n for n, i in enumerate(r.axes) if i not in gone]
         if not kept:
             return NONE if r.empty else ALL
         return self._settled(arranged(tuple(r.axes[n] for n in kept), r.rows[:, kept]))
@@ -233,6 +260,9 @@ class Space:
 
     def read(self, read: Access, formals: Sequence[Index], inside: Region) -> Region:
         """Where a read meets this region of its tensor."""
+        return self.remembered(("read", read.args, tuple(formals), inside.key), lambda: self._read(read, formals, inside))
+
+    def _read(self, read: Access, formals: Sequence[Index], inside: Region) -> Region:
         if inside.is_all or inside.empty:
             return inside
         table = {f: at for f, at in zip(formals, read.args, strict=True) if f in inside.axes}
@@ -250,6 +280,9 @@ class Space:
 
     def entries(self, read: Access, formals: Sequence[Index], where: Region) -> Region:
         """Which entries of its tensor a read takes where it's made there."""
+        return self.remembered(("entries", read.args, tuple(formals), where.key), lambda: self._entries(read, formals, where))
+
+    def _entries(self, read: Access, formals: Sequence[Index], where: Region) -> Region:
         if where.empty:
             return NONE
         bare = [at for at in read.args if isinstance(at, Index)]

@@ -12,6 +12,7 @@ from functools import cached_property
 from symbp.count.scalars import fix_labels
 from symbp.errors import SymbpError
 from symbp.expr import (
+    ONE,
     ZERO,
     Access,
     Add,
@@ -19,10 +20,13 @@ from symbp.expr import (
     Index,
     Num,
     Reduce,
+    Select,
     access,
     add,
     fresh_index,
+    mul,
     rebuild,
+    select,
     substitute,
     sum_over,
     terms,
@@ -78,10 +82,19 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
     return Tensors(tuple(equations), program.outputs, program.tensors).restricted(program.outputs)
 
 
+def is_guarded(e: Expr) -> bool:
+    """Whether a condition on indices alone decides between a value and zero."""
+    return isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:] and ONE not in e.args[1:]
+
+
 def own_indices(e: Expr, taken: set[str]) -> Expr:
     """The expression with the indices of every sum renamed where they are taken by what stands around it."""
-    if not e.args or isinstance(e, (Index, Access)) or not any(isinstance(n, Reduce) for n in walk(e)):
+    if not e.args or isinstance(e, (Index, Access)) or not any(isinstance(n, Reduce) or is_guarded(n) for n in walk(e)):
         return e
+    if is_guarded(e):  # a factor that is 1 or 0: what doesn't depend on a sum's index can leave the sum
+        condition, then, other = e.args
+        mask = select(condition, ONE, ZERO) if other is ZERO else select(condition, ZERO, ONE)
+        return mul(mask, own_indices(then if other is ZERO else other, taken))
     if isinstance(e, Reduce):
         labels = set(taken)
         new: dict[Expr, Expr] = {i: fresh_index(i, labels) for i in e.indices}

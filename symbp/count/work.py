@@ -306,7 +306,7 @@ class _Counter:
             inside = self.work.space.both(where, self.work.not_zero(term))
             self.add("add", e, where, inside)
             out.append((-term if number < 0 else term, inside, EITHER if (number < 0) != swapped else PLUS))
-            if (number < 0) == swapped:
+            if (number < 0) == swapped or swappable(out[-1][0]):  # one that comes out positive for nothing
                 positive.append(inside)
         if not constant:
             self.add("add", e, where, where, -1)
