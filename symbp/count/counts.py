@@ -9,10 +9,11 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
+from symbp.count.ledger import NO_FLOP
 from symbp.count.repeats import Repeats
+from symbp.count.table import LONG, WIDTH, Table, aligned, figure
 from symbp.operations import KINDS
 
-WIDTH = 100
 GROUPS = {
     "add": ("add",),
     "mul": ("mul",),
@@ -20,8 +21,6 @@ GROUPS = {
     "functions": ("sqrt", "pow", "exp", "log", "tanh", "sin", "cos", "erf"),
     "others": ("neg", "compare", "select"),
 }
-NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-point numbers
-LONG = 10**15  # numbers from here on are shown as 1.2e34
 BOUND = 5  # Baur & Strassen 1983, The complexity of partial derivatives: a gradient in at most 5 times the function
 
 
@@ -103,6 +102,17 @@ class Counts:
         return "\n".join(
             part.rstrip() for line in lines for part in (wrap(line, WIDTH) if len(line) > WIDTH else [line])
         )
+
+    def plain_table(self) -> Table:
+        """A row a strategy with all figures, for CSV and LaTeX."""
+        used = [k for k in KINDS if any((row.operations or {}).get(k) for row in self.rows)]
+        rows = [
+            [row.strategy, row.total, self.ratio(row.strategy), row.numbers, "yes" if row.exact else "no", row.flops,
+             row.macs, *(None if row.operations is None else row.operations.get(k, 0) for k in used)]
+            for row in self.rows
+        ]  # fmt: skip
+        header = ["strategy", "operations", "x forward", "numbers", "exact", "FLOPs", "multiply-accumulates", *used]
+        return Table(self._heading(), header, rows, self.notes)
 
     def summary(self) -> list[str]:
         """Floating-point operations of the best way, and how it compares with the bound of reverse mode."""
@@ -188,22 +198,3 @@ class Counts:
             "repeats": None if self.repeats is None else self.repeats.json(),
             "notes": list(self.notes),
         }
-
-
-def figure(n: int) -> str:
-    """A whole number for a table."""
-    if n < LONG:
-        return f"{n:,}"
-    digits = str(n)  # float() ends at 1e308
-    return f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}"
-
-
-def aligned(header: list[str], body: list[list[str]]) -> list[str]:
-    """The first column to the left, the others to the right, a rule below the header."""
-    widths = [max(len(row[n]) for row in (header, *body)) for n in range(len(header))]
-
-    def line(cells: list[str]) -> str:
-        right = (c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([cells[0].ljust(widths[0]), *right])
-
-    return [line(header), "-" * len(line(header)), *map(line, body)]

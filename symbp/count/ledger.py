@@ -35,7 +35,7 @@ COMPUTED = {
 }
 STRATEGIES = tuple(COMPUTED)
 STAGES = ("forward", "loss", "backward")
-NO_FLOP = ("compare", "select", MAC)  # kinds that aren't arithmetic on floating-point numbers
+NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-point numbers
 
 
 @dataclass(frozen=True)
