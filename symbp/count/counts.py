@@ -121,7 +121,7 @@ class Counts:
             return []
         return [
             f"reverse + CSE: {figure(best.flops)} FLOPs, {figure(best.macs)} multiply-accumulates; {ratio:,.2f} times "
-            f"the forward pass, the bound is {BOUND} (Baur & Strassen 1983)."
+            f"the forward pass (bound: {BOUND})."
         ]
 
     def _heading(self) -> str:

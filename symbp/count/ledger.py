@@ -170,7 +170,7 @@ class Ledger:
                 assert forward.operations is not None
                 return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
             case "expanded":
-                return Account(strategy, self.tangents.tangent[self.loss], self.tangents.exact)
+                return Account(strategy, self.tangents.tangent.get(self.loss, {}), self.tangents.exact)
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:

@@ -15,6 +15,7 @@ from symbp.count.table import Table
 from symbp.errors import SymbpError
 from symbp.program import Program
 
+UNDER = ("one-sided differences", "reverse + CSE")  # dashed: another line lies below
 SHORT = 10**7  # numbers from here on are shown as 1.28e34
 MANY = 16  # from this ratio of the ends on, values double
 
@@ -70,7 +71,8 @@ class Sweep:
                 points = [(v, float(y)) for v, y in zip(self.values, self.operations[s], strict=True) if y]
                 if points:
                     label = s if self.exact[s] else f"{s} (at most)"
-                    ax.plot(*zip(*points, strict=True), marker="os^vD*Xp"[n], markersize=5, label=label)
+                    ax.plot(*zip(*points, strict=True), marker="os^vD*Xp"[n], markersize=5, label=label,
+                            linestyle="--" if s in UNDER else "-")  # fmt: skip
             ax.set(xlabel=self.name, ylabel="operations", yscale="log", title=self.title)
             if self.doubling:
                 ax.set_xscale("log", base=2)
@@ -90,7 +92,7 @@ def _undated(path: Path) -> dict[str, Any] | None:
 
 
 def _short(name: str) -> str:
-    return name.replace(" differences", "").replace("per parameter", "per param.").replace("reverse + CSE", "rev. + CSE")
+    return name.replace(" differences", "").replace("per parameter", "per param").replace("reverse + CSE", "with CSE")
 
 
 def values_of(text: str) -> tuple[str, tuple[int, ...]]:
