@@ -164,6 +164,7 @@ LOSSES = ["half_squared_error", "mean_squared_error", "cross_entropy", "binary_c
     st.integers(0, 99),
 )
 def test_counts_are_the_operations_that_run_for_any_network(widths: list[int], f: str, loss: str, seed: int) -> None:
+    assume(widths[-1] > 1 or loss != "cross_entropy")  # one class: the loss is 0, whatever the parameters
     check(f"mlp:{'-'.join(map(str, widths))},{f},{loss}", {}, seed)
 
 

@@ -133,107 +133,90 @@ class Tangents:
 
     def joined(self, pieces: list[Piece]) -> tuple[Amounts, Amounts, Dependence]:
         """(operations of the tangents of one entry, the same with local derivatives written out, dependence)."""
-        pieces = self.merged(pieces)
-        full = 0
-        for p in pieces:
-            full |= p.bits
-        partly: dict[str, Template] = {}
-        known: dict[str, Expr] = {}
-        for name in dict.fromkeys(p.name for p in pieces if p.name is not None):
-            own_pieces = [p for p in pieces if p.name == name]
-            whole = self.union(name, [self.summed(p) for p in own_pieces])
-            if len(own_pieces) == 1 and own_pieces[0].constant and not full & self._bits[name]:
-                known[name] = own_pieces[0].local
-            elif all(at is None for at in whole) or full & self._bits[name]:
-                full |= self._bits[name]
-                continue
-            partly[name] = whole
-        union = self.size(full)
-        for name, whole in partly.items():
-            union = union + self.template_size(name, whole)
         own: Amounts = {}
         grown: Amounts = {}
-        joins = union * -1
+        found = Dependence()
+        wholes = [self.whole(p, f"{TANGENT}{n}") for n, p in enumerate(pieces)]
         times: dict[tuple[Access, int], Polynomial] = {}
-        for p in pieces:
-            n = self.reached(p)
-            joins = joins + n
-            whole = self.whole(p)
-            negative = is_negative(whole) and not swappable(unsigned(whole))
-            cost = written(unsigned(whole))
-            inside = cost.reads.pop(TANGENT, zero)
-            own = plus(own, cost.operations, n)
-            grown = plus(grown, self.expanded(cost), n)
-            if inside:  # all its pieces read the tangents of one access equally often
+        for n, (p, whole) in enumerate(zip(pieces, wholes, strict=True)):
+            inside = written(whole).reads.get(f"{TANGENT}{n}")
+            if inside:  # all pieces of one read take its tangents equally often
                 times[p.read, p.part] = inside * sizes_of(p.fixed)
-            if negative:
-                signs = {"neg": self.alone(p, pieces)}
-                own, grown = plus(own, signs), plus(grown, signs)
-        for (read, _), n in times.items():
-            grown = plus(grown, self.tangent.get(read.label, {}), n)
-        joined = {"add": joins} if joins else {}
-        return plus(own, joined), plus(grown, joined), Dependence(full, partly, known)
-
-    def merged(self, pieces: list[Piece]) -> list[Piece]:
-        """Pieces whose tangents are constants put into one a parameter: there they fold, or cancel."""
-        out = [p for p in pieces if p.known is None]
-        groups: dict[tuple[str | None, Template], list[Piece]] = {}
-        for p in pieces:
-            if p.known is not None:
-                groups.setdefault((p.name, self.summed(p)), []).append(p)
-        for (name, template), members in groups.items():
-            value = add(*(sum_over(mul(p.local, p.known), p.left) for p in members if p.known is not None))
+        for region in self.regions(pieces):
+            value = add(*(wholes[n] for n in region.pieces))
             if value is not ZERO:
-                each = self.template_size(str(name), template)
-                out.append(replace(members[0], local=value, bound=(), template=template, known=ONE, each=each))
+                cost = written(value)
+                own = plus(own, cost.operations, region.parameters)
+                grown = plus(grown, self.expanded(cost), region.parameters)
+                self.note(found, region, value)
+        for (read, _), n_reads in times.items():
+            grown = plus(grown, self.tangent.get(read.label, {}), n_reads)
+        return own, grown, found
+
+    def note(self, found: Dependence, region: Region, value: Expr) -> None:
+        """A tangent by the region's parameters is there; from one region to the next the template grows."""
+        if region.name is None:
+            found.full |= region.bits
+            return
+        first = region.name not in found.partly
+        found.partly[region.name] = region.template
+        found.known.pop(region.name, None)
+        if is_constant(value) and first and region.only:
+            found.known[region.name] = value
+        elif all(at is None for at in region.template):
+            del found.partly[region.name]
+            found.full |= self._bits[region.name]
+
+    def regions(self, pieces: list[Piece]) -> list[Region]:
+        """The parameters, parted by which pieces give a tangent by them."""
+        partly = dict.fromkeys(p.name for p in pieces if p.name is not None)
+        apart = 0
+        for name in partly:
+            apart |= self._bits[name]
+        parts: list[tuple[int, tuple[int, ...]]] = [(-1 & ~apart, ())]
+        for n, p in enumerate(pieces):
+            if p.bits:
+                parts = [
+                    part
+                    for bits, members in parts
+                    for part in ((bits & p.bits, (*members, n)), (bits & ~p.bits, members))
+                    if part[0]
+                ]
+        out = [Region(members, self.size(bits), bits) for bits, members in parts if members]
+        for name in partly:
+            covering = [n for n, p in enumerate(pieces) if p.name == name or p.bits & self._bits[name]]
+            templates = {n: self.summed(pieces[n], name) for n in covering}
+            before = zero
+            chain = sorted(set(templates.values()), key=lambda t: sum(at is None for at in t))
+            if not all(contains(wide, narrow) for narrow, wide in zip(chain, chain[1:], strict=False)):
+                self.exact = False
+                chain = [tuple(at[0] if len(set(at)) == 1 else None for at in zip(*chain, strict=True))]
+                templates = dict.fromkeys(covering, chain[0])
+            for template in chain:
+                size = self.template_size(name, template)
+                members = tuple(n for n in covering if contains(templates[n], template))
+                out.append(Region(members, size - before, 0, name, template, len(chain) == 1))
+                before = size
         return out
 
-    def whole(self, p: Piece) -> Expr:
+    def whole(self, p: Piece, tangent: str) -> Expr:
         """Local derivative times tangent, summed."""
-        product = p.local if p.known is not None else mul(p.local, access(TANGENT, in_order(p.read.free)))
+        product = mul(p.local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
         total = sum_over(self.at_hand.read_through(product), p.left)
         return own_indices(total, {i.label for i in total.free})
 
-    def reached(self, p: Piece) -> Polynomial:
-        """How many parameters an entry depends on through this piece."""
-        return p.each if p.name is None else self.template_size(p.name, self.summed(p))
-
-    def alone(self, p: Piece, pieces: list[Piece]) -> Polynomial:
-        """How many of these it depends on through no other piece that is added."""
-        others = [q for q in pieces if q is not p and not is_negative(self.whole(q))]
-        covered = zero
-        for name in [p.name] if p.name else [t.name for t in self.parameters if self._bits[t.name] & p.bits]:
-            assert name is not None
-            mine = self.summed(p) if p.name else self.everything(name)
-            templates = [self.everything(name) if q.name is None else self.summed(q) for q in others
-                         if q.name == name or q.bits & self._bits[name]]  # fmt: skip
-            if templates:
-                widest = self.union(name, templates)
-                narrower = mine if all(a is None for a in widest) else widest
-                covered = covered + self.template_size(name, narrower)
-        return self.reached(p) - covered
-
-    def everything(self, name: str) -> Template:
-        return (None,) * len(self.listing.tensors[name].indices)
-
-    def summed(self, p: Piece) -> Template:
+    def summed(self, p: Piece, name: str) -> Template:
         """The template with the indices of the sum gone: what is tied to one of them takes all values."""
-        assert p.name is not None
+        axes = self.listing.tensors[name].indices
+        if p.name is None:
+            return (None,) * len(axes)
         out: list[Expr | None] = []
-        for at, axis in zip(p.template, self.listing.tensors[p.name].indices, strict=True):
+        for at, axis in zip(p.template, axes, strict=True):
             inside = () if at is None else [i for i in p.bound if i in at.free]
             if inside and not (at in p.bound and at.size is axis.size and p.template.count(at) == 1):  # type: ignore[union-attr]
                 self.exact = False
             out.append(None if inside else at)
         return tuple(out)
-
-    def union(self, name: str, found: list[Template]) -> Template:
-        """What contains all templates: one of them, or else an upper bound."""
-        for t in found:
-            if all(all(a is None or a is b for a, b in zip(t, other, strict=True)) for other in found):
-                return t
-        self.exact = False
-        return tuple(at[0] if len(set(at)) == 1 else None for at in zip(*found, strict=True))
 
     def template_size(self, name: str, template: Template) -> Polynomial:
         out = one
@@ -271,21 +254,26 @@ class Piece:
         """The indices of the sum that a parameter doesn't fix."""
         return tuple(i for i in self.bound if not any(at is i for at in self.template))
 
-    @property
-    def constant(self) -> bool:
-        """Whether the tangent that it gives is a constant."""
-        return self.known is not None and is_constant(self.local)
+
+@dataclass(frozen=True)
+class Region:
+    """Parameters by which the same pieces give a tangent. parameters: how many numbers these are.
+
+    bits: whole parameter tensors, or name: entries of one that the template has and the one before it doesn't. only:
+    there is no other region of this name.
+    """
+
+    pieces: tuple[int, ...]
+    parameters: Polynomial
+    bits: int
+    name: str | None = None
+    template: Template = ()
+    only: bool = True
 
 
-def is_negative(e: Expr) -> bool:
-    """Whether it is the negative of something that costs as much; beside another constant a sign costs nothing."""
-    number, rest = coefficient(e)
-    return number == -1 and not any(is_constant(f) for f in factors(rest) if f is not ONE)
-
-
-def unsigned(e: Expr) -> Expr:
-    return -e if is_negative(e) else e
-
+def contains(wide: Template, narrow: Template) -> bool:
+    """Whether a template has all entries of another one."""
+    return all(a is None or a is b for a, b in zip(wide, narrow, strict=True))
 
 
 def plus(a: Mapping[str, Polynomial], b: Mapping[str, Polynomial], times: Polynomial | int = 1) -> Amounts:
