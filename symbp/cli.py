@@ -143,7 +143,7 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
               "  symbp count mlp:784-128-10,relu,cross_entropy --formula\n"
               "  symbp count resnet18:3x32x32,classes=10 --by layer --set B=64\n"
               "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
-              "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12 --plot depth.png")  # fmt: skip
+              "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12")  # fmt: skip
 @click.argument("net")
 @set_option
 @click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation"]), default="strategy",

@@ -1,14 +1,14 @@
-"""Arrays that count the operations done on them, for running emitted modules: by kind, as `symbp.operations` has them.
+"""Arrays that count the operations done on them, to run emitted modules on: by kind, as in `symbp.operations`.
 
-An operation is counted by what it is asked to do on its shapes, whatever NumPy does inside: a matrix product of m x k by
-k x n takes m n k multiplications and m n (k - 1) additions. Copies, reshaping, indexing and filling cost nothing.
+An operation is counted by what it is asked to do on its shapes, whatever NumPy does inside: a matrix product of m x k
+by k x n takes m n k multiplications and m n (k - 1) additions. Copies, reshaping, indexing and filling cost nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,11 +20,16 @@ KIND_OF = {
     "not_equal": "compare", "square": "mul", "reciprocal": "div",
 }  # fmt: skip
 
+FREE = (
+    "empty_like", "zeros_like", "ones_like", "full_like", "shape", "ndim", "size", "copyto", "transpose", "reshape",
+    "pad", "broadcast_to", "concatenate", "stack", "sliding_window_view", "moveaxis", "expand_dims",
+)  # fmt: skip
+
 
 class Counted(np.ndarray):
     """Values are computed as ever; what is done goes to `Counted.operations`."""
 
-    operations: Counter[str] = Counter()
+    operations: ClassVar[Counter[str]] = Counter()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         plain = [np.asarray(x) if isinstance(x, Counted) else x for x in inputs]
@@ -76,7 +81,7 @@ class Counted(np.ndarray):
                 count["add"] += np.size(result) * (k - 1)
             case "einsum":
                 raise AssertionError("einsum isn't counted: run a network without it")
-            case "empty_like" | "zeros_like" | "ones_like" | "shape" | "ndim" | "copyto" | "transpose" | "reshape" | "size" | "pad" | "broadcast_to" | "concatenate" | "stack" | "sliding_window_view" | "full_like" | "moveaxis" | "expand_dims":
+            case name if name in FREE:
                 pass
             case other:
                 raise AssertionError(f"numpy.{other} isn't counted: add it here")

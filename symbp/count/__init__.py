@@ -4,9 +4,9 @@ What an operation is, `symbp.operations` says; docs/counting.md compares that wi
 programs are built at neuron level and counted (`strategies`), for networks small enough to be written out.
 """
 
-from symbp.count.counts import Counts, Row
-from symbp.count.repeats import Repeat, Repeats
 from symbp.count.comparison import compare
+from symbp.count.counts import Counts, Row
 from symbp.count.ledger import STRATEGIES, Ledger
+from symbp.count.repeats import Repeat, Repeats
 
 __all__ = ["STRATEGIES", "Counts", "Ledger", "Repeat", "Repeats", "Row", "compare"]

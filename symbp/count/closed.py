@@ -14,7 +14,7 @@ from symbp.count.regions import NeedsSize, Space
 from symbp.count.tensors import Tensors
 from symbp.count.work import Amounts, Work
 from symbp.errors import SymbpError
-from symbp.expr import Add, Condition, Delta, Expr, Index, Mul, Num, walk
+from symbp.expr import Condition, Delta, Expr, Index, Num, walk
 
 FIRST = 5  # the smallest size at which values are taken
 MORE = 2  # further values that have to agree
@@ -117,19 +117,8 @@ def _index_conditions(listing: Tensors) -> Iterable[Expr]:
                     yield from (a for a in n.args if not isinstance(a, (Index, Num)))
 
 
-def _small_numbers(condition: Expr) -> bool:
-    numbers = [n.value for n in walk(condition) if isinstance(n, Num)]
-    sizes = {i.size.value for i in condition.free if isinstance(i.size, Num)}
-    inside = [n for n in numbers if n not in sizes or _outside_an_index(condition, n)]
-    return all(abs(n) <= SMALL for n in inside)
-
-
-def _outside_an_index(e: Expr, value: object) -> bool:
-    """Whether a number stands in the condition itself, not as the size of an index."""
-    if isinstance(e, Index):
-        return False
+def _small_numbers(e: Expr) -> bool:
+    """Whether the numbers that stand in a condition, not as sizes of its indices, are small."""
     if isinstance(e, Num):
-        return e.value == value
-    return isinstance(e, (Add, Mul, Condition, Delta)) and any(_outside_an_index(a, value) for a in e.args)
-
-
+        return -SMALL <= e.value <= SMALL
+    return isinstance(e, Index) or all(map(_small_numbers, e.args))

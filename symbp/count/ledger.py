@@ -237,7 +237,8 @@ class Ledger:
         equations = self.listing(strategy).equations
         loss = leading_to(equations, (self.loss,))
         shown = self.program.prediction
-        before = leading_to(equations, (shown,)) if shown and any(e.name == shown for e in equations) else loss - {self.loss}
+        computed = shown is not None and any(e.name == shown for e in equations)
+        before = leading_to(equations, (str(shown),)) if computed else loss - {self.loss}
         return {
             e.name: "forward" if e.name in before else "loss" if e.name in loss else "backward" for e in equations
         }

@@ -67,7 +67,7 @@ class _Back:
     def __init__(self, listing: Tensors) -> None:
         self.listing = listing
         self.equations = [e for group in listing.groups for e in group.equations]
-        self.recurrent = {e.name: group.names for group in listing.groups if group.time is not None for e in group.equations}
+        self.recurrent = {name for group in listing.groups if group.time is not None for name in group.names}
         self.place = {e.name: n for n, e in enumerate(self.equations)}
         self.whole: dict[str, frozenset[str]] = {}  # all that a tensor needs that is needed whole
         for group in listing.groups:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from symbp.count.ledger import COMPUTED, NO_FLOP, STRATEGIES, Account, Ledger
 from symbp.count.polynomial import Polynomial, total
-from symbp.count.table import Table
+from symbp.count.table import Cell, Table
 from symbp.count.written import Amounts
 from symbp.errors import SymbpError
 from symbp.operations import KINDS
@@ -35,11 +35,12 @@ def apart(program: Program, part: str, strategy: str, sizes: Mapping[str, int] |
     found = ledger.by(part, strategy)
     whole = total(n for amounts in found.values() for n in amounts.values()).number
     if part == "kind":
-        rows = [[kind, found[kind][kind].number, share(found[kind][kind].number, whole)] for kind in KINDS if kind in found]
-        return Table(title, ["kind", "operations", "share"], [*rows, ["all", whole, "100.0%"]])
+        numbers = {kind: found[kind][kind].number for kind in KINDS if kind in found}
+        kinds: list[list[Cell]] = [[kind, n, share(n, whole)] for kind, n in numbers.items()]
+        return Table(title, ["kind", "operations", "share"], [*kinds, ["all", whole, "100.0%"]])
     used = [k for k in KINDS if any(k in amounts for amounts in found.values())]
     traffic = {name: n.number for name, n in ledger.traffic(strategy).items()} if part == "equation" else {}
-    rows = []
+    rows: list[list[Cell]] = []
     for name, amounts in found.items():
         n = total(amounts.values()).number
         more = [round(flops(amounts).number / (BYTES * traffic[name]), 2)] if part == "equation" else []
@@ -161,7 +162,7 @@ def crossings(accounts: list[Account]) -> list[str]:
 
 
 def crossing(a: Polynomial, b: Polynomial, size: str) -> int | None:
-    """The smallest value above 2 of a size at which the other one of two closed forms is the smaller; None if none is."""
+    """The smallest value above 2 of a size from which on the other one of two closed forms is the smaller, or None."""
     difference = b - a
 
     def sign(n: int) -> int:
@@ -170,13 +171,13 @@ def crossing(a: Polynomial, b: Polynomial, size: str) -> int | None:
 
     first = sign(2)
     low, high = 2, 4
-    while sign(high) == first:
+    while sign(high) in (first, 0):
         low, high = high, high * 2
         if low > LARGEST:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if sign(middle) == first else (low, middle)
-    return high if sign(high) else None
+        low, high = (middle, high) if sign(middle) in (first, 0) else (low, middle)
+    return high
 
 

@@ -107,13 +107,14 @@ class Polynomial:
         """With some sizes replaced by numbers or polynomials."""
         if not any(name in values for m in self.terms for name, _ in m):
             return self
-        if all(isinstance(v, int) for v in values.values()):
+        numbers = {name: v for name, v in values.items() if isinstance(v, int)}
+        if len(numbers) == len(values):
             terms: dict[Monomial, Coefficient] = {}
             for m, c in self.terms.items():
                 kept = []
                 for name, n in m:
-                    if name in values:
-                        c = c * int(values[name]) ** n  # type: ignore[call-overload]
+                    if name in numbers:
+                        c = c * numbers[name] ** n
                     else:
                         kept.append((name, n))
                 terms[tuple(kept)] = terms.get(tuple(kept), 0) + c

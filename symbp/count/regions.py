@@ -71,7 +71,7 @@ class Space:
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self.sizes = dict(sizes)
         self.known: dict[tuple[object, ...], Region] = {}  # results of the operations below, by what they're of
-        self.regions: dict[tuple[object, int, bytes], Region] = {}  # each region once, so that equal ones are one object
+        self.regions: dict[tuple[object, int, bytes], Region] = {}  # each region once
 
     def remembered(self, key: tuple[object, ...], make: Callable[[], Region]) -> Region:
         """The result of an operation on regions. Layers of one kind ask for the same again and again."""
@@ -260,7 +260,8 @@ class Space:
 
     def read(self, read: Access, formals: Sequence[Index], inside: Region) -> Region:
         """Where a read meets this region of its tensor."""
-        return self.remembered(("read", read.args, tuple(formals), inside.key), lambda: self._read(read, formals, inside))
+        key = "read", read.args, tuple(formals), inside.key
+        return self.remembered(key, lambda: self._read(read, formals, inside))
 
     def _read(self, read: Access, formals: Sequence[Index], inside: Region) -> Region:
         if inside.is_all or inside.empty:
@@ -280,7 +281,8 @@ class Space:
 
     def entries(self, read: Access, formals: Sequence[Index], where: Region) -> Region:
         """Which entries of its tensor a read takes where it's made there."""
-        return self.remembered(("entries", read.args, tuple(formals), where.key), lambda: self._entries(read, formals, where))
+        key = "entries", read.args, tuple(formals), where.key
+        return self.remembered(key, lambda: self._entries(read, formals, where))
 
     def _entries(self, read: Access, formals: Sequence[Index], where: Region) -> Region:
         if where.empty:
@@ -289,7 +291,7 @@ class Space:
         constrained = [
             (f, at)
             for f, at in zip(formals, read.args, strict=True)
-            if at not in bare or at in where.axes or at.size is not f.size or bare.count(at) > 1  # type: ignore[attr-defined, arg-type]
+            if at not in bare or at in where.axes or at.size is not f.size or bare.count(at) > 1
         ]
         if not constrained:
             return ALL

@@ -13,7 +13,8 @@ derivative. All entries of a tensor cost the same as long as no condition on ind
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
@@ -22,9 +23,9 @@ from symbp.count.tensors import Known, Tensors, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, sizes_of, unconditional, written
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
-from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, coefficient, factors, mul, substitute, sum_over
+from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over
 from symbp.functions import diff
-from symbp.operations import is_constant, swappable
+from symbp.operations import is_constant
 from symbp.program import Equation
 
 TANGENT = "tangent of this read"
@@ -188,7 +189,7 @@ class Tangents:
             templates = {n: self.summed(pieces[n], name) for n in covering}
             before = zero
             chain = sorted(set(templates.values()), key=lambda t: sum(at is None for at in t))
-            if not all(contains(wide, narrow) for narrow, wide in zip(chain, chain[1:], strict=False)):
+            if not all(contains(wide, narrow) for narrow, wide in pairwise(chain)):
                 self.exact = False
                 chain = [tuple(at[0] if len(set(at)) == 1 else None for at in zip(*chain, strict=True))]
                 templates = dict.fromkeys(covering, chain[0])
@@ -213,7 +214,7 @@ class Tangents:
         out: list[Expr | None] = []
         for at, axis in zip(p.template, axes, strict=True):
             inside = () if at is None else [i for i in p.bound if i in at.free]
-            if inside and not (at in p.bound and at.size is axis.size and p.template.count(at) == 1):  # type: ignore[union-attr]
+            if inside and not (isinstance(at, Index) and at.size is axis.size and p.template.count(at) == 1):
                 self.exact = False
             out.append(None if inside else at)
         return tuple(out)

@@ -74,7 +74,9 @@ class Work:
 
     def once(self, found: list[tuple[str, list[Record]]]) -> dict[str, Amounts]:
         """The amounts by equation, equal subexpressions counted where they come first."""
-        occurrences = Counter(skeleton for _, records in found for skeleton in {r.node: r.node.skeleton for r in records}.values())
+        occurrences: Counter[bytes] = Counter()
+        for _, records in found:
+            occurrences.update(node.skeleton for node in {r.node for r in records})
         seen: dict[Expr, Region] = {}
         out: dict[str, Amounts] = {}
         for name, records in found:
