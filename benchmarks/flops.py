@@ -1,6 +1,8 @@
 """What others count for the same networks: XLA's cost analysis of the compiled gradient, PyTorch's flop counter.
 
-    python benchmarks/flops.py            # with jax, with torch, or both: what isn't installed is left out
+    python benchmarks/flops.py                         # with jax, with torch, or both: what isn't installed is left out
+    python benchmarks/flops.py --json counted.json     # keeps the numbers, for another environment to add its own
+    python benchmarks/flops.py --add counted.json --write docs/flops.md
 
 XLA counts a product of m x k by k x n as 2 m n k, and 1 for every element that an elementwise operation or a reduction
 makes, comparisons and selections included; exp, log, tanh and the like apart, as transcendentals. PyTorch's counter
@@ -10,11 +12,15 @@ kind but the transcendentals, "products" twice the multiply-accumulates.
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import markdown
 import numpy as np
 
 from symbp.architectures import load
@@ -221,12 +227,31 @@ def counts() -> dict[str, dict[str, dict[str, int]]]:
     }
 
 
+def table(found: dict[str, dict[str, dict[str, int]]]) -> str:
+    """All figures as a Markdown table."""
+    rows = []
+    for net, counters in found.items():
+        for figure in counters["symbp"]:
+            cells = [f"{n[figure]:,}" if (n := counters.get(peer, {})) and figure in n else "" for peer in ("symbp", *PEERS)]
+            rows.append([f"{net}: {figure}", *cells])
+    return markdown.table(["", "symbp", *PEERS], rows)
+
+
 def main() -> None:
-    for net, found in counts().items():
-        print(f"{net}: {NETS[net].text}, {NETS[net].sizes}")
-        for figure, ours in found["symbp"].items():
-            others = "".join(f"{peer:>10} {n[figure]:>12,}" for peer, n in found.items() if figure in n and n is not found["symbp"])
-            print(f"  {figure:<26} symbp {ours:>12,}{others}")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--add", type=Path, help="numbers of another environment")
+    parser.add_argument("--write", type=Path, help="the document that gets the table")
+    options = parser.parse_args()
+    found = counts()
+    if options.add:
+        for net, counters in json.loads(options.add.read_text(encoding="utf-8")).items():
+            found[net] = counters | found[net]
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    print(table(found))
+    if options.write:
+        markdown.replace_between(options.write, "flops", table(found))
 
 
 if __name__ == "__main__":
