@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symbp.count.ledger import Ledger
-from symbp.count.table import Cell, Table
+from symbp.count.table import Cell, Table, shown
 from symbp.program import Program
 from symbp.unroll import concrete_sizes
+
+SHORT = 10**7  # numbers from here on are shown as 1.28e34
 
 
 def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = None) -> Table:
@@ -22,7 +24,11 @@ def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = 
         rows.append([
             program.title, ledger.parameters.number, forward, best,
             None if not forward or best is None else round(best / forward, 2),
-            differences, expanded, None if flops is None else flops.number, None if macs is None else macs.number,
+            differences, ("" if found["expanded"].exact else "<= ") + shown(expanded, SHORT), None if flops is None else flops.number, None if macs is None else macs.number,
         ])  # fmt: skip
-    header = ["network", "parameters", "forward", "reverse + CSE", "ratio", "differences", "expanded", "FLOPs", "MACs"]
-    return Table("operations", header, rows, ["differences: one-sided. FLOPs and MACs: of reverse + CSE."])
+    header = ["network", "parameters", "forward", "with CSE", "ratio", "one-sided", "expanded", "FLOPs", "MACs"]
+    notes = [
+        "Operations of one forward pass, of the gradient by reverse + CSE, the ratio of these two, one-sided differences, "
+        "and the gradients expanded (<=: at most). FLOPs and multiply-accumulates: of reverse + CSE."
+    ]
+    return Table("operations", header, rows, notes, long=SHORT)
