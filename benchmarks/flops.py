@@ -232,8 +232,8 @@ def table(found: dict[str, dict[str, dict[str, int]]]) -> str:
     rows = []
     for net, counters in found.items():
         for figure in counters["symbp"]:
-            cells = [f"{n[figure]:,}" if (n := counters.get(peer, {})) and figure in n else "" for peer in ("symbp", *PEERS)]
-            rows.append([f"{net}: {figure}", *cells])
+            numbers = [counters.get(peer, {}).get(figure) for peer in ("symbp", *PEERS)]
+            rows.append([f"{net}: {figure}", *("" if n is None else f"{n:,}" for n in numbers)])
     return markdown.table(["", "symbp", *PEERS], rows)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbp.architectures import load
+from symbp.count.comparison import compare
 from symbp.count.ledger import STRATEGIES, Ledger
 from symbp.count.neurons import Materialised
 from symbp.count.parts import apart, crossing, formulas
@@ -144,6 +145,8 @@ def test_networks_far_too_large_to_expand(net: str, parameters: int) -> None:
     totals = {s: a.total.at({"B": 2}).number for s, a in found.items() if a.total is not None}
     assert totals["expanded"] > 10**30 * totals["forward mode"]
     assert totals["forward"] < totals["reverse + CSE"] < totals["reverse"] < 3.1 * totals["forward"]
+    table = compare(program).table()
+    assert "<= " in table and max(map(len, table.splitlines())) <= 100
     assert seconds < 30, f"{seconds:.1f} s"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from symbp.count.counts import Counts, Row
 from symbp.count.ledger import COMPUTED, STRATEGIES, Ledger
-from symbp.count.neurons import EXPANDED_LIMIT, Materialised
+from symbp.count.neurons import ENTRIES_LIMIT, EXPANDED_LIMIT, Materialised
 from symbp.count.repeats import Repeats, repeats
 from symbp.errors import SymbpError
 from symbp.program import Program
@@ -45,7 +45,7 @@ def row(ledger: Ledger, neurons: Materialised, strategy: str) -> Row:
     account = ledger[strategy]
     operations = None if account.operations is None else {k: n.number for k, n in account.operations.items()}
     exact, why = account.exact, account.why
-    if operations is None or not exact:
+    if (operations is None or not exact) and ledger.entries.number <= ENTRIES_LIMIT:
         try:
             operations, exact = dict(+neurons.operations(strategy)), True
         except SymbpError:

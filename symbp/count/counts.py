@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from html import escape
 from textwrap import wrap
 from typing import Any
 
 from symbp.count.ledger import NO_FLOP
 from symbp.count.repeats import Repeats
-from symbp.count.table import LONG, WIDTH, Table, aligned, figure
+from symbp.count.table import LONG, WIDTH, Table, aligned, figure, shown
 from symbp.operations import KINDS
 
 GROUPS = {
@@ -79,10 +78,15 @@ class Counts:
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 
-    def ratio(self, strategy: str) -> float | None:
-        """Operations of a strategy by those of one forward pass; None where either isn't counted or the latter 0."""
+    def ratio(self, strategy: str) -> float | int | None:
+        """Operations of a strategy by those of one forward pass; None where either isn't counted or the latter 0.
+
+        A whole number where it is too large to have decimals.
+        """
         total, forward = self[strategy].total, self.rows[0].total
-        return None if total is None or not forward else float(Fraction(total, forward))
+        if total is None or not forward:
+            return None
+        return total / forward if total < LONG * forward else total // forward
 
     # ------------------------------------------------------------------------------------------ as text
 
@@ -148,7 +152,7 @@ class Counts:
                 figure(sum(by_kind.get(k, 0) for k in kinds)) for kinds in columns.values()
             ]  # fmt: skip
             total = "-" if row.total is None else ("" if row.exact else "<= ") + figure(row.total)
-            times = "-" if ratio is None else f"{ratio:,.1f}" if ratio < LONG else f"{ratio:.1e}"
+            times = "-" if ratio is None else shown(ratio)
             body.append([row.strategy, total, times, figure(row.numbers), *figures])
         return header, body
 

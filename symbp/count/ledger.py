@@ -97,6 +97,12 @@ class Ledger:
         found = total(sizes_of(t.indices) for t in self.program.parameters)
         return found.at(self.sizes)
 
+    @property
+    def entries(self) -> Polynomial:
+        """How many numbers a forward pass computes."""
+        listing = self.listing("forward")
+        return total(sizes_of(listing.tensors[e.name].indices) for e in listing.equations)
+
     def derived(self, strategy: str) -> Program:
         """The program that a strategy runs: that of forward, reverse or reverse + CSE."""
         if strategy == "forward":

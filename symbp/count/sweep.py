@@ -16,6 +16,7 @@ from symbp.errors import SymbpError
 from symbp.program import Program
 
 UNDER = ("one-sided differences", "reverse + CSE")  # dashed: another line lies below
+LARGEST = 10**300  # drawn: beyond, numbers are no floats
 SHORT = 10**7  # numbers from here on are shown as 1.28e34
 MANY = 16  # from this ratio of the ends on, values double
 
@@ -68,7 +69,8 @@ class Sweep:
         with plt.rc_context({"svg.hashsalt": "symbp", "svg.fonttype": "none", "font.size": 12}):
             figure, ax = plt.subplots(figsize=(9, 5.2), layout="constrained")
             for n, s in enumerate(STRATEGIES):
-                points = [(v, float(y)) for v, y in zip(self.values, self.operations[s], strict=True) if y]
+                found = zip(self.values, self.operations[s], strict=True)
+                points = [(v, float(y)) for v, y in found if y and y < LARGEST]
                 if points:
                     label = s if self.exact[s] else f"{s} (at most)"
                     ax.plot(*zip(*points, strict=True), marker="os^vD*Xp"[n], markersize=5, label=label,

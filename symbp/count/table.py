@@ -65,7 +65,7 @@ def shown(cell: Cell, long: int = LONG) -> str:
     if isinstance(cell, int):
         return figure(cell, long)
     if isinstance(cell, float):
-        return f"{cell:,.1f}" if cell < LONG else f"{cell:.1e}"
+        return f"{cell:,.1f}"
     return cell
 
 
