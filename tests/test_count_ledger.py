@@ -80,6 +80,29 @@ def test_conditions_on_indices_settle_as_in_the_unrolled_network(net: str, sizes
     assert all(n <= operations(ledger, "per parameter")[kind] for kind, n in exact.items())
 
 
+@pytest.mark.parametrize("net", ["cnn:1x4x4,2c3p1+relu+max2,2,cross_entropy", "cnn:1x4x4,2c2+tanh,2,cross_entropy"])
+def test_bounds_are_bounds(net: str) -> None:
+    """And not far off; small networks are counted exactly, by unrolling."""
+    program = load(net)
+    ledger, neurons = Ledger(program, {"B": 1}), Materialised(program, {"B": 1})
+    for strategy in ("expanded", "forward mode", "per parameter"):
+        bound = ledger[strategy]
+        assert bound.total is not None and not bound.exact
+        exact = sum(neurons.operations(strategy).values())
+        assert exact < bound.total.number < 1.5 * exact
+        row = compare(program)[strategy]
+        assert row.exact and row.total == exact
+
+
+def test_large_flattened_images_are_counted() -> None:
+    """The delta that flattens has one row for every value, not one for every pair."""
+    found = Ledger(load("cnn:3x64x64,32c3p1+relu+max2,64c3p1+relu+max2,100,cross_entropy"), {"B": 2})["forward"]
+    assert found.macs is not None
+    layers = [(64, 3, 32), (32, 32, 64)]  # width of the image, channels
+    convolutions = sum(c * k * (3 * n - 2) ** 2 for n, c, k in layers)
+    assert found.macs.number == 2 * (convolutions + 64 * 16 * 16 * 100)
+
+
 def test_a_causal_mask_counts_what_it_lets_through() -> None:
     """Attention from position t to u <= t: T (T + 1)/2 scores a head, not T^2."""
     ledger = Ledger(load("gpt:layers=1,heads=2,width=4,vocabulary=5,positions=rotary"))

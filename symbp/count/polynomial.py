@@ -10,7 +10,6 @@ from symbp.expr import Add, Expr, Mul, Num, Pow, Size
 
 Monomial = tuple[tuple[str, int], ...]  # sizes in alphabetical order, each with its exponent
 Coefficient = int | Fraction
-Amount = "Polynomial | int"
 
 
 class Polynomial:

@@ -120,10 +120,22 @@ class Space:
         return self.remembered(("where", condition, holds), lambda: self._where(condition, holds))
 
     def _where(self, condition: Expr, holds: bool = True) -> Region:
+        if holds and (isinstance(condition, Delta) or condition.label == "=="):
+            for i, other in (condition.args, condition.args[::-1]):
+                if isinstance(i, Index) and i not in other.free:
+                    return self._equal(i, other)
         axes = _sorted(condition.free)
         rows = self.grid(axes)
         truth = self._truth(condition, {i: rows[:, n] for n, i in enumerate(axes)}, len(rows))
         return arranged(axes, rows[truth if holds else ~truth])
+
+    def _equal(self, i: Index, other: Expr) -> Region:
+        """Where an index equals an expression of others: one row for each of their values."""
+        axes = _sorted(other.free)
+        rows = self.grid(axes)
+        value = self.affine(other, {j: rows[:, n] for n, j in enumerate(axes)}, len(rows))
+        inside = (value >= 0) & (value < self.length(i))
+        return arranged((*axes, i), np.column_stack([rows, value])[inside].astype(np.int64))
 
     def _truth(self, c: Expr, at: Mapping[Index, np.ndarray], n: int) -> np.ndarray:
         if isinstance(c, Delta):

@@ -114,10 +114,21 @@ class Tangents:
         if found.full:
             out.append(Piece(read, local, bound, self.size(found.full), found.full, None, (), None, part))
         for name, template in found.partly.items():
-            here = tuple(None if at is None else substitute(at, formals) for at in template)  # type: ignore[arg-type]
-            free = [i for at, i in zip(here, self.listing.tensors[name].indices, strict=True) if at is None]
+            axes = self.listing.tensors[name].indices
+            here = tuple(
+                None if at is None else self.same_range(substitute(at, formals), axis)  # type: ignore[arg-type]
+                for at, axis in zip(template, axes, strict=True)
+            )
+            free = [i for at, i in zip(here, axes, strict=True) if at is None]
             out.append(Piece(read, local, bound, sizes_of(tuple(free)), 0, name, here, found.known.get(name), part))
         return out
+
+    def same_range(self, at: Expr, axis: Index) -> Expr | None:
+        """What a parameter's axis is tied to; None, for any value, where an index of other values decides it."""
+        if isinstance(at, Index) and at.size is not axis.size:
+            self.exact = False
+            return None
+        return at
 
     def size(self, bits: int) -> Polynomial:
         """How many numbers these parameters hold."""

@@ -20,7 +20,11 @@ from symbp.expr import (
     Num,
     Reduce,
     Select,
+    factors,
+    mul,
     rebuild,
+    substitute,
+    sum_over,
 )
 from symbp.operations import MINUS, PLUS, step, swappable
 
@@ -75,10 +79,28 @@ def unconditional(e: Expr) -> Expr:
         return e
     if isinstance(e, Delta) and not e.accesses:
         return ONE
+    if isinstance(e, Reduce) and (picked := _picked(e)) is not None:
+        return unconditional(picked)
     if isinstance(e, Select) and not e.args[0].accesses:
         kept = e.args[1] if e.args[1] is not ZERO else e.args[2]
         return unconditional(kept)
     return rebuild(e, [a if isinstance(a, Index) else unconditional(a) for a in e.args])
+
+
+def _picked(e: Reduce) -> Expr | None:
+    """The term that a sum picks, where its delta fixes indices by another one of as many values: a flattened tensor.
+
+    In place of the fixed indices it reads the other one, which is good for counting alone.
+    """
+    for f in factors(e.body):
+        if isinstance(f, Delta):
+            for i, other in (f.args, f.args[::-1]):
+                fixed = [k for k in e.indices if k in other.free]
+                if isinstance(i, Index) and i not in e.indices and sizes_of(fixed) == of_size(i.size):
+                    rest = mul(*(g for g in factors(e.body) if g is not f))
+                    left = [k for k in e.indices if k not in fixed]
+                    return sum_over(substitute(rest, dict.fromkeys(fixed, i)), left)
+    return None
 
 
 def has_condition(e: Expr, labels: bool = True) -> bool:
