@@ -80,9 +80,9 @@ def write(text: str, output: str | None) -> None:
 
 
 def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
-    """B=4 as a size. Raises SymbpError for anything else."""
+    """B=4, or B=4,H=8, as sizes. Raises SymbpError for anything else."""
     out = {}
-    for text in texts:
+    for text in (part.strip() for joined in texts for part in joined.split(",")):
         name, _, value = text.partition("=")
         if not (name.isidentifier() and value.isascii() and value.isdigit()):
             raise SymbpError(f"--set {text}: write a size and a number, as in --set B=4")
@@ -90,7 +90,7 @@ def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
     return out
 
 
-set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N", help="A symbolic size, e.g. B=2.")
+set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N,...", help="Symbolic sizes, e.g. B=2.")
 
 
 @main.command(epilog="\b\nExamples:\n"

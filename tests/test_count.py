@@ -14,13 +14,16 @@ import sympy as sp
 
 from symbp.architectures import load
 from symbp.count import STRATEGIES, compare
+from symbp.count.ledger import Ledger
 from symbp.count.parts import apart, formulas
+from symbp.count.polynomial import variable
 from symbp.count.sidebyside import side_by_side
 from symbp.declare import declare
 from symbp.derive.naive import expand_loss
 from symbp.errors import SymbpError
-from symbp.language import FUNCTIONS, to_sympy
+from symbp.language import FUNCTIONS, sizes, to_sympy
 from symbp.operations import KINDS
+from symbp.program import Program
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
 LARGE = ["mlp:784-128-10,relu,cross_entropy", "resnet18:3x32x32,classes=10", "gpt:gpt2"]
@@ -30,6 +33,40 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "counting.md"
 @cache
 def counts(net: str = TEXTBOOK):  # type: ignore[no-untyped-def]
     return load(net).count()
+
+
+def symbolic_network() -> Program:
+    """z = x W1 + b1, a = sigmoid(z), y = a W2 + b2, L = mean over the batch of |y - t|^2/2; all sizes symbolic."""
+    B, I, H, O = sizes("B I H O")
+    n, i, h, o = sp.Idx("n", B), sp.Idx("i", I), sp.Idx("h", H), sp.Idx("o", O)
+    x, t, y, z, a, W1, b1, W2, b2 = map(sp.IndexedBase, ("x", "t", "y", "z", "a", "W1", "b1", "W2", "b2"))
+    L = sp.Symbol("L")
+    equations = [
+        sp.Eq(z[n, h], sp.Sum(x[n, i] * W1[i, h], i) + b1[h]),
+        sp.Eq(a[n, h], FUNCTIONS["sigmoid"](z[n, h])),
+        sp.Eq(y[n, o], sp.Sum(a[n, h] * W2[h, o], h) + b2[o]),
+        sp.Eq(L, sp.Sum((y[n, o] - t[n, o]) ** 2, n, o) / (2 * B)),
+    ]
+    parameters = [W1[i, h], b1[h], W2[h, o], b2[o]]
+    return declare(equations, inputs=[x[n, i], t[n, o]], parameters=parameters, loss=L, prediction=y)
+
+
+def test_closed_forms_by_hand() -> None:
+    ledger = Ledger(symbolic_network())
+    B, I, H, O = map(variable, "BIHO")
+    add = B * H * I + B * H * O + B * H + B * O + (B * O - 1)  # two layers, the sigmoid, y - t, the sum of squares
+    forward = {"add": add, "mul": B * H * I + B * H * O + B * O, "neg": B * H, "exp": B * H, "div": B * H + 1}
+    assert ledger["forward"].operations == forward
+    # d_y = (y - t)/B, and the loss from it, B/2 Sum(d_y^2), with a product for the division; d_W2 = a' d_y, d_b2; d_z = (d_y W2') a (1 - a); d_W1 = x' d_z, d_b1
+    adjoints = B * H * (O - 1) + B * H
+    gradients = (B - 1) * (H * O + O + H * I + H)
+    assert ledger["reverse + CSE"].operations == {
+        "add": add + adjoints + gradients,
+        "mul": forward["mul"] + 1 + B * H * O + B * H * O + B * H * 2 + B * H * I,
+        "neg": B * H,
+        "exp": B * H,
+        "div": forward["div"] - 1 + B * O,
+    }
 
 
 def test_one_hidden_neuron_by_hand() -> None:
@@ -248,6 +285,7 @@ def figures() -> dict[str, str]:
     return {
         "table": ours.table(),
         "closed forms": formulas(load(TEXTBOOK)).text(),
+        "all sizes": formulas(symbolic_network()).text(),
         "by stage": apart(load(TEXTBOOK), "stage", "reverse + CSE", {"B": 64}).text(),
         "large networks": side_by_side([load(net) for net in LARGE]).text(),
         "against SymPy": "\n".join(table),

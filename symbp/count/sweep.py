@@ -18,7 +18,7 @@ from symbp.program import Program
 UNDER = ("one-sided differences", "reverse + CSE")  # dashed: another line lies below
 LARGEST = 10**300  # drawn: beyond, numbers are no floats
 SHORT = 10**7  # numbers from here on are shown as 1.28e34
-MANY = 16  # from this ratio of the ends on, values double
+MANY = 16  # values counted up; a wider range doubles
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Sweep:
 
     @property
     def doubling(self) -> bool:
-        return self.values[-1] >= MANY * self.values[0]
+        """Whether the values double, not count up."""
+        return self.values[-1] - self.values[0] != len(self.values) - 1
 
     def table(self) -> Table:
         """A row a value; below, how each grows at the end: the exponent, or the factor for one step."""
@@ -98,12 +99,12 @@ def _short(name: str) -> str:
 
 
 def values_of(text: str) -> tuple[str, tuple[int, ...]]:
-    """H=8..1024 as a name and values: doubled where the ends are far apart, else one by one. Raises SymbpError."""
+    """H=8..1024 as a name and values: doubled where there are MANY, else one by one. Raises SymbpError."""
     found = re.fullmatch(r"([A-Za-z_]\w*)=(\d{1,7})\.\.(\d{1,7})", text)
     if not found or not 0 < int(found[2]) < int(found[3]):
         raise SymbpError(f"--sweep {text}: write a size and its range, as in --sweep H=8..1024 or --sweep depth=1..12")
     low, high = int(found[2]), int(found[3])
-    if high < MANY * low:
+    if high - low < MANY:
         return found[1], tuple(range(low, high + 1))
     out = [low]
     while out[-1] * 2 <= high:
