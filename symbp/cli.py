@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import subprocess
 import sys
@@ -50,7 +51,11 @@ def main() -> None:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """A spinner with a clock on a terminal's standard error; nothing elsewhere."""
+    """A spinner with a clock on a terminal's standard error; nothing elsewhere.
+
+    Garbage isn't collected meanwhile: expressions are kept for good, and looking through all of them takes a quarter of
+    the time.
+    """
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -58,7 +63,13 @@ def working(what: str) -> Iterator[None]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         progress.add_task(what, total=None)
-        yield
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
 
 
 def load(net: str) -> Program:
@@ -80,9 +91,9 @@ def write(text: str, output: str | None) -> None:
 
 
 def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
-    """B=4 as a size. Raises SymbpError for anything else."""
+    """B=4, or B=4,H=8, as sizes. Raises SymbpError for anything else."""
     out = {}
-    for text in texts:
+    for text in (part.strip() for joined in texts for part in joined.split(",")):
         name, _, value = text.partition("=")
         if not (name.isidentifier() and value.isascii() and value.isdigit()):
             raise SymbpError(f"--set {text}: write a size and a number, as in --set B=4")
@@ -90,7 +101,7 @@ def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
     return out
 
 
-set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N", help="A symbolic size, e.g. B=2.")
+set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N,...", help="Symbolic sizes, e.g. B=2.")
 
 
 @main.command(epilog="\b\nExamples:\n"
@@ -139,23 +150,79 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
 
 @main.command(epilog="\b\nExamples:\n"
               "  symbp count mlp:2-3-2-1,sigmoid,half_squared_error\n"
-              "  symbp count mlp:2-4-1,sigmoid,half_squared_error --set B=4 --json")  # fmt: skip
+              "  symbp count gpt:gpt2                             networks of any size\n"
+              "  symbp count mlp:784-128-10,relu,cross_entropy --formula\n"
+              "  symbp count resnet18:3x32x32,classes=10 --by layer --set B=64\n"
+              "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
+              "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12")  # fmt: skip
 @click.argument("net")
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 @set_option
-def count(net: str, as_json: bool, settings: tuple[str, ...]) -> None:
-    """Exact operation counts of every way to compute NET's gradients, at neuron level.
+@click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation"]), default="strategy",
+              show_default=True, help="A row a strategy, or one strategy taken apart.")  # fmt: skip
+@click.option("--of", "strategy", type=click.Choice(["forward", "reverse", "reverse + CSE"]), default="reverse + CSE",
+              show_default=True, help="The strategy that --by takes apart.")  # fmt: skip
+@click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set.")
+@click.option("--sweep", "swept", metavar="SIZE=A..B", help="A range of a symbolic size, or of {SIZE} in NET's text.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="The sweep as a picture: .png, .svg, .pdf.")
+@click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
+@click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
+@click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
+def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: bool, swept: str | None,
+          plot: str | None, form: str | None) -> None:  # fmt: skip
+    """Exact operation counts of every way to compute NET's gradients, at any size.
 
     \b
     NET is a built-in text such as mlp:2-3-2-1,sigmoid,half_squared_error (mlp, cnn, resnet18, gpt, lstm, ...: see
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
-    that defines `net`.
+    that defines `net`. Sizes that are not --set are 1, or stay symbolic with --formula.
     """
     from symbp.count import compare
+    from symbp.count.parts import apart, formula_data, formulas
+    from symbp.count.sweep import sweep
+    from symbp.count.table import Table
 
+    sizes = sizes_option(settings) or None
+    table: Table
     with working(f"counting {net}"):
-        found = compare(load(net), sizes_option(settings) or None)
-    click.echo(json.dumps(found.json(), indent=2) if as_json else found.table())
+        if plot is not None and swept is None:
+            raise SymbpError("--plot draws a sweep: add --sweep H=8..1024 or --sweep depth=1..12")
+        if swept is not None:
+            found = sweep(net, swept, load, sizes)
+            if plot is not None:
+                found.plot(Path(plot))
+            table, data = found.table(), found.json()
+        elif formula:
+            table, data = formulas(load(net), sizes), formula_data(load(net), sizes) if form == "json" else {}
+        elif by != "strategy":
+            table = apart(load(net), by, strategy, sizes)
+            data = {"title": table.title, "rows": [dict(zip(table.header, r, strict=True)) for r in table.rows]}
+        else:
+            counts = compare(load(net), sizes)
+            table, data = counts.plain_table(), counts.json()
+    if form == "json":
+        click.echo(json.dumps(data, indent=2))
+    elif form is not None:
+        click.echo(table.csv() if form == "csv" else table.latex())
+    else:
+        click.echo(counts.table() if swept is None and not formula and by == "strategy" else table.text())
+    if plot is not None:
+        click.echo(f"wrote {plot}", err=True)
+
+
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp compare mlp:64-32-10,relu,cross_entropy mlp:64-32-32-10,relu,cross_entropy\n"
+              "  symbp compare gpt:gpt2 resnet18:3x224x224 --csv")  # fmt: skip
+@click.argument("nets", nargs=-1, required=True)
+@set_option
+@click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
+@click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
+def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) -> None:
+    """What NETS cost, side by side: parameters, a forward pass, the gradient, and the same without backpropagation."""
+    from symbp.count.sidebyside import side_by_side
+
+    with working("counting"):
+        table = side_by_side([load(net) for net in nets], sizes_option(settings) or None)
+    click.echo(table.text() if form is None else table.csv() if form == "csv" else table.latex())
 
 
 @main.command(epilog="\b\nExamples:\n"

@@ -252,7 +252,7 @@ class Program:
         return derivation(self, wrt, level=level)
 
     def count(self, sizes: Mapping[str, int] | None = None) -> Counts:
-        """Operations of every way to compute the gradient, at neuron level. See `symbp.count.compare`."""
+        """Operations of every way to compute the gradient. See `symbp.count.compare`."""
         from symbp.count import compare
 
         return compare(self, sizes)

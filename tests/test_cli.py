@@ -72,6 +72,25 @@ def test_count() -> None:
     assert found
 
 
+def test_count_in_other_ways(tmp_path: Path) -> None:
+    assert "119*B - 20" in ok("count", TEXTBOOK, "--formula")
+    forms = json.loads(ok("count", TEXTBOOK, "--formula", "--json"))
+    assert forms["strategies"][0]["operations"] == "55*B"
+    assert "backward" in ok("count", TEXTBOOK, "--by", "stage", "--set", "B=64")
+    assert "d_W1" in ok("count", TEXTBOOK, "--by", "equation", "--of", "reverse")
+    rows = ok("count", TEXTBOOK, "--csv").splitlines()
+    assert rows[1].startswith("forward,55,1.0,1,yes,55,14")
+    assert "\\toprule" in ok("count", TEXTBOOK, "--latex")
+    swept = json.loads(ok("count", "mlp:2-{H}-1,tanh,half_squared_error", "--sweep", "H=2..4", "--json"))
+    assert swept["values"] == [2, 3, 4] and len(swept["operations"]["reverse"]) == 3
+    picture = tmp_path / "sweep.png"
+    ok("count", "mlp:2-{H}-1,tanh,half_squared_error", "--sweep", "H=2..64", "--plot", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert TEXTBOOK in ok("compare", TEXTBOOK, "mlp:2-3-1,tanh,half_squared_error")
+    refused("--plot draws a sweep", "count", TEXTBOOK, "--plot", str(picture))
+    refused("has no size H", "count", TEXTBOOK, "--sweep", "H=2..4")
+
+
 def test_generate_and_check(tmp_path: Path) -> None:
     source, module = tmp_path / "mynet.py", tmp_path / "module.py"
     source.write_text(NET_FILE, encoding="utf-8")

@@ -64,6 +64,19 @@ def test_commands_print_what_stands_under_them(
     assert lines == [line.rstrip() for line in expected]
 
 
+def test_the_picture_is_that_of_the_sweep(tmp_path: Path) -> None:
+    """The same words, and as many lines and markers at the same places; the drawing library's version may differ."""
+    pytest.importorskip("matplotlib")
+    text = next(text for language, text in blocks() if language == "console" and "--sweep" in text)
+    words = shlex.split(text.splitlines()[0].removeprefix("$ "))
+    again = tmp_path / "depth.svg"
+    result = CliRunner().invoke(main, [*words[1:], "--plot", str(again)])
+    assert result.exit_code == 0, result.output
+    drawn, kept = (path.read_text(encoding="utf-8") for path in (again, ROOT / "docs" / "depth.svg"))
+    assert re.findall(r"<text[^>]*>([^<]+)<", drawn) == re.findall(r"<text[^>]*>([^<]+)<", kept)
+    assert drawn.count("<use") == kept.count("<use") > 12
+
+
 def test_shows_what_is_emitted() -> None:
     module = generate(load("mlp:64-64-32-10,relu,cross_entropy"))
     shown = [text for language, text in blocks() if language == "py"]

@@ -1,11 +1,20 @@
-"""Operation counts: what every way to compute a gradient costs, and how much of the naive one is repeated work.
+"""Operation counts: what every way to compute a gradient costs, at any size, and how much of the naive one is repeated.
 
-What an operation is, `symbp.operations` says; docs/counting.md compares that with SymPy's `count_ops`. Here the
-programs are built at neuron level and counted (`strategies`), for networks small enough to be written out.
+What an operation is, `symbp.operations` says. From the programs of all strategies to the tables:
+
+- `tensors` brings a program into the form that is counted, `work` counts its equations, `regions` holds the index
+  values that conditions let through, `closed` makes closed forms (`polynomial`) of that;
+- `tangents` has forward mode and naive expansion by recurrence, `needs` each gradient alone;
+- `ledger` is the account of a network, `comparison`, `parts`, `sweep` and `sidebyside` are what people see of it;
+- `neurons`, `scalars` and `repeats` do the same on the unrolled network, where each operation can be looked at: the
+  proof, and what small networks show besides.
+
+docs/counting.md explains the figures.
 """
 
+from symbp.count.comparison import compare
 from symbp.count.counts import Counts, Row
+from symbp.count.ledger import STRATEGIES, Ledger
 from symbp.count.repeats import Repeat, Repeats
-from symbp.count.strategies import STRATEGIES, compare
 
-__all__ = ["STRATEGIES", "Counts", "Repeat", "Repeats", "Row", "compare"]
+__all__ = ["STRATEGIES", "Counts", "Ledger", "Repeat", "Repeats", "Row", "compare"]

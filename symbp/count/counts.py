@@ -8,10 +8,11 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
+from symbp.count.ledger import NO_FLOP
 from symbp.count.repeats import Repeats
+from symbp.count.table import LONG, WIDTH, Table, aligned, figure, shown
 from symbp.operations import KINDS
 
-WIDTH = 100
 GROUPS = {
     "add": ("add",),
     "mul": ("mul",),
@@ -19,13 +20,16 @@ GROUPS = {
     "functions": ("sqrt", "pow", "exp", "log", "tanh", "sin", "cos", "erf"),
     "others": ("neg", "compare", "select"),
 }
+BOUND = 5  # Baur & Strassen 1983, The complexity of partial derivatives: a gradient in at most 5 times the function
 
 
 @dataclass(frozen=True)
 class Row:
     """One strategy. operations: by kind; None where it isn't counted, and then `why` says why not.
 
-    numbers: how many it delivers: the loss, the gradients. computed: what is counted, in a line.
+    numbers: how many it delivers: the loss, the gradients. computed: what is counted, in a line. exact: False where
+    the operations are an upper bound. macs: how many of the multiplications go with an addition as a sum of products,
+    None where that isn't known.
     """
 
     strategy: str
@@ -33,26 +37,35 @@ class Row:
     numbers: int
     operations: Mapping[str, int] | None
     why: str = ""
+    exact: bool = True
+    macs: int | None = None
 
     @property
     def total(self) -> int | None:
         return None if self.operations is None else sum(self.operations.values())
 
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations: all but comparisons and selections."""
+        if self.operations is None:
+            return None
+        return sum(n for kind, n in self.operations.items() if kind not in NO_FLOP)
+
 
 @dataclass(frozen=True)
 class Counts:
-    """Operations of every way to compute the gradient of a network at neuron level.
+    """Operations of every way to compute the gradient of a network.
 
     parameters: how many numbers the loss is differentiated by. sizes: the symbolic sizes taken. expanded_loss:
     operations of the loss written out down to inputs and parameters. repeats: the repeated work of the expanded
-    gradients, None where they aren't counted.
+    gradients, None where they aren't written out.
     """
 
     title: str
     parameters: int
     sizes: Mapping[str, int]
     rows: tuple[Row, ...]
-    expanded_loss: int
+    expanded_loss: int | None
     repeats: Repeats | None
     notes: tuple[str, ...] = ()
 
@@ -65,25 +78,55 @@ class Counts:
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 
-    def ratio(self, strategy: str) -> float | None:
-        """Operations of a strategy by those of one forward pass; None where either isn't counted or the latter 0."""
+    def ratio(self, strategy: str) -> float | int | None:
+        """Operations of a strategy by those of one forward pass; None where either isn't counted or the latter 0.
+
+        A whole number where it is too large to have decimals.
+        """
         total, forward = self[strategy].total, self.rows[0].total
-        return None if total is None or not forward else total / forward
+        if total is None or not forward:
+            return None
+        return total / forward if total < LONG * forward else total // forward
 
     # ------------------------------------------------------------------------------------------ as text
 
     def table(self) -> str:
         """All figures as plain text of at most 100 columns."""
         header, body = self._cells()
-        lines = [self._heading(), "", *_aligned(header, body), ""]
+        lines = [self._heading(), "", *aligned(header, body), ""]
         lines += [f"{row.strategy}: not counted, {row.why}" for row in self.rows if row.operations is None]
-        lines += [f"numbers: how many come out. The loss written out in full: {self.expanded_loss:,} operations."]
+        if self.expanded_loss is not None:
+            lines += [
+                f"numbers: how many come out. The loss written out in full: {figure(self.expanded_loss)} operations."
+            ]
+        lines += self.summary()
         lines += self.notes
         if self.repeats is not None:
             lines += ["", *self.repeats.lines()]
         return "\n".join(
             part.rstrip() for line in lines for part in (wrap(line, WIDTH) if len(line) > WIDTH else [line])
         )
+
+    def plain_table(self) -> Table:
+        """A row a strategy with all figures, for CSV and LaTeX."""
+        used = [k for k in KINDS if any((row.operations or {}).get(k) for row in self.rows)]
+        rows = [
+            [row.strategy, row.total, self.ratio(row.strategy), row.numbers, "yes" if row.exact else "no", row.flops,
+             row.macs, *(None if row.operations is None else row.operations.get(k, 0) for k in used)]
+            for row in self.rows
+        ]  # fmt: skip
+        header = ["strategy", "operations", "x forward", "numbers", "exact", "FLOPs", "multiply-accumulates", *used]
+        return Table(self._heading(), header, rows, self.notes)
+
+    def summary(self) -> list[str]:
+        """Floating-point operations of the best way, and how it compares with the bound of reverse mode."""
+        best, ratio = self["reverse + CSE"], self.ratio("reverse + CSE")
+        if best.flops is None or best.macs is None or ratio is None:
+            return []
+        return [
+            f"reverse + CSE: {figure(best.flops)} FLOPs, {figure(best.macs)} multiply-accumulates; {ratio:,.2f} times "
+            f"the forward pass (bound: {BOUND})."
+        ]
 
     def _heading(self) -> str:
         at = "".join(f", {name} = {value}" for name, value in self.sizes.items())
@@ -95,7 +138,7 @@ class Counts:
         columns: Mapping[str, tuple[str, ...]]
         for columns in ({k: (k,) for k in used}, grouped, {}):  # the most detailed that fits
             header, body = self._figures(columns)
-            if len(_aligned(header, body)[0]) <= WIDTH:
+            if len(aligned(header, body)[0]) <= WIDTH:
                 break
         return header, body
 
@@ -106,10 +149,11 @@ class Counts:
             ratio = self.ratio(row.strategy)
             by_kind = row.operations
             figures = ["-"] * len(columns) if by_kind is None else [
-                f"{sum(by_kind.get(k, 0) for k in kinds):,}" for kinds in columns.values()
+                figure(sum(by_kind.get(k, 0) for k in kinds)) for kinds in columns.values()
             ]  # fmt: skip
-            total = "-" if row.total is None else f"{row.total:,}"
-            body.append([row.strategy, total, "-" if ratio is None else f"{ratio:,.1f}", f"{row.numbers:,}", *figures])
+            total = "-" if row.total is None else ("" if row.exact else "<= ") + figure(row.total)
+            times = "-" if ratio is None else shown(ratio)
+            body.append([row.strategy, total, times, figure(row.numbers), *figures])
         return header, body
 
     def __str__(self) -> str:
@@ -146,6 +190,9 @@ class Counts:
                     "computed": row.computed,
                     "numbers": row.numbers,
                     "operations": row.total,
+                    "exact": row.exact,
+                    "flops": row.flops,
+                    "multiply_accumulates": row.macs,
                     "by_kind": None if row.operations is None else dict(row.operations),
                     "ratio_to_forward": self.ratio(row.strategy),
                     **({"why_not": row.why} if row.operations is None else {}),
@@ -155,14 +202,3 @@ class Counts:
             "repeats": None if self.repeats is None else self.repeats.json(),
             "notes": list(self.notes),
         }
-
-
-def _aligned(header: list[str], body: list[list[str]]) -> list[str]:
-    """The first column to the left, the others to the right, a rule below the header."""
-    widths = [max(len(row[n]) for row in (header, *body)) for n in range(len(header))]
-
-    def line(cells: list[str]) -> str:
-        right = (c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([cells[0].ljust(widths[0]), *right])
-
-    return [line(header), "-" * len(line(header)), *map(line, body)]

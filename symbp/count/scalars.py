@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from symbp.derive.naive import expand_formulas
 from symbp.expr import ONE, ZERO, Access, Delta, Expr, access, transform, walk
-from symbp.operations import graph_operations, is_constant, tree_operations
+from symbp.operations import graph_operations, is_constant, step, tree_operations
 from symbp.program import Equation, Program, Tensor
-from symbp.simplify.dead import drop_dead
+from symbp.recurrence import groups
 from symbp.unroll import unroll
 
 
@@ -80,23 +80,32 @@ def listing(program: Program, share: bool = False) -> Listing:
     """The program at neuron level, copies and known numbers read through, values of earlier equations read by name.
 
     So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass.
-    The same is done to every strategy.
+    The same is done to every strategy. Entries of one tensor are computed apart, even where labels that are all 0 make
+    them equal: two examples of a batch aren't one. Tangents aren't looked up: what happens to equal one of them depends
+    on the order of the parameters.
     """
+    tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
     program = program.with_(replace(e, reason=None) for e in fix_labels(program).equations)
-    unrolled = drop_dead(unroll(program))
+    unrolled = in_running_order(unroll(program))
+    tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
     at_hand: dict[Expr, Expr] = {}
     equations = []
     for equation in unrolled.equations:
         value = transform(equation.value, lambda e: at_hand.get(e, e))
         if isinstance(value, Access) or is_constant(value):
             at_hand[equation.target] = value
-        elif value in at_hand:
+        elif value in at_hand and tensor.get(at_hand[value].label) != tensor.get(equation.name):
             value = at_hand[equation.target] = at_hand[value]
-        else:
-            at_hand[value] = equation.target
+        elif tensor.get(equation.name) not in tangents:
+            at_hand.setdefault(value, equation.target)
         if equation.target not in at_hand or equation.name in unrolled.outputs:
             equations.append(Equation(equation.target, value))
     return Listing(tuple(equations), unrolled.outputs, unrolled.tensors, share).restricted(unrolled.outputs)
+
+
+def in_running_order(unrolled: Program) -> Program:
+    """The scalar equations sorted so that each reads only earlier ones: those of a recurrence come tensor by tensor."""
+    return replace(unrolled, equations=tuple(e for group in groups(unrolled.equations) for e in group.equations))
 
 
 def expanded(found: Listing) -> dict[str, Expr]:
@@ -106,3 +115,30 @@ def expanded(found: Listing) -> dict[str, Expr]:
     for equation in found.equations:
         known[equation.target] = transform(expand_formulas(equation.value), lambda e: known.get(e, e), memo)
     return {e.name: known[access(e.name)] for e in found.equations}
+
+
+def written_out(found: Listing) -> Counter[str]:
+    """Operations of the outputs with every name in them replaced by its equation, by recurrence on the equations.
+
+    This is what the expanded gradients are: those of forward mode, nothing shared. `expanded` builds them.
+    """
+    size: dict[str, Counter[str]] = {}
+    for equation in found.equations:
+        own = tree_operations(equation.value)
+        for name, times in _reads(equation.value, {}).items():
+            for kind, n in size.get(name, Counter()).items():
+                own[kind] += n * times
+        size[equation.name] = own
+    return sum((size[o] for o in found.outputs), Counter())
+
+
+def _reads(e: Expr, memo: dict[Expr, Counter[str]]) -> Counter[str]:
+    """How often a scalar expression reads each name, as it is written."""
+    found = memo.get(e)
+    if found is None:
+        found = Counter({e.label: 1} if isinstance(e, Access) else {})
+        if not is_constant(e):
+            for operand, _ in step(e).operands:
+                found.update(_reads(operand, memo))
+        memo[e] = found
+    return found

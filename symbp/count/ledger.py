@@ -1,0 +1,273 @@
+"""The ledger: operations of every strategy at any size, as polynomials in the sizes that are left symbolic.
+
+All start from the same normalised equations and get the same treatment (`tensors.tensor_listing`); those named "+ CSE"
+go through the simplify pipeline and share every equal subexpression besides.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from symbp.count.closed import closed_forms
+from symbp.count.needs import each_alone, entries_needed
+from symbp.count.polynomial import ONE, ZERO, Polynomial, total
+from symbp.count.tangents import Tangents, plus
+from symbp.count.tensors import Tensors, given_sizes, tensor_listing
+from symbp.count.work import MAC
+from symbp.count.written import Amounts, has_condition, sizes_of
+from symbp.errors import SymbpError, UnusedParameterWarning
+from symbp.normalise import normalise
+from symbp.program import Program
+from symbp.recurrence import leading_to
+
+COMPUTED = {
+    "forward": "the loss alone",
+    "expanded": "each dL/dp written out down to inputs and parameters, the loss not included; nothing is shared",
+    "per parameter": "each dL/dp by a forward and a backward pass of its own, only what it needs of them",
+    "one-sided differences": "P + 1 forward passes; p + h, a subtraction and a division a parameter",
+    "central differences": "2 P forward passes; p + h, p - h, a subtraction and a division a parameter",
+    "forward mode": "one forward pass, one tangent pass a parameter",
+    "reverse": "one forward pass, one backward pass",
+    "reverse + CSE": "the same after the simplify pipeline, equal subexpressions computed once",
+}
+STRATEGIES = tuple(COMPUTED)
+STAGES = ("forward", "loss", "backward")
+NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-point numbers
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not.
+
+    exact: False for an upper bound. macs: sums of products, term by term; each is a multiplication and an addition that
+    `operations` has, too.
+    """
+
+    strategy: str
+    operations: Amounts | None
+    exact: bool = True
+    macs: Polynomial | None = None
+    why: str = ""
+
+    @property
+    def total(self) -> Polynomial | None:
+        return None if self.operations is None else total(self.operations.values())
+
+    @property
+    def flops(self) -> Polynomial | None:
+        """Floating-point operations: all but comparisons and selections."""
+        if self.operations is None:
+            return None
+        return total(n for kind, n in self.operations.items() if kind not in NO_FLOP)
+
+
+@dataclass
+class Ledger:
+    """The accounts of a network. sizes: numbers for some of its symbolic sizes; the others are taken to be 2 or more.
+
+    Raises SymbpError for a program without a loss or parameters, or an unknown size.
+    """
+
+    program: Program
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.program.loss is None:
+            raise SymbpError(f"{self.program.title} has no loss: there is no gradient to count")
+        if not self.program.parameters:
+            raise SymbpError(f"{self.program.title} has no parameters: there is no gradient to count")
+        self.sizes = given_sizes(self.program, self.sizes)
+
+    @property
+    def loss(self) -> str:
+        return str(self.program.loss)
+
+    @cached_property
+    def network(self) -> Program:
+        """The network and no more than its loss needs."""
+        return replace(normalise(self.program), outputs=(self.loss,), prediction=None, updates={})
+
+    @cached_property
+    def parameters(self) -> Polynomial:
+        """How many numbers the loss is differentiated by."""
+        found = total(sizes_of(t.indices) for t in self.program.parameters)
+        return found.at(self.sizes)
+
+    @property
+    def entries(self) -> Polynomial:
+        """How many numbers a forward pass computes."""
+        listing = self.listing("forward")
+        return total(sizes_of(listing.tensors[e.name].indices) for e in listing.equations)
+
+    def derived(self, strategy: str) -> Program:
+        """The program that a strategy runs: that of forward, reverse or reverse + CSE."""
+        if strategy == "forward":
+            return self.network
+        return self.reverse if strategy == "reverse" else self.simplified
+
+    @cached_property
+    def reverse(self) -> Program:
+        return derive(self.network, "reverse", False)
+
+    @cached_property
+    def simplified(self) -> Program:
+        return derive(self.network, "reverse", True)
+
+    def listing(self, strategy: str) -> Tensors:
+        """The equations of such a strategy as they are counted."""
+        found = self._listings.get(strategy)
+        if found is None:
+            found = self._listings[strategy] = tensor_listing(self.derived(strategy), self.sizes)
+        return found
+
+    def work(self, strategy: str) -> dict[str, Amounts]:
+        """Operations of every equation of such a strategy, multiply-accumulates apart under MAC."""
+        found = self._work.get(strategy)
+        if found is None:
+            found = self._work[strategy] = closed_forms(self.listing(strategy), share="CSE" in strategy)
+        return found
+
+    @cached_property
+    def _listings(self) -> dict[str, Tensors]:
+        return {}
+
+    @cached_property
+    def _work(self) -> dict[str, dict[str, Amounts]]:
+        return {}
+
+    @cached_property
+    def tangents(self) -> Tangents:
+        """The recurrence behind forward mode and expansion."""
+        listing = self.listing("forward")
+        return Tangents(listing, entries_needed(listing)).run()
+
+    # ------------------------------------------------------------------------------------------ accounts
+
+    def __getitem__(self, strategy: str) -> Account:
+        found = self.accounts.get(strategy)
+        if found is None:
+            if strategy not in COMPUTED:
+                raise KeyError(strategy)
+            try:
+                found = self.account(strategy)
+            except SymbpError as e:
+                found = Account(strategy, None, why=str(e))
+            self.accounts[strategy] = found
+        return found
+
+    def account(self, strategy: str) -> Account:
+        """Raises SymbpError where it can't be counted."""
+        p = self.parameters
+        match strategy:
+            case "forward" | "reverse" | "reverse + CSE":
+                return self.summed(strategy)
+            case "one-sided differences":
+                return self.differences(strategy, p + 1, {"add": p * 2, "div": p})
+            case "central differences":
+                return self.differences(strategy, p * 2, {"add": p * 3, "div": p})
+            case "per parameter":
+                return self.alone()
+            case "forward mode":
+                found, forward = self.tangents, self["forward"]
+                assert forward.operations is not None
+                return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
+            case "expanded":
+                return Account(strategy, self.tangents.tangent.get(self.loss, {}), self.tangents.exact)
+        raise KeyError(strategy)
+
+    def summed(self, strategy: str) -> Account:
+        amounts: Amounts = {}
+        for found in self.work(strategy).values():
+            amounts = plus(amounts, found)
+        macs = amounts.pop(MAC, ZERO)
+        return Account(strategy, amounts, macs=macs)
+
+    def differences(self, strategy: str, passes: Polynomial, steps: Amounts) -> Account:
+        forward = self["forward"]
+        if forward.operations is None:
+            raise SymbpError(forward.why)
+        assert forward.macs is not None
+        return Account(strategy, plus(steps, forward.operations, passes), macs=forward.macs * passes)
+
+    def alone(self) -> Account:
+        gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
+        listing = self.listing("reverse").restricted(tuple(gradients))
+        conditional = any(has_condition(e.value, labels=False) for e in listing.equations)
+        work = self.work("reverse") if conditional else closed_forms(listing)  # it's an upper bound anyway
+        amounts, exact = each_alone(listing, work, gradients)
+        macs = amounts.pop(MAC, ZERO)
+        return Account("per parameter", amounts, exact, macs)
+
+    def numbers(self, strategy: str) -> Polynomial:
+        """How many numbers a strategy delivers: the loss, the gradients."""
+        if strategy == "forward":
+            return ONE
+        return self.parameters + (strategy not in ("expanded", "per parameter", "central differences"))
+
+    @cached_property
+    def expanded_loss(self) -> Polynomial | None:
+        """Operations of the loss written out down to inputs and parameters; None for a recurrence."""
+        try:
+            return total(self.tangents.value[self.loss].values())
+        except SymbpError:
+            return None
+
+    # -------------------------------------------------------------------------- one strategy, taken apart
+
+    def by(self, part: str, strategy: str) -> dict[str, Amounts]:
+        """Operations of forward, reverse or reverse + CSE by "equation", "layer", "stage" or "kind"."""
+        of: Callable[[str], str]
+        if part == "equation":
+            of = str
+        elif part == "layer":
+            tensors = self.listing(strategy).tensors
+            of = lambda name: "none" if tensors[name].layer is None else f"layer {tensors[name].layer}"  # noqa: E731
+        elif part == "stage":
+            of = self.stages(strategy).__getitem__
+        elif part == "kind":
+            account = self[strategy].operations or {}
+            return {kind: {kind: n} for kind, n in account.items()}
+        else:
+            raise SymbpError(f"a count is taken apart by equation, layer, stage or kind, not by {part}")
+        out: dict[str, Amounts] = {}
+        for name, amounts in self.work(strategy).items():
+            out[of(name)] = plus(out.get(of(name), {}), {k: n for k, n in amounts.items() if k != MAC})
+        return dict(sorted(out.items(), key=lambda kv: _order(kv[0]))) if part != "equation" else out
+
+    def stages(self, strategy: str) -> dict[str, str]:
+        """Every equation's stage: what the prediction takes, what the loss takes beyond it, what is derived."""
+        equations = self.listing(strategy).equations
+        loss = leading_to(equations, (self.loss,))
+        shown = self.program.prediction
+        computed = shown is not None and any(e.name == shown for e in equations)
+        before = leading_to(equations, (str(shown),)) if computed else loss - {self.loss}
+        return {
+            e.name: "forward" if e.name in before else "loss" if e.name in loss else "backward" for e in equations
+        }
+
+    def traffic(self, strategy: str) -> dict[str, Polynomial]:
+        """Numbers that every equation reads and writes: each entry of its tensors once."""
+        listing = self.listing(strategy)
+        return {
+            e.name: total(sizes_of(listing.tensors[t].indices) for t in {e.name, *e.value.tensors})
+            for e in listing.equations
+        }
+
+
+def derive(program: Program, method: str, simplify: bool) -> Program:
+    """The gradient's program, without a warning for a parameter that the loss doesn't depend on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedParameterWarning)
+        return program.gradient(method=method, simplify=simplify)
+
+
+def _order(label: str) -> tuple[int, str]:
+    number = label.rpartition(" ")[2]
+    if label in STAGES:
+        return STAGES.index(label), label
+    return (int(number) if number.isdigit() else 10**9), label
+

@@ -1,0 +1,128 @@
+"""The same strategies built at neuron level and counted there: the proof of `ledger`, for small networks.
+
+Nothing is shared with the counts at tensor level but what an operation is: a network is unrolled, its conditions on
+indices settle, and its scalar equations are counted one by one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from symbp.count.ledger import derive
+from symbp.count.scalars import Listing, expanded, fix_labels, listing, written_out
+from symbp.errors import SymbpError
+from symbp.normalise import normalise
+from symbp.operations import tree_operations
+from symbp.program import Program
+from symbp.unroll import concrete_sizes, fix_sizes, shape
+
+EXPANDED_LIMIT = 50_000  # operations of the expanded loss times parameters: what SymPy differentiates in 2 s
+TANGENT_LIMIT = 20_000  # scalar equations of the forward pass times parameters: as many have tangents
+ENTRIES_LIMIT = 20_000  # scalar equations of the forward pass
+
+
+@dataclass(frozen=True)
+class Materialised:
+    """The equations of every strategy, built when they're asked for."""
+
+    program: Program
+    sizes: Mapping[str, int] | None = None
+    built: dict[str, Listing] = field(default_factory=dict)
+
+    @cached_property
+    def all_sizes(self) -> dict[str, int]:
+        return concrete_sizes(self.program, self.sizes)
+
+    @cached_property
+    def symbolic(self) -> Program:
+        """The network and no more than its loss needs. What is emitted is derived and simplified for any sizes, too."""
+        if self.program.loss is None:
+            raise SymbpError(f"{self.program.title} has no loss: there is no gradient to count")
+        if not self.program.parameters:
+            raise SymbpError(f"{self.program.title} has no parameters: there is no gradient to count")
+        return replace(normalise(self.program), outputs=(self.program.loss,), prediction=None, updates={})
+
+    @cached_property
+    def concrete(self) -> Program:
+        """The same with numbers for its sizes."""
+        return fix_sizes(self.symbolic, self.all_sizes)
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many numbers the loss is differentiated by."""
+        return sum(_entries(shape(t)) for t in self.concrete.parameters)
+
+    def listing(self, strategy: str) -> Listing:
+        """The equations of a strategy that has a list of its own: forward, forward mode, reverse, reverse + CSE, and
+        expanded, as SymPy differentiates the loss.
+
+        Raises SymbpError where they would be too many.
+        """
+        found = self.built.get(strategy)
+        if found is None:
+            found = self.built[strategy] = self.build(strategy)
+        return found
+
+    def build(self, strategy: str) -> Listing:
+        if strategy == "forward":
+            entries = sum(_entries(shape(self.concrete.tensors[e.name])) for e in self.concrete.equations)
+            self.refuse(entries, ENTRIES_LIMIT, "scalar equations")
+            return listing(self.concrete)
+        self.listing("forward")
+        if strategy == "expanded":
+            return self.expanded()
+        method, _, cse = strategy.partition(" + ")
+        if method == "forward mode":
+            entries = len(self.listing("forward").equations) * self.parameters
+            self.refuse(entries, TANGENT_LIMIT, "scalar equations")
+        derived = derive(self.symbolic, method.removesuffix(" mode"), bool(cse))
+        return listing(fix_sizes(derived, self.all_sizes), share=bool(cse))
+
+    def expanded(self) -> Listing:
+        """Each dL/dp as one expression of inputs and parameters, without the loss."""
+        self.refuse(self.expanded_loss * self.parameters, EXPANDED_LIMIT, "operations of the loss times parameters")
+        written = derive(fix_labels(self.concrete), "naive", False)
+        equations = tuple(e for e in written.equations if e.name != self.concrete.loss)
+        return Listing(equations, tuple(e.name for e in equations), written.tensors)
+
+    def refuse(self, size: int, limit: int, of: str) -> None:
+        if size > limit:
+            raise SymbpError(f"{size:,} {of} are more than the {limit:,} that are written out")
+
+    @cached_property
+    def expanded_loss(self) -> int:
+        """Operations of the loss written out down to inputs and parameters."""
+        return sum(tree_operations(expanded(self.listing("forward"))[str(self.concrete.loss)]).values())
+
+    def operations(self, strategy: str) -> Counter[str]:
+        """Operations by kind. Raises SymbpError where the strategy can't be written out."""
+        p = self.parameters
+        match strategy:
+            case "expanded":
+                forward_mode = self.listing("forward mode")
+                return written_out(forward_mode.restricted(self.without_loss(forward_mode)))
+            case "per parameter":
+                reverse = self.listing("reverse")
+                return reverse.each_alone(self.without_loss(reverse))
+            case "one-sided differences":
+                return _times(self.listing("forward").operations(), p + 1) + Counter(add=2 * p, div=p)
+            case "central differences":
+                return _times(self.listing("forward").operations(), 2 * p) + Counter(add=3 * p, div=p)
+        return self.listing(strategy).operations()
+
+    def without_loss(self, found: Listing) -> tuple[str, ...]:
+        return tuple(o for o in found.outputs if o != self.concrete.loss)
+
+
+def _entries(lengths: tuple[int, ...]) -> int:
+    out = 1
+    for length in lengths:
+        out *= length
+    return out
+
+
+def _times(operations: Counter[str], n: int) -> Counter[str]:
+    return Counter({k: n * v for k, v in operations.items()})

@@ -1,0 +1,183 @@
+"""A strategy taken apart: by kind, stage, layer or equation, with the share of each; and closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symbp.count.ledger import COMPUTED, NO_FLOP, STRATEGIES, Account, Ledger
+from symbp.count.polynomial import Polynomial, total
+from symbp.count.table import Cell, Table
+from symbp.count.written import Amounts
+from symbp.errors import SymbpError
+from symbp.operations import KINDS
+from symbp.program import Program
+from symbp.unroll import concrete_sizes
+
+PARTS = ("kind", "stage", "layer", "equation")
+SHARED = ("forward", "reverse", "reverse + CSE")  # strategies that have equations of their own
+FORMULA = 60  # characters of a closed form in a table
+LARGEST = 1_000_000  # size up to which a crossing is looked for
+BYTES = 8  # of a number in double precision
+
+
+def apart(program: Program, part: str, strategy: str, sizes: Mapping[str, int] | None = None) -> Table:
+    """Operations of forward, reverse or reverse + CSE at given sizes, by one of PARTS.
+
+    Raises SymbpError for another part or strategy.
+    """
+    if part not in PARTS:
+        raise SymbpError(f"a count is taken apart by {', '.join(PARTS)}, not by {part}")
+    if strategy not in SHARED:
+        raise SymbpError(f"{strategy} has no equations of its own to take apart: choose {', '.join(SHARED)}")
+    concrete = concrete_sizes(program, sizes)
+    ledger = Ledger(program, concrete)
+    title = f"{program.title}, {strategy}, by {part}{at(concrete)}"
+    found = ledger.by(part, strategy)
+    whole = total(n for amounts in found.values() for n in amounts.values()).number
+    if part == "kind":
+        numbers = {kind: found[kind][kind].number for kind in KINDS if kind in found}
+        kinds: list[list[Cell]] = [[kind, n, share(n, whole)] for kind, n in numbers.items()]
+        return Table(title, ["kind", "operations", "share"], [*kinds, ["all", whole, "100.0%"]])
+    used = [k for k in KINDS if any(k in amounts for amounts in found.values())]
+    traffic = {name: n.number for name, n in ledger.traffic(strategy).items()} if part == "equation" else {}
+    rows: list[list[Cell]] = []
+    for name, amounts in found.items():
+        n = total(amounts.values()).number
+        more = [round(flops(amounts).number / (BYTES * traffic[name]), 2)] if part == "equation" else []
+        rows.append([name, n, share(n, whole), *more, *(_number(amounts.get(k)) for k in used)])
+    head = [part, "operations", "share", *(["FLOPs/byte"] if part == "equation" else []), *used]
+    notes = []
+    if part == "equation":
+        notes.append(f"FLOPs/byte: every entry that an equation reads or writes moved once, {BYTES} bytes each.")
+    return Table(title, head, rows, notes)
+
+
+def _number(n: Polynomial | None) -> int:
+    return 0 if n is None else n.number
+
+
+def flops(amounts: Amounts) -> Polynomial:
+    """Floating-point operations."""
+    return total(n for kind, n in amounts.items() if kind not in NO_FLOP)
+
+
+def share(n: int, whole: int) -> str:
+    return f"{100 * n / whole:.1f}%" if whole else "-"
+
+
+def at(sizes: Mapping[str, int]) -> str:
+    return "".join(f", {name} = {value}" for name, value in sizes.items())
+
+
+def formulas(program: Program, sizes: Mapping[str, int] | None = None) -> Table:
+    """The closed form of every strategy in the sizes that aren't given, its exponent a size, and crossings."""
+    ledger = Ledger(program, sizes or {})
+    accounts = [ledger[s] for s in STRATEGIES]
+    rows = [[a.strategy, _form(a), _degrees(a)] for a in accounts]
+    notes = [f"{a.strategy}: not counted, {a.why}" for a in accounts if a.operations is None]
+    if any(not a.exact for a in accounts):
+        notes.append("<=: an upper bound, with every condition on indices (a causal mask, padding) taken to hold.")
+    notes += crossings(accounts)
+    notes.append("For sizes of 2 or more, of 5 or more where a condition on indices (t > 0, u <= t) speaks of them.")
+    title = f"{program.title}: {ledger.parameters} parameters{at(ledger.sizes)}"
+    return Table(title, ["strategy", "operations", "growth"], rows, notes)
+
+
+def formula_data(program: Program, sizes: Mapping[str, int] | None = None) -> dict[str, object]:
+    """The closed forms in full, by strategy and kind, as text."""
+    ledger = Ledger(program, sizes or {})
+    out: dict[str, object] = {"title": program.title, "parameters": str(ledger.parameters), "sizes": dict(ledger.sizes)}
+    strategies = []
+    for s in STRATEGIES:
+        a = ledger[s]
+        strategies.append(
+            {
+                "strategy": s,
+                "computed": COMPUTED[s],
+                "exact": a.exact,
+                "operations": None if a.total is None else str(a.total),
+                "leading": None if a.total is None else str(a.total.leading),
+                "flops": None if a.flops is None else str(a.flops),
+                "multiply_accumulates": None if a.macs is None else str(a.macs),
+                "by_kind": None if a.operations is None else {k: str(n) for k, n in a.operations.items()},
+                **({"why_not": a.why} if a.operations is None else {}),
+            }
+        )
+    out["strategies"] = strategies
+    return out
+
+
+def _form(a: Account) -> str | None:
+    if a.total is None:
+        return None
+    text = a.total.text()
+    if len(text) > FORMULA:
+        terms = text.replace(" - ", " + -").split(" + ")
+        kept = terms[0]
+        for n, term in enumerate(terms[1:], 1):
+            if len(kept) + len(term) > FORMULA - 18:
+                kept += f" + ... ({len(terms) - n} more)"
+                break
+            kept += f" + {term}"
+        text = kept.replace("+ -", "- ")
+        if len(text) > FORMULA + 20:
+            text = _short_numbers(a.total)
+    return text if a.exact else f"<= {text}"
+
+
+def _short_numbers(p: Polynomial) -> str:
+    """The leading terms with their coefficients to three digits."""
+    leading = {m: Polynomial({(): c}) for m, c in p.leading.terms.items()}
+    pieces = []
+    for m, c in leading.items():
+        digits = str(c.number) if not c.sizes else "?"
+        sizes = "".join(f"*{name}" + (f"^{n}" if n > 1 else "") for name, n in m)
+        pieces.append(f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}{sizes}")
+    more = len(p.terms) - len(pieces)
+    return " + ".join(pieces) + (f" + ... ({more} more)" if more else "")
+
+
+def _degrees(a: Account) -> str | None:
+    if a.total is None:
+        return None
+    found = [name + (f"^{n}" if n > 1 else "") for name in a.total.sizes if (n := a.total.degree(name))]
+    return " ".join(found) or "1"
+
+
+def crossings(accounts: list[Account]) -> list[str]:
+    """Where one strategy gets cheaper than another as the only symbolic size grows."""
+    out = []
+    counted = [a for a in accounts if a.total is not None]
+    sizes = sorted({name for a in counted for name in a.total.sizes})  # type: ignore[union-attr]
+    if len(sizes) != 1:
+        return []
+    for n, a in enumerate(counted):
+        for b in counted[n + 1 :]:
+            assert a.total is not None and b.total is not None
+            found = crossing(a.total, b.total, sizes[0])
+            if found is not None:
+                cheaper, other = (a, b) if (b.total - a.total).at({sizes[0]: found}).number > 0 else (b, a)
+                out.append(f"{cheaper.strategy} costs less than {other.strategy} from {sizes[0]} = {found:,} on.")
+    return out
+
+
+def crossing(a: Polynomial, b: Polynomial, size: str) -> int | None:
+    """The smallest value above 2 of a size from which on the other one of two closed forms is the smaller, or None."""
+    difference = b - a
+
+    def sign(n: int) -> int:
+        value = difference.at({size: n}).number
+        return (value > 0) - (value < 0)
+
+    first = sign(2)
+    low, high = 2, 4
+    while sign(high) in (first, 0):
+        low, high = high, high * 2
+        if low > LARGEST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if sign(middle) in (first, 0) else (low, middle)
+    return high
+
+

@@ -1,0 +1,34 @@
+"""Several networks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from symbp.count.ledger import Ledger
+from symbp.count.table import Cell, Table, shown
+from symbp.program import Program
+from symbp.unroll import concrete_sizes
+
+SHORT = 10**7  # numbers from here on are shown as 1.28e34
+
+
+def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = None) -> Table:
+    """A row a network. sizes: taken where a network has a size of that name."""
+    rows: list[list[Cell]] = []
+    for program in programs:
+        own = {name: n for name, n in (sizes or {}).items() if name in program.size_names}
+        ledger = Ledger(program, concrete_sizes(program, own))
+        found = [ledger[s] for s in ("forward", "reverse + CSE", "one-sided differences", "expanded")]
+        forward, best, differences, expanded = (None if a.total is None else a.total.number for a in found)
+        ratio = None if not forward or best is None else round(best / forward, 2)
+        written_out = ("" if found[3].exact else "<= ") + shown(expanded, SHORT)
+        more = [None if n is None else n.number for n in (found[1].flops, found[1].macs)]
+        rows.append(
+            [program.title, ledger.parameters.number, forward, best, ratio, differences, written_out, *more]
+        )
+    header = ["network", "parameters", "forward", "with CSE", "ratio", "one-sided", "expanded", "FLOPs", "MACs"]
+    notes = [
+        "Operations of one forward pass, of the gradient by reverse + CSE, the ratio of these two, one-sided "
+        "differences, and the gradients expanded (<=: at most). FLOPs and multiply-accumulates: of reverse + CSE."
+    ]
+    return Table("operations", header, rows, notes, long=SHORT)

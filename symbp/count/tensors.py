@@ -1,0 +1,196 @@
+"""Programs at tensor level as they are counted: the counterpart of `scalars.listing`, for any sizes.
+
+Concrete labels, no axes of length one, copies read through, forward values read where they're used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from symbp.count.scalars import fix_labels
+from symbp.errors import SymbpError
+from symbp.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Expr,
+    Index,
+    Num,
+    Reduce,
+    Select,
+    access,
+    add,
+    fresh_index,
+    mul,
+    rebuild,
+    select,
+    substitute,
+    sum_over,
+    terms,
+    transform,
+    walk,
+)
+from symbp.operations import is_constant
+from symbp.program import Equation, Program, Tensor
+from symbp.recurrence import Group, groups, leading_to
+from symbp.unroll import fix_sizes
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Equations in running order. tensors: every tensor by name. outputs: what they are for."""
+
+    equations: tuple[Equation, ...]
+    outputs: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        return groups(self.equations)
+
+    def restricted(self, outputs: tuple[str, ...]) -> Tensors:
+        """What these outputs take, alone."""
+        needed = leading_to(self.equations, outputs)
+        return replace(self, equations=tuple(e for e in self.equations if e.name in needed), outputs=outputs)
+
+
+def given_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    """The sizes given. Raises SymbpError for one that the program doesn't have or that isn't positive."""
+    for name, value in (sizes or {}).items():
+        if name not in program.size_names:
+            known = ", ".join(program.size_names) or "all fixed"
+            raise SymbpError(f"{program.title} has no size {name}: its sizes are {known}")
+        if not isinstance(value, int) or value < 1:
+            raise SymbpError(f"the size {name} must be a positive integer, not {value!r}")
+    return dict(sizes or {})
+
+
+def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> Tensors:
+    """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more."""
+    program = program.with_(replace(e, reason=None) for e in program.equations)
+    program = without_ones(fix_labels(fix_sizes(program, sizes) if sizes else program))
+    known = Known(program.tensors)
+    equations = []
+    for equation in program.equations:
+        value = known.read_through(equation.value)
+        copy = known.add(equation.target, value)
+        if not copy or equation.name in program.outputs:
+            equations.append(Equation(equation.target, own_indices(value, {i.label for i in equation.target.free})))
+    return Tensors(tuple(equations), program.outputs, program.tensors).restricted(program.outputs)
+
+
+def is_guarded(e: Expr) -> bool:
+    """Whether a condition on indices alone decides between a value and zero."""
+    return isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:] and ONE not in e.args[1:]
+
+
+def own_indices(e: Expr, taken: set[str]) -> Expr:
+    """The expression with the indices of every sum renamed where they are taken by what stands around it."""
+    if not e.args or isinstance(e, (Index, Access)) or not any(isinstance(n, Reduce) or is_guarded(n) for n in walk(e)):
+        return e
+    if is_guarded(e):  # a factor that is 1 or 0: what doesn't depend on a sum's index can leave the sum
+        condition, then, other = e.args
+        mask = select(condition, ONE, ZERO) if other is ZERO else select(condition, ZERO, ONE)
+        return mul(mask, own_indices(then if other is ZERO else other, taken))
+    if isinstance(e, Reduce):
+        labels = set(taken)
+        new: dict[Expr, Expr] = {i: fresh_index(i, labels) for i in e.indices}
+        body = own_indices(substitute(e.body, {i: j for i, j in new.items() if i is not j}), labels)
+        apart = [t for t in terms(body) if e.label == "sum" and t.accesses and not t.free & frozenset(new.values())]
+        if apart and isinstance(body, Add):  # the same in every term of the sum: once, times their number
+            rest = add(*(t for t in body.args if t not in apart))
+            return add(sum_over(rest, list(new.values())), *(sum_over(t, list(new.values())) for t in apart))  # type: ignore[arg-type]
+        return rebuild(e, (body, *new.values()))
+    return rebuild(e, [own_indices(a, taken) for a in e.args])
+
+
+class Known:
+    """For one program: what is computed so far, to be read instead of computed again."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors = tensors
+        self.copies: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
+        self.values: dict[bytes, list[tuple[Expr, Access]]] = {}
+        self.memo: dict[Expr, Expr] = {}
+
+    def read_through(self, e: Expr) -> Expr:
+        return transform(e, self.rule)
+
+    def rule(self, e: Expr) -> Expr:
+        if isinstance(e, Access):
+            if e.label in self.copies:
+                formals, value = self.copies[e.label]
+                return substitute(value, dict(zip(formals, e.args, strict=True)))
+        elif e.args and e.skeleton in self.values:
+            for pattern, target in self.values[e.skeleton]:
+                found: dict[Expr, Expr] = {}
+                if _match(pattern, e, found):
+                    return substitute(target, {i: found[i] for i in target.free})
+        return e
+
+    def add(self, target: Access, value: Expr) -> bool:
+        """Notes what an equation computes; True if that's a copy."""
+        if isinstance(value, Access) or is_constant(value):
+            self.copies[target.label] = (target.args, value)
+            return True
+        if target.free <= value.free:
+            self.values.setdefault(value.skeleton, []).append((value, target))
+        return False
+
+
+def _match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
+    """Whether e is the pattern with its indices renamed; found: index of the pattern -> index of e."""
+    if isinstance(pattern, Index):
+        return isinstance(e, Index) and e.size is pattern.size and found.setdefault(pattern, e) is e
+    if type(pattern) is not type(e) or pattern.label != e.label or len(pattern.args) != len(e.args):
+        return False
+    if not pattern.args:
+        return pattern is e
+    return all(_match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
+        set(found.values())
+    ) == len(found)
+
+
+def without_ones(program: Program) -> Program:
+    """The program without axes and sums of length one."""
+
+    def single(i: Expr) -> bool:
+        return isinstance(i, Index) and isinstance(i.size, Num) and i.size.value == 1
+
+    if not any(single(n) for e in program.equations for v in (e.target, e.value) for n in walk(v)):
+        return program
+    kept_axes = {
+        t.name: [k for k, i in enumerate(t.indices) if not single(i)] for t in program.tensors.values()
+    }
+    memo: dict[Expr, Expr] = {}
+
+    def convert(e: Expr) -> Expr:
+        if single(e):
+            return ZERO
+        if not e.args or isinstance(e, Index):
+            return e
+        found = memo.get(e)
+        if found is None:
+            if isinstance(e, Access):
+                found = access(e.label, [convert(e.args[k]) for k in kept_axes[e.label]])
+            elif isinstance(e, Reduce):
+                indices = [i for i in e.indices if not single(i)]
+                found = rebuild(e, (convert(e.body), *indices))
+            else:
+                found = rebuild(e, [convert(a) for a in e.args])
+            memo[e] = found
+        return found
+
+    tensors = {
+        t.name: replace(t, indices=tuple(t.indices[k] for k in kept_axes[t.name]), subscripts=None)
+        for t in program.tensors.values()
+    }
+    equations = tuple(
+        replace(e, target=access(e.name, tensors[e.name].indices), value=convert(e.value)) for e in program.equations
+    )
+    return replace(program, tensors=tensors, equations=equations)
+
+

@@ -1,0 +1,70 @@
+"""docs/flops.md: symbp's numbers are made again here, and PyTorch's where it's installed; XLA's stand as written."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import flops  # noqa: E402
+
+DOCUMENT = (ROOT / "docs" / "flops.md").read_text(encoding="utf-8")
+
+
+def documented() -> dict[str, list[int | None]]:
+    """network: figure -> symbp's, XLA's and PyTorch's number."""
+    rows = [line.strip("| ").split(" |") for line in DOCUMENT.splitlines() if line.startswith("| ")]
+    return {
+        cells[0].strip(): [int(c.replace(",", "")) if c.strip() else None for c in (*cells[1:], "", "")[:3]]
+        for cells in rows
+        if ":" in cells[0] and "---" not in cells[0]
+    }
+
+
+def test_symbp_never_needs_more_than_xla() -> None:
+    found = documented()
+    compared = [name for name, (_, xla, _) in found.items() if xla is not None and name.endswith("all")]
+    assert len(compared) == 2 * len(flops.NETS)
+    for name in compared:
+        ours, xla, _ = found[name]
+        assert ours is not None and xla is not None and ours <= xla, name
+    more = [n for n, (ours, xla, _) in found.items() if n.endswith("gradient, transcendental") and ours > xla]  # type: ignore[operator]
+    assert more == ["gpt-nano: gradient, transcendental"]  # the document says why
+
+
+@pytest.mark.parametrize("name", flops.NETS)
+def test_symbp_s_numbers(name: str) -> None:
+    for figure, n in flops.by_symbp(flops.NETS[name]).items():
+        assert documented()[f"{name}: {figure}"][0] == n, figure
+
+
+# PyTorch's forward products less symbp's, and the reason's own number.
+FORWARD = {
+    "mlp": 0,
+    "mlp, batch norm": 0,
+    "cnn": 0,
+    "lstm": 2 * 8 * 16 * 32,  # x W of the forget gate at the first step: B I H
+    "gpt-nano": 2 * 2 * 4 * 3 * 3 * 16 * (11 * 10 // 2),  # two products, B, layers, heads, their width, hidden pairs
+}
+GRADIENT = {
+    "mlp": 0,
+    "mlp, batch norm": -2 * 32 * 128,  # the gradient by gamma: B H
+    "cnn": -2 * 16 * 8 * 12 * 12,  # the pooling's adjoint: one product for every value that is pooled
+}
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")
+@pytest.mark.parametrize("name", FORWARD)
+def test_pytorch_s_numbers(name: str) -> None:
+    net = flops.NETS[name]
+    found = flops.Torch().count(net)
+    assert found == {figure: documented()[f"{name}: {figure}"][2] for figure in found}
+    ours = flops.by_symbp(net)
+    assert found["forward, products"] - ours["forward, products"] == FORWARD[name]
+    if name in GRADIENT:
+        assert found["gradient, products"] - ours["gradient, products"] == GRADIENT[name]
