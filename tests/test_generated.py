@@ -130,6 +130,7 @@ def test_gradients_are_those_of_the_reference_interpreter(name: str) -> None:
     values = values_for(net)
     x, t = (tensor.name for tensor in net.inputs)
     params = {tensor.name: values[tensor.name] for tensor in (*net.parameters, *net.state)}
+    module(name).use_dtype("float64")
     loss, grads, *updates = module(name).loss_and_grads(params, values[x], values[t])
     reference = net.gradient().evaluate(values)
     assert loss == pytest.approx(reference[net.loss], rel=1e-12)
