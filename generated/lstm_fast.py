@@ -357,7 +357,7 @@ def workspace(params, grads, x, target):
 
 def loss_and_grads(params, x, target):
     """L, dL/dparameter by name, for a batch: x (B, T, 8), target (B,) integers."""
-    params = {name: np.ascontiguousarray(value, DTYPE) for name, value in params.items()}
+    params = {name: np.array(value, DTYPE, order="C") for name, value in params.items()}
     grads = {name: np.empty_like(params[name]) for name in LAYERS}
     x = np.asarray(x, DTYPE)
     return workspace(params, grads, x, target)(x, target), grads

@@ -33,8 +33,9 @@ def test_symbp_never_needs_more_than_xla() -> None:
     for name in compared:
         ours, xla, _ = found[name]
         assert ours is not None and xla is not None and ours <= xla, name
-    more = [n for n, (ours, xla, _) in found.items() if n.endswith("gradient, transcendental") and ours > xla]  # type: ignore[operator]
-    assert more == ["gpt-nano: gradient, transcendental"]  # the document says why
+    for name, (ours, xla, _) in found.items():
+        if name.endswith("gradient, transcendental"):
+            assert ours is not None and xla is not None and ours <= xla, name
 
 
 @pytest.mark.parametrize("name", flops.NETS)

@@ -323,7 +323,8 @@ def _fast_strings(c: ModuleContext) -> dict[str, object]:
     moved = _fill("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
     value = f"float({c.fast.loss})"
     lines = [f"return {value}, {moved[0]}", *moved[1:]] if c.fast.moved else [f"return {value}"]
-    real = [d.name for d in (*c.inputs, *c.random, *c.targets) if isinstance(d, Random) or not d.integer]
+    arguments: tuple[Data | Random, ...] = (*c.inputs, *c.random, *c.targets)
+    real = [d.name for d in arguments if isinstance(d, Random) or not d.integer]
     return {
         "fast": True,
         "real_arguments": [f"{name} = np.asarray({name}, DTYPE)" for name in real],
