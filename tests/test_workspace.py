@@ -49,22 +49,30 @@ def test_no_room_has_two_tenants_at_once(name: str) -> None:
         elif call.closes and calls[start := heads.pop()].form.startswith("for "):
             loops.append((start, k))
     uses: dict[Value, list[int]] = {}
+    places: dict[tuple[Value, int], set[str]] = {}  # what of an array a loop reads and writes, step by step
     for k, call in enumerate(calls):
         for v in call.values:
             if v.root in rooms:
                 uses.setdefault(v.root, []).append(k)
+                for start, end in loops:
+                    if start < k < end:
+                        places.setdefault((v.root, start), set()).add(v.place)
     assert set(uses) == set(rooms)
     life = {}
     for v, at in uses.items():
         first, last = at[0], at[-1]
-        for start, end in loops:  # read in every step of the loop
-            if first < start <= last < end:
-                last = end
+        for start, end in loops:
+            seen, clock = places.get((v, start), {""}), calls[start].form.split()[1]
+            if start < last < end and (first < start or "" not in seen) and seen != {clock}:
+                last = end  # read at other steps too
         life[v] = first, last
     for room in set(rooms.values()):
         for earlier, later in zip(room.tenants, room.tenants[1:], strict=False):
             (_, gone), (comes, _) = life[earlier], life[later]
             assert gone <= comes
+            for start, end in loops:
+                if start < gone <= comes < end and "" not in places[earlier, start]:  # step by step: both lie alike
+                    assert "" not in places[later, start] and earlier.dims == later.dims
             if gone == comes:  # read and written by one call: entry by entry only
                 assert calls[comes].in_place and earlier.dims == later.dims
 

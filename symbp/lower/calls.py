@@ -94,6 +94,7 @@ class Calls:
     functions: dict[str, None] = field(default_factory=dict)
     part: int = 0
     clock: str = ""
+    _heads: list[str] = field(default_factory=list)
     _outside: list[dict[tuple[int, str], Value]] = field(default_factory=list)
     _views: dict[tuple[int, str], Value] = field(default_factory=dict)
     _made: dict[str, Value] = field(default_factory=dict)
@@ -175,11 +176,12 @@ class Calls:
     def open(self, head: str, *args: Value) -> None:
         """The head of a block: `head` with {} for the arguments."""
         self.calls.append(Call(head, args, None, self.part, opens=True))
+        self._heads.append(head.split(" ", 1)[0])
         self._outside.append(dict(self._views))
 
     def close(self) -> None:
         """Ends the block. What it has bound or copied isn't there outside."""
-        self.calls.append(Call("", (), None, self.part, closes=True))
+        self.calls.append(Call(self._heads.pop(), (), None, self.part, closes=True))
         outside = self._outside.pop()
         self._views = {
             key: v for key, v in self._views.items()

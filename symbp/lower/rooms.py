@@ -20,34 +20,102 @@ class Room:
 
 
 def arrange_rooms(calls: Sequence[Call]) -> dict[Value, Room]:
-    """A room for every value that needs one: as long as it is in use, nothing else lies there."""
-    first: dict[Value, int] = {}
-    last: dict[Value, int] = {}
+    """A room for every value that needs one: as long as it is in use, nothing else lies there.
+
+    Arrays over time share a room step by step too: what a step has read for the last time, it may write over.
+    """
+    lives = _lives(calls)
+    rooms: dict[Value, Room] = {}
+    free: list[Room] = []
+    by_step: list[Room] = []  # in a loop: arrays over time lay there that this step has read for the last time
+    untouched: list[Room] = []  # in a loop: nothing has been written there since its head
+    inside = False
+    for k, call in enumerate(calls):
+        if call.opens and call.form.startswith("for "):
+            inside, by_step, untouched = True, [], list(free)
+        for v in dict.fromkeys(v.root for v in call.values):
+            if v not in lives or lives[v].first != k:
+                continue
+            over_time = inside and lives[v].over_time
+            choice = [*(r for r in by_step if _same(r, v)), *untouched] if over_time else free
+            room = _own(call, v, k, lives, rooms) or _smallest(v, choice) or Room(v.dtype, v.count)
+            for rest in (free, by_step, untouched):
+                if room in rest:
+                    rest.remove(room)
+            room.tenants.append(v)
+            rooms[v] = room
+        for v in dict.fromkeys((*(v.root for v in call.values), *(v for v in rooms if call.closes))):
+            if v in lives and lives[v].last == k and rooms[v].tenants[-1] is v:
+                (by_step if inside and lives[v].by_step else free).append(rooms[v])
+        if call.closes and call.form == "for":
+            free += by_step
+            inside, by_step = False, []
+    return rooms
+
+
+@dataclass
+class _Life:
+    """first, last: positions of calls. over_time: written step by step in the loop where it begins. by_step: it ends in
+    a loop that reads at every step that step's part of it and no other.
+    """
+
+    first: int
+    last: int
+    over_time: bool = False
+    by_step: bool = False
+
+
+def _lives(calls: Sequence[Call]) -> dict[Value, _Life]:
+    lives: dict[Value, _Life] = {}
     for k, call in enumerate(calls):
         for v in call.values:
             if v.root.needs_room:
-                first.setdefault(v.root, k)
-                last[v.root] = k
-    for start, end in _loops(calls):  # what is there before a loop is read in every step of it
-        for v, k in last.items():
-            if first[v] < start <= k < end:
-                last[v] = end
-    rooms: dict[Value, Room] = {}
-    free: list[Room] = []
-    for k, call in enumerate(calls):
-        out = None if call.out is None else call.out.root
-        if out is not None and first.get(out) == k:
-            room = _own(call, k, last, rooms) or _smallest(out, free)
-            if room is None:
-                room = Room(out.dtype, out.count)
-            elif room in free:
-                free.remove(room)
-            room.tenants.append(out)
-            rooms[out] = room
-        for v in dict.fromkeys((*(v.root for v in call.values), *(v for v in rooms if call.closes))):
-            if last.get(v) == k and rooms[v].tenants[-1] is v and rooms[v] not in free:
-                free.append(rooms[v])
-    return rooms
+                lives.setdefault(v.root, _Life(k, k)).last = k
+    for start, end in _loops(calls):
+        used: dict[Value, list[str]] = {}
+        for call in calls[start:end]:
+            for v in call.values:
+                used.setdefault(v.root, []).append(v.place)
+        clock = calls[start].form.split()[1]
+        for v, places in used.items():
+            life = lives.get(v)
+            if life is None:
+                continue
+            own = all(place == clock for place in places)
+            if start < life.first:
+                life.over_time = all(places)
+            if start <= life.last < end:
+                if life.first < start or life.over_time:  # read at later steps too
+                    life.by_step = own
+                    life.last = life.last if own else end
+    return lives
+
+
+def _same(room: Room, v: Value) -> bool:
+    return room.tenants[-1].dims == v.dims
+
+
+def _own(call: Call, new: Value, k: int, lives: dict[Value, _Life], rooms: dict[Value, Room]) -> Room | None:
+    """The room of an argument that is read here for the last time, entry by entry."""
+    if call.out is None or call.out.root is not new or not call.in_place:
+        return None
+    if call.out.base is not None and not call.out.place:
+        return None
+    for v in call.args:
+        others = [w for w in call.args if w.root is v.root and w is not v]
+        dies = v.root in lives and lives[v.root].last == k and not others
+        whole = v.base is None and call.out.base is None
+        step = bool(call.out.place) and v.place == call.out.place and lives[call.out.root].over_time
+        if dies and (whole or (step and lives[v.root].by_step)) and v.root.dims == call.out.root.dims:
+            if v.dtype == call.out.dtype and v.dims == call.out.dims and v.contiguous == call.out.contiguous:
+                return rooms[v.root]
+    return None
+
+
+def _smallest(v: Value, free: Sequence[Room]) -> Room | None:
+    """The smallest free room that is large enough for all sizes."""
+    fitting = [r for r in free if r.dtype == v.dtype and (r.count is v.count or never_negative(r.count - v.count))]
+    return min(reversed(fitting), key=lambda r: typical(r.count), default=None)
 
 
 def _loops(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
@@ -60,22 +128,3 @@ def _loops(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
             start = heads.pop()
             if calls[start].form.startswith("for "):
                 yield start, k
-
-
-def _own(call: Call, k: int, last: dict[Value, int], rooms: dict[Value, Room]) -> Room | None:
-    """The room of an argument that is read here for the last time, entry by entry."""
-    assert call.out is not None
-    if not call.in_place or call.out.base is not None:
-        return None
-    for v in call.args:
-        others = [w for w in call.args if w.root is v.root and w is not v]
-        dies = v.base is None and last.get(v) == k and not others
-        if dies and v.dims == call.out.dims and v.dtype == call.out.dtype:
-            return rooms[v]
-    return None
-
-
-def _smallest(v: Value, free: Sequence[Room]) -> Room | None:
-    """The smallest free room that is large enough for all sizes."""
-    fitting = [r for r in free if r.dtype == v.dtype and (r.count is v.count or never_negative(r.count - v.count))]
-    return min(reversed(fitting), key=lambda r: typical(r.count), default=None)

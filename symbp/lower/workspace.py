@@ -122,8 +122,8 @@ class _Builder:
     def _loop(self, loop: Loop) -> None:
         """Its arrays stay; what a step reads and writes of them are views that are made once."""
         for line in loop.arrays:
-            name, code = line.split(" = ", 1)
-            v = self.calls.new(Value(tuple(i.size for i in loop.axes[name]), "DTYPE", name, form=code))
+            name = line.split(" = ", 1)[0]
+            v = self.calls.new(Value(tuple(i.size for i in loop.axes[name]), "DTYPE", name))
             self.calls.names[name] = v
         for name, array in loop.before.items():
             self.calls.names[name] = self.calls.compute(array)
