@@ -1,7 +1,7 @@
 # Needs GNU make and a Python >= 3.11 with venv. Everything lands in .venv; `make PYTHON=/path/to/python3 test` prefers that one.
 
 PYTHON ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 VENV := .venv
 BIN := $(VENV)/bin
 

@@ -612,7 +612,7 @@ class Calls:
         if key not in self._views:
             n, c = constant(rows).at(SIGN), constant(classes).at(SIGN)
             flat = "{}" if len(labels.dims) == 1 else "{}.reshape(-1)"
-            base = self.once(f"np.arange({n})" + ("" if first else f" * {c}"), (rows,), "int")
+            base = self.once(f"np.arange({constant(rows).code})" + ("" if first else f" * {c}"), (rows,), "int")
             form = f"{flat} * {n} + {{}}" if first else f"{flat} + {{}}"
             self._views[key] = self.bind(form, (v, base), (rows,), "int")
         return self._views[key]
