@@ -252,9 +252,10 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style
 
     with working(f"generating {output}"):
         names = tuple(name.strip() for name in optimizer.split(","))
-        emit(load(net), output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel)
+        program = load(net)
+        emit(program, output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel)
     if explain:
-        click.echo(explain_lines(load(net), style))
+        click.echo(explain_lines(program, style))
     click.echo(f"wrote {output}", err=True)
     start = "mpiexec -n 2 python" if parallel else "python"
     click.echo(f"try: python {output} check; {start} {output} train data.npz --epochs 20", err=True)

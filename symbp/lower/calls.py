@@ -15,8 +15,8 @@ from itertools import product
 import numpy as np
 
 from symbp.expr import ONE, ZERO, Expr, Index, Num, Size, coefficient, mul, num, substitute, walk
-from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast
-from symbp.lower.constants import constant
+from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast, elementwise
+from symbp.lower.constants import UNKNOWN, constant, known
 
 Dims = tuple[Expr, ...]
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
@@ -173,9 +173,9 @@ class Calls:
         every = self.view(v.base, f"[{form.format('part')} for part in {{}}]", v.base.dims)
         return self._step(every, v.place, dims, v.contiguous and _keeps_order(form))
 
-    def open(self, head: str, *args: Value) -> None:
-        """The head of a block: `head` with {} for the arguments."""
-        self.calls.append(Call(head, args, None, self.part, opens=True))
+    def open(self, head: str) -> None:
+        """The head of a block."""
+        self.calls.append(Call(head, (), None, self.part, opens=True))
         self._heads.append(head.split(" ", 1)[0])
         self._outside.append(dict(self._views))
 
@@ -205,9 +205,7 @@ class Calls:
         if not a.dims and self._is_constant(a):
             self._statement(f"{{out}}.fill({a.code})", (), out)
         else:
-            v = self.compute(a, out)
-            if v is not out:
-                self.copy(v, out)
+            self.compute(a, out)
 
     def reshaped(self, v: Value, dims: Dims) -> Value:
         """The value in another shape."""
@@ -224,19 +222,22 @@ class Calls:
             return self._views[key]
         return self._copied(v, into, rule)
 
-    def _copied(self, v: Value, into: Value, rule: str) -> Value:
-        self.functions["copyto"] = None
-        self.calls.append(Call("copyto({out}, {})", (v,), into, self.part, rule=rule))
-        return into
+    def _copied(self, v: Value, into: Value, rule: str, in_place: bool = False) -> Value:
+        return self.call("copyto", v, out=into, in_place=in_place, form="copyto({out}, {})", rule=rule)
 
     # ------------------------------------------------------------------------------------------- trees
 
     def compute(self, a: Array, into: Value | None = None) -> Value:
         """Records what computes the tree, into the given place or one to be found."""
+        v = self._computed(a, into)
+        return v if into is None or v is into else self.copy(v, into)
+
+    def _computed(self, a: Array, into: Value | None) -> Value:
+        """The same, but where that is no detour the result may lie elsewhere."""
         if self._is_constant(a):
-            return self._put(self._constant(a), into)
+            return self._constant(a)
         if not a.args:
-            return self._put(self._leaf(a), into)
+            return self._leaf(a)
         if not a.dims:
             return self._number(a)
         match a.op:
@@ -256,7 +257,7 @@ class Calls:
                 return self.copy(self.compute(a.args[0]), into)
         if isinstance(getattr(np, a.op, None), np.ufunc) or a.op in _SPECIAL:
             return self._elementwise(a, into)
-        return self._put(self._opaque(a), into)
+        return self._opaque(a)
 
     def _leaf(self, a: Array) -> Value:
         if a.form in self.names:
@@ -264,10 +265,11 @@ class Calls:
         name, _, place = a.form.removesuffix("]").partition("[")
         if self.clock and self._words(a.form) == [name, self.clock]:  # one step of an array
             return self.view(self.names[name], f"{{}}[{place}]", a.dims)
-        return self._text(a, a.dims)
+        return self._opaque(a)
 
-    def _put(self, v: Value, into: Value | None) -> Value:
-        return v if into is None else self.copy(v, into)
+    def _in_order(self, into: Value | None, dims: Dims) -> Value:
+        """The place that is wanted, if numbers lie in order there; else room."""
+        return into if into is not None and into.contiguous else self.room(dims)
 
     def _words(self, code: str) -> list[str]:
         return [w for w in dict.fromkeys(_WORD.findall(code)) if w in self.names]
@@ -287,18 +289,11 @@ class Calls:
         name = _NUMBERS.get(code, "" if not code.replace(".", "").isdigit() else f"c{code.replace('.', '_')}")
         return self.once(f"np.array({code}, DTYPE)", (), name=name)
 
-    def _text(self, a: Array, dims: Dims) -> Value:
-        """Code as it stands, the names in it being those of arrays."""
-        words = self._words(a.code)
-        parts = re.split(r"((?<![\w.])[A-Za-z_]\w*)", a.code.replace("{", "{{").replace("}", "}}"))
-        form = "".join(f"{{{words.index(p)}}}" if p in words else p for p in parts)
-        return self.bind(form, (self.names[w] for w in words), dims, "bool" if a.boolean else "")
-
     def _opaque(self, a: Array) -> Value:
-        """Any other code: its arguments are computed, it makes an array of its own."""
+        """Any other code: its arguments are computed, names in it are those of arrays; it makes an array of its own."""
         args = [self.compute(x) for x in a.args]
         words = self._words(a.form)
-        parts = re.split(r"((?<![\w.])[A-Za-z_]\w*|{})", a.form)
+        parts = re.split(f"({_WORD.pattern}|{{}})", a.form)
         count = iter(range(len(words), len(words) + len(args)))
         form = "".join(
             f"{{{words.index(p)}}}" if p in words else f"{{{next(count)}}}" if p == "{}" else p for p in parts
@@ -334,7 +329,7 @@ class Calls:
             total = Array("dot({}, {})", args=(leaf(left), leaf(right)), levels=(0, 0))
             if a.op == "sum":
                 return total
-            return Array("{} / {}", (), 4, False, (total, constant(mul(*x.dims))), (4, 5))
+            return elementwise("divide", total, constant(mul(*x.dims)), axes=())
         if not a.args or a.op in ("view", "max"):
             return leaf(self.compute(a) if not a.args or a.op == "view" else self._opaque(a))
         return replace(a, args=tuple(self._numeric(x, args) if not x.dims else leaf(self.compute(x)) for x in a.args))
@@ -357,7 +352,7 @@ class Calls:
                 return into
         elif x.op == "matmul" and a.form.startswith(("{}.T", "{}.swapaxes", "{}.transpose")):
             return self._view(a, self.room(a.dims))  # written as it will be read
-        return self._put(self.view(self.compute(x), a.form, a.dims), into)
+        return self.view(self.compute(x), a.form, a.dims)
 
     def _under(self, a: Array, into: Value) -> Value | None:
         """Where the array must lie so that the view of it lies in `into`; None where no view says that."""
@@ -404,7 +399,7 @@ class Calls:
             v = self.compute(x, here) if not self._is_constant(x) or here is None else self.compute(x)
             args.append(v if boolean else self.real(v))
         if a.op == "divide" and not args[1].dims and args[1].form:
-            args[1] = self.number(f"1 / {a.args[1].at(5)}")
+            args[1] = self.number(f"1 / {a.args[1].at(SIGN)}")
             return self.call("multiply", *args, out=into or self.room(a.dims), in_place=True, rule="no division")
         dims = broadcast(v.dims for v in args)
         out = into if into is not None else self.room(dims, "bool" if boolean else "DTYPE")
@@ -461,7 +456,7 @@ class Calls:
         """
         (m, k), n = x.dims, y.dims[1]
         pieces = _pieces(k)
-        if pieces and _known(m) * _known(n) <= THIN:
+        if pieces and known(m) * known(n) <= THIN:
             a, b = self._cut(x, 1, pieces), self._cut(y, 0, pieces)
             if a is None or b is None:
                 return False
@@ -472,13 +467,13 @@ class Calls:
             if not out.contiguous:
                 self.copy(self.reshaped(total, (m, n)), out)
             return True
-        if pieces and _known(m) <= 32 and 4 * _known(m) <= _known(n) < HUGE:
+        if pieces and known(m) <= 32 and 4 * known(m) <= known(n) < UNKNOWN:
             turned = self.room((n, m))
             self.call("dot", self.transposed(y), self.transposed(x), out=turned, rule="the wider matrix first")
             self.copy(self.transposed(turned), out)
             return True
         pieces = _pieces(n)
-        if pieces and _known(m) * _known(k) <= THIN:
+        if pieces and known(m) * known(k) <= THIN:
             b, c = self._cut(y, 1, pieces), self._cut(out, 1, pieces)
             if b is not None and c is not None:
                 self.call("matmul", x, b, out=c, rule="long rows in pieces")
@@ -517,9 +512,9 @@ class Calls:
         inner = min(both, key=moved)
         v, w = self._matrix(x, left, inner), self.transposed(self._matrix(y, right, inner))
         dims = tuple(i.size for i in (*left, *right))
-        out = into if into is not None and into.contiguous else self.room(dims)
+        out = self._in_order(into, dims)
         self.product(v, w, self.reshaped(out, (v.dims[0], w.dims[1])))
-        return out if into is None or out is into else self.copy(out, into)
+        return out
 
     def _matrix(self, a: Array, rows: list[Index], columns: list[Index]) -> Value:
         """The array with its axes merged into two."""
@@ -551,7 +546,7 @@ class Calls:
             self.call("dot", *args, out=flat, rule="sum as a product with ones")
             return out
         function = "maximum" if a.op == "max" else "add"
-        if not first and n - 1 not in a.over and 1 < _known(over) <= FEW_TERMS:
+        if not first and n - 1 not in a.over and 1 < known(over) <= FEW_TERMS:
             slices = self._slices(v, a.over, kept)
             self.call(function, slices[0], slices[1], out=out, rule="a few slices entry by entry")
             for s in slices[2:]:
@@ -562,12 +557,12 @@ class Calls:
         return self._scaled(out, over) if a.op == "mean" else out
 
     def _scaled(self, v: Value, n: Expr) -> Value:
-        return self.call("multiply", v, self.number(f"1 / {constant(n).at(5)}"), out=v, in_place=True)
+        return self.call("multiply", v, self.number(f"1 / {constant(n).at(SIGN)}"), out=v, in_place=True)
 
     def _slices(self, v: Value, over: tuple[int, ...], kept: Dims) -> list[Value]:
         """The array at every place of these axes."""
         found = []
-        for places in product(*(range(_known(v.dims[k])) for k in over)):
+        for places in product(*(range(known(v.dims[k])) for k in over)):
             at = [str(places[over.index(k)]) if k in over else ":" for k in range(len(v.dims))]
             while at[-1] == ":":
                 at.pop()
@@ -576,14 +571,13 @@ class Calls:
 
     def _means(self, n: Expr) -> Value:
         code = constant(n)
-        return self.once(f"np.full({code.code}, 1 / {code.at(5)}, DTYPE)", (n,), name=f"mean_{_name_of(n)}")
-
+        return self.once(f"np.full({code.code}, 1 / {code.at(SIGN)}, DTYPE)", (n,), name=f"mean_{_name_of(n)}")
 
     def _overlap_add(self, a: Array, into: Value | None) -> Value:
         """The windows of one tap after another are added where they were read."""
         v = self.compute(a.args[0])
         if v.root.bound or not all(isinstance(f.taps, Num) for f in a.folds):
-            return self._put(self._opaque(a), into)
+            return self._opaque(a)
         out = into if into is not None else self.room(a.dims)
         places, taps = [":"] * len(a.dims), []
         for n, f in enumerate(a.folds):
@@ -620,10 +614,10 @@ class Calls:
     def _one_hot(self, a: Array, into: Value | None) -> Value:
         """Ones at the labels' places."""
         places = self._places(a.args[0], a.dims[-1])
-        out = into if into is not None and into.contiguous else self.room(a.dims)
+        out = self._in_order(into, a.dims)
         self._statement("{out}.fill(0)", (), out)
         self._statement("{out}[{}] = 1", (places,), self._flat(out))
-        return self._put(out, into) if out is not into else out
+        return out
 
     def _less_one_hot(self, a: Array, into: Value | None) -> Value:
         """An array less ones at the labels' places."""
@@ -631,13 +625,12 @@ class Calls:
         turned = right.op == "view"
         rows = right.args[0] if turned else right
         places = self._places(rows.args[0], rows.dims[-1], turned)
-        out = into if into is not None and into.contiguous else self.room(a.dims)
+        out = self._in_order(into, a.dims)
         v = self.compute(left, out if left.args and left.op != "view" else None)
         if v is not out:
-            self.copy(v, out, "one-hot rows taken off in place")
-            self.calls[-1].in_place = True
+            self._copied(v, out, "one-hot rows taken off in place", in_place=True)
         self._statement("{out}[{}] -= 1", (places,), self._flat(out), "one-hot rows taken off in place")
-        return self._put(out, into) if out is not into else out
+        return out
 
     def _statement(self, form: str, args: tuple[Value, ...], out: Value, rule: str = "") -> None:
         """Another statement that writes to `out`."""
@@ -649,15 +642,15 @@ class Calls:
         v = self.compute(values)
         count, width = a.dims
         n = mul(*values.dims[:-1])
-        out = into if into is not None and into.contiguous else self.room(a.dims)
-        if int(getattr(count, "value", 10**9)) <= FEW_LABELS:
+        out = self._in_order(into, a.dims)
+        if known(count) <= FEW_LABELS:
             rows = self._one_hot(Array("", labels.axes, args=(labels,), levels=(0,), shape=(*labels.dims, count)), None)
             self.product(self.transposed(self.reshaped(rows, (n, count))), self.reshaped(v, (n, width)), out)
         else:
             flat = self._flat(self.compute(labels))
             self._statement("{out}.fill(0)", (), out)
             self._statement("np.add.at({out}, {}, {})", (flat, self.reshaped(v, (n, width))), out)
-        return self._put(out, into) if out is not into else out
+        return out
 
     def _pick(self, a: Array, into: Value | None) -> Value:
         """Of each row the entry that its label says."""
@@ -666,28 +659,28 @@ class Calls:
         same = source.dims[1:] == a.dims == a.args[0].dims
         first = len(a.dims) == 1 and same and self._words(a.args[0].code)
         if not source.contiguous or source.root.bound or (source.dims[:-1] != a.dims and not first):
-            return self._put(self._opaque(a), into)
+            return self._opaque(a)
         labels = a.args[0] if first else a.args[-1]
         places = self._places(labels, source.dims[0 if first else -1], bool(first))
-        out = into if into is not None and into.contiguous else self.room(a.dims)
+        out = self._in_order(into, a.dims)
         self._statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
-        return self._put(out, into) if out is not into else out
+        return out
 
     def _rows(self, a: Array, into: Value | None) -> Value:
         """Rows of a table."""
         source = self.names[a.form.split("[")[0]]
         rows = self.compute(a.args[0])
         if source.root.bound:
-            return self._put(self._opaque(a), into)
-        out = into if into is not None and into.contiguous else self.room(a.dims)
+            return self._opaque(a)
+        out = self._in_order(into, a.dims)
         self._statement("{}.take({}, 0, {out}, 'clip')", (source, rows), out)
-        return self._put(out, into) if out is not into else out
+        return out
 
     def _where(self, a: Array, into: Value | None) -> Value:
         """Where a constant condition fails, minus infinity: added, which is three times faster."""
         condition, then, otherwise = a.args
         if otherwise.code != "-math.inf" or not self._is_constant(condition):
-            return self._put(self._opaque(a), into)
+            return self._opaque(a)
         v = self.compute(then)
         dims = broadcast((condition.dims, v.dims))
         bias = self.once(f"np.where({condition.code}, 0, -math.inf).astype(DTYPE)", condition.dims)
@@ -699,7 +692,6 @@ FEW_LABELS = 1000
 FEW_TERMS = 16
 THIN = 512  # numbers in the smallest of three matrices that are multiplied
 LONG = 64  # times the batch
-HUGE = 10**9
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "square": Calls._square,
     "sigmoid": Calls._sigmoid,
@@ -737,17 +729,12 @@ def _is_matrix(a: Array, rows: list[Index], columns: list[Index]) -> bool:
 def typical(count: Expr) -> int:
     """A number for a count of numbers, to tell which of two arrays is the smaller."""
     sizes: dict[Expr, Expr] = {n: num(32) for n in walk(count) if isinstance(n, Size)}
-    found = substitute(count, sizes)
-    return int(found.value) if isinstance(found, Num) else HUGE
+    return known(substitute(count, sizes))
 
 
 def _is_one_hot(a: Array) -> bool:
     turned = a.op == "view" and a.form == "{}.T" and a.args[0].op == "one_hot" and len(a.dims) == 2
     return turned or a.op == "one_hot"
-
-
-def _known(n: Expr) -> int:
-    return int(n.value) if isinstance(n, Num) else HUGE
 
 
 def _pieces(n: Expr) -> int:

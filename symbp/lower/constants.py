@@ -44,6 +44,14 @@ def constant(e: Expr) -> Array:
     raise SymbpError(f"no Python form of the constant {e!r}")
 
 
+UNKNOWN = 10**9  # more than any number of taps, classes or units
+
+
+def known(size: Expr) -> int:
+    """A size as a number; UNKNOWN for a symbolic one."""
+    return int(size.value) if isinstance(size, Num) else UNKNOWN
+
+
 def fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
     """The factors above and below the line of a product; a rational coefficient is split."""
     above: list[Expr] = []

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from symbp.expr import Access, Expr, Index, Num, Reduce, mul
+from symbp.lower.constants import known
 from symbp.program import Program, Tensor
 from symbp.recurrence import groups
 
@@ -83,7 +84,7 @@ def _read(e: Expr, classes: _Classes, views: set[str]) -> None:
             classes.join([a.label for a in accesses])
             if e.label == "max" and accesses[0].label not in views:
                 places = tuple(n for n, i in enumerate(accesses[0].args) if i in e.indices)
-                short = [i.size for i in e.indices if isinstance(i.size, Num) and int(i.size.value) <= SHORT]
+                short = [i for i in e.indices if known(i.size) <= SHORT]
                 if short and 0 < len(places) < len(accesses[0].args) - 1:
                     classes.first.setdefault(classes.find(accesses[0].label), places)
     for a in e.args:
@@ -115,10 +116,6 @@ def _order(t: Tensor, first: Order | None) -> Order:
         return (*first, *(n for n in places if n not in first))
     symbolic = [n for n in places if not isinstance(t.shape[n], Num)]
     rest = [n for n in places if n not in symbolic]
-    if len(symbolic) == 1 and _number(mul(*(t.shape[n] for n in rest))) <= TINY:
+    if len(symbolic) == 1 and known(mul(*(t.shape[n] for n in rest))) <= TINY:
         return (*rest, *symbolic)
     return places
-
-
-def _number(n: Expr) -> int:
-    return int(n.value) if isinstance(n, Num) else SHORT**9

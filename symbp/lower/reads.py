@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import affine, decide, highest, holds, lowest, never_negative
-from symbp.expr import TRUE, ZERO, Access, Expr, Index, Num, Size, add, mul
+from symbp.expr import TRUE, ZERO, Access, Expr, Index, Size, add, mul
 from symbp.lower.array import Array, Axes, arrange, copy, opaque, own, spread, view
+from symbp.lower.constants import known
 
 if TYPE_CHECKING:
     from symbp.lower.writer import Writer
@@ -181,21 +182,17 @@ def _slot(writer: Writer, place: Expr, length: Expr) -> Slot | None:
     if any(not isinstance(c, int) for c in found.values()):
         return None
     whole: list[tuple[Index, int]] = [(i, int(c)) for i, c in found.items()]
-    steps = sorted(whole, key=lambda ic: (-abs(ic[1]), -_known(ic[0].size), ic[0].label))
+    steps = sorted(whole, key=lambda ic: (-abs(ic[1]), -known(ic[0].size), ic[0].label))
     match steps:
         case []:
             return Single(place)
         case [(i, c)]:
             return Slice(i, c, start)
         case [(i, c), (j, d)] if digits(steps, start, length) is None:
-            if _known(i.size) < _known(j.size):  # fewer taps than windows
+            if known(i.size) < known(j.size):  # fewer taps than windows
                 (i, c), (j, d) = (j, d), (i, c)
             return Window(i, j, c, d, start)
     return digits(steps, start, length)
-
-
-def _known(size: Expr) -> int:
-    return int(size.value) if isinstance(size, Num) else 10**9
 
 
 def digits(steps: Sequence[tuple[Index, int]], start: Expr, length: Expr) -> Axes | None:

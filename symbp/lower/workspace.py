@@ -14,7 +14,6 @@ from symbp.lower.statements import Loop, Lowered, Statement, lower
 from symbp.lower.wrapping import WIDTH, break_line
 from symbp.program import Program
 
-_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 # What these mean in a workspace; no array is called so there.
 IN_WORKSPACE = frozenset("params grads np math step workspace DTYPE place part tap0 tap1".split())
 
@@ -112,8 +111,6 @@ class _Builder:
         names = self.calls.names
         place = self.fixed.get(s.name)
         v = self.calls.compute(s.array, place)
-        if place is not None and v is not place:
-            v = self.calls.copy(v, place)
         if not v.name and s.name not in IN_WORKSPACE:
             v.name = s.name
             self.results[self.calls.part] = v
@@ -140,9 +137,7 @@ class _Builder:
                 continue
             self.statements[self.calls.part] = s
             place = self.calls.view(names[s.name], f"{{}}{s.target[len(s.name) :]}", s.array.dims)
-            v = self.calls.compute(s.array, place)
-            if v is not place:
-                self.calls.copy(v, place)
+            self.calls.compute(s.array, place)
         self.calls.close()
         self.calls.clock = ""
         del names[loop.clock]
@@ -226,10 +221,8 @@ class _Builder:
                 room = rooms[v]
                 if room not in made:
                     made[room] = v
-                    dtype = "DTYPE" if v.dtype == "DTYPE" else v.dtype
-                    code = f"np.empty({_shape_code(room.tenants[0].dims)}, {dtype})"
-                    assert room.tenants[0].count is room.count
-                    code += "" if room.tenants[0].dims == v.dims else _cut(room.tenants[0], v)
+                    first = room.tenants[0]
+                    code = f"np.empty({_shape_code(first.dims)}, {v.dtype})" + _cut(first, v)
                 else:
                     code = made[room].name + _cut(made[room], v)
             yield from break_line(f"{v.name} = {code}")
