@@ -18,7 +18,7 @@ from symbp.errors import SymbpError
 from symbp.gradient import gradient
 from symbp.layers import LSTM, Conv2D, Dense, Embedding, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
 from symbp.lower import workspace
-from symbp.lower.calls import Call, Value
+from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import arrange_rooms
 from symbp.lower.statements import lower
 from symbp.lower.workspace import _Builder

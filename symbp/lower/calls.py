@@ -1,4 +1,4 @@
-"""Trees of arrays as a list of calls that write into given arrays: the fast style's straight-line code.
+"""Trees of arrays as a list of calls that write into given arrays: the fast style's rules.
 
 Every node becomes a call with `out=`; where the result lies in memory is left open (`symbp.lower.rooms` decides). What
 is the same in every step is made once: views of arrays that stay, constants, padded arrays.
@@ -7,223 +7,23 @@ is the same in every step is made once: views of arrays that stay, constants, pa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
 import numpy as np
 
-from symbp.expr import ONE, ZERO, Expr, Index, Num, Size, coefficient, mul, num, substitute, walk
+from symbp.expr import ONE, ZERO, Expr, Index, Num, coefficient, mul, num
 from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast, elementwise
 from symbp.lower.constants import UNKNOWN, constant, known
+from symbp.lower.recorder import WORD, Call, Dims, Recorder, Value, typical
 
-Dims = tuple[Expr, ...]
-_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _BOOLEAN = {*COMPARISONS.values(), "invert", "bitwise_and", "bitwise_or"}
 
 
-@dataclass(eq=False)
-class Value:
-    """An array (or number) that the calls work on.
-
-    base, form: a view of another value, `form` with {} for it. form alone: made once by this code. Neither: it needs
-    room. dtype: "DTYPE", "bool" or "" where nobody needs to know. bound: the step itself gives it its name, so that it
-    may be another array in every step. given: it exists already, under its name. contiguous: its numbers lie in order.
-    place: of a list of arrays, one a step of a loop, the one at this place.
-    """
-
-    dims: Dims
-    dtype: str = "DTYPE"
-    name: str = ""
-    base: Value | None = None
-    form: str = ""
-    bound: bool = False
-    given: bool = False
-    contiguous: bool = True
-    place: str = ""
-
-    @property
-    def root(self) -> Value:
-        return self if self.base is None else self.base.root
-
-    @property
-    def needs_room(self) -> bool:
-        return self.base is None and not self.form and not self.bound and not self.given
-
-    @property
-    def count(self) -> Expr:
-        return mul(*self.dims)
-
-
-@dataclass(eq=False)
-class Call:
-    """form with {} for the arguments and {out} for where the result goes.
-
-    in_place: whether `out` may be one of the arguments. binds: `out` is the name that the form's value gets.
-    part: the number of the statement that it belongs to. opens: it is the head of a loop or a branch, closes: what
-    follows is outside of it.
-    """
-
-    form: str
-    args: tuple[Value, ...]
-    out: Value | None
-    part: int
-    in_place: bool = False
-    binds: bool = False
-    rule: str = ""
-    opens: bool = False
-    closes: bool = False
-
-    @property
-    def values(self) -> tuple[Value, ...]:
-        return self.args if self.out is None else (*self.args, self.out)
-
-
-@dataclass
-class Calls:
-    """Records calls.
-
-    names: what a name in the trees stands for. values: all, in the order in which they can be made.
-    functions: NumPy's functions that are called, by their names. clock: in a loop, the name of the step's number.
-    """
-
-    names: dict[str, Value]
-    values: list[Value] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    functions: dict[str, None] = field(default_factory=dict)
-    part: int = 0
-    clock: str = ""
-    _heads: list[str] = field(default_factory=list)
-    _outside: list[dict[tuple[int, str], Value]] = field(default_factory=list)
-    _views: dict[tuple[int, str], Value] = field(default_factory=dict)
-    _made: dict[str, Value] = field(default_factory=dict)
-
-    # --------------------------------------------------------------------------------------- recording
-
-    def new(self, value: Value) -> Value:
-        self.values.append(value)
-        return value
-
-    def room(self, dims: Dims, dtype: str = "DTYPE") -> Value:
-        return self.new(Value(dims, dtype))
-
-    def call(
-        self, function: str, *args: Value, out: Value, in_place: bool = False, form: str = "", rule: str = ""
-    ) -> Value:
-        """A call of NumPy's function with `out` as its last argument."""
-        self.functions[function] = None
-        slots = ", ".join("{}" for _ in args)
-        last = "out={out}" if function in ("maximum", "minimum") else "{out}"
-        self.calls.append(Call(form or f"{function}({slots}, {last})", args, out, self.part, in_place, rule=rule))
-        return out
-
-    def bind(self, form: str, args: Iterable[Value], dims: Dims, dtype: str = "") -> Value:
-        """A name for what the form gives, in the step."""
-        out = self.new(Value(dims, dtype, bound=True, contiguous=False))
-        self.calls.append(Call(form, tuple(args), out, self.part, binds=True))
-        return out
-
-    def once(self, code: str, dims: Dims, dtype: str = "DTYPE", name: str = "") -> Value:
-        """What this code of constants and sizes makes, once."""
-        found = self._made.get(code)
-        if found is None:
-            found = self._made[code] = self.new(Value(dims, dtype, name, form=code))
-        return found
-
-    def view(self, v: Value, form: str, dims: Dims) -> Value:
-        """The value seen differently; `form` with {} for it. A copy is seen where its numbers lie in another order."""
-        if form == "{}.T" and v.form == "{}.T" and v.base is not None:
-            return v.base
-        if v.place:
-            return self._view_in_loop(v, form, dims)
-        if self.clock and form.startswith("{}[") and self.clock in _WORD.findall(form):
-            return self._at_step(v, form, dims)
-        if form.startswith("{}.reshape(") and not v.contiguous and not v.root.bound:
-            v = self.copy(v)
-        key = (id(v), form)
-        found = self._views.get(key)
-        if found is None:
-            if v.root.bound:
-                found = self.bind(form, (v,), dims, v.dtype)
-            else:
-                ordered = v.contiguous and _keeps_order(form)
-                found = self.new(Value(dims, v.dtype, base=v, form=form, contiguous=ordered))
-            self._views[key] = found
-        return found
-
-    def _at_step(self, v: Value, form: str, dims: Dims) -> Value:
-        """What a step of a loop reads or writes, out of a list of views that is made once."""
-        place = form[len("{}[") : -1]
-        if v.root.bound or "," in place or ":" in place:
-            return self.bind(form, (v,), dims, v.dtype)
-        return self._step(self.view(v, "list({})", v.dims), place, dims, v.contiguous)
-
-    def _step(self, steps: Value, place: str, dims: Dims, contiguous: bool) -> Value:
-        key = (id(steps), place)
-        if key not in self._views:
-            found = Value(dims, steps.dtype, base=steps, form=f"{{}}[{place}]", contiguous=contiguous, place=place)
-            self._views[key] = self.new(found)
-        return self._views[key]
-
-    def _view_in_loop(self, v: Value, form: str, dims: Dims) -> Value:
-        assert v.base is not None
-        if form.startswith("{}.reshape(") and not v.contiguous:
-            return self.view(self.copy(v), form, dims)
-        every = self.view(v.base, f"[{form.format('part')} for part in {{}}]", v.base.dims)
-        return self._step(every, v.place, dims, v.contiguous and _keeps_order(form))
-
-    def open(self, head: str) -> None:
-        """The head of a block."""
-        self.calls.append(Call(head, (), None, self.part, opens=True))
-        self._heads.append(head.split(" ", 1)[0])
-        self._outside.append(dict(self._views))
-
-    def close(self) -> None:
-        """Ends the block. What it has bound or copied isn't there outside."""
-        self.calls.append(Call(self._heads.pop(), (), None, self.part, closes=True))
-        outside = self._outside.pop()
-        self._views = {
-            key: v for key, v in self._views.items()
-            if key in outside or not (v.root.bound or v.place or key[1].startswith(("copy", "places")))
-        }  # fmt: skip
-
-    def _choice(self, a: Array, into: Value | None) -> Value:
-        """One of two values, as the loop's step says."""
-        test = a.form[len("({} if ") : -len(" else {})")]
-        out = into if into is not None else self.room(a.dims)
-        then, otherwise = a.args
-        self.open(f"if {test}:")
-        self._put_into(then, out)
-        self.close()
-        self.open("else:")
-        self._put_into(otherwise, out)
-        self.close()
-        return out
-
-    def _put_into(self, a: Array, out: Value) -> None:
-        if not a.dims and self._is_constant(a):
-            self._statement(f"{{out}}.fill({a.code})", (), out)
-        else:
-            self.compute(a, out)
-
-    def reshaped(self, v: Value, dims: Dims) -> Value:
-        """The value in another shape."""
-        if tuple(v.dims) == dims:
-            return v
-        return self.view(v, f"{{}}.reshape({', '.join(constant(n).code for n in dims)})", dims)
-
-    def copy(self, v: Value, into: Value | None = None, rule: str = "") -> Value:
-        """The same numbers elsewhere: in the order of the axes, where no place is given."""
-        if into is None:
-            key = (id(v), "copy")
-            if key not in self._views:
-                self._views[key] = self._copied(v, self.room(v.dims, v.dtype or "DTYPE"), rule or "copy")
-            return self._views[key]
-        return self._copied(v, into, rule)
-
-    def _copied(self, v: Value, into: Value, rule: str, in_place: bool = False) -> Value:
-        return self.call("copyto", v, out=into, in_place=in_place, form="copyto({out}, {})", rule=rule)
+class Calls(Recorder):
+    """Takes trees apart into calls."""
 
     # ------------------------------------------------------------------------------------------- trees
 
@@ -272,7 +72,7 @@ class Calls:
         return into if into is not None and into.contiguous else self.room(dims)
 
     def _words(self, code: str) -> list[str]:
-        return [w for w in dict.fromkeys(_WORD.findall(code)) if w in self.names]
+        return [w for w in dict.fromkeys(WORD.findall(code)) if w in self.names]
 
     def _is_constant(self, a: Array) -> bool:
         return not self._words(a.code)
@@ -284,16 +84,11 @@ class Calls:
             return self.once(a.code, a.dims, "bool")
         return self.number(a.code)
 
-    def number(self, code: str) -> Value:
-        """A number of the arrays' type, which NumPy takes faster than one of Python's."""
-        name = _NUMBERS.get(code, "" if not code.replace(".", "").isdigit() else f"c{code.replace('.', '_')}")
-        return self.once(f"np.array({code}, DTYPE)", (), name=name)
-
     def _opaque(self, a: Array) -> Value:
         """Any other code: its arguments are computed, names in it are those of arrays; it makes an array of its own."""
         args = [self.compute(x) for x in a.args]
         words = self._words(a.form)
-        parts = re.split(f"({_WORD.pattern}|{{}})", a.form)
+        parts = re.split(f"({WORD.pattern}|{{}})", a.form)
         count = iter(range(len(words), len(words) + len(args)))
         form = "".join(
             f"{{{words.index(p)}}}" if p in words else f"{{{next(count)}}}" if p == "{}" else p for p in parts
@@ -340,6 +135,25 @@ class Calls:
     def ones(self, dims: Dims) -> Value:
         (n,) = dims
         return self.once(f"np.ones({constant(n).code}, DTYPE)", dims, name=f"ones_{_name_of(n)}")
+
+    def _choice(self, a: Array, into: Value | None) -> Value:
+        """One of two values, as the loop's step says."""
+        test = a.form[len("({} if ") : -len(" else {})")]
+        out = into if into is not None else self.room(a.dims)
+        then, otherwise = a.args
+        self.open(f"if {test}:")
+        self._put_into(then, out)
+        self.close()
+        self.open("else:")
+        self._put_into(otherwise, out)
+        self.close()
+        return out
+
+    def _put_into(self, a: Array, out: Value) -> None:
+        if not a.dims and self._is_constant(a):
+            self.statement(f"{{out}}.fill({a.code})", (), out)
+        else:
+            self.compute(a, out)
 
     # ------------------------------------------------------------------------------------------- views
 
@@ -590,7 +404,7 @@ class Calls:
         number = ", ".join(f"tap{n}" for n in range(len(taps)))
         there = self.view(out, f"[{{}}[{', '.join(places)}] {every}]", a.dims)
         parts = self.view(v, f"[{{}}[..., {number}] {every}]", v.dims)
-        self._statement("{out}.fill(0)", (), out)
+        self.statement("{out}.fill(0)", (), out)
         self.functions["add"] = None
         form = "for place, part in zip({}, {}):\n    add(place, part, place)"
         self.calls.append(Call(form, (there, parts), out, self.part, rule="windows added up"))
@@ -615,8 +429,8 @@ class Calls:
         """Ones at the labels' places."""
         places = self._places(a.args[0], a.dims[-1])
         out = self._in_order(into, a.dims)
-        self._statement("{out}.fill(0)", (), out)
-        self._statement("{out}[{}] = 1", (places,), self._flat(out))
+        self.statement("{out}.fill(0)", (), out)
+        self.statement("{out}[{}] = 1", (places,), self._flat(out))
         return out
 
     def _less_one_hot(self, a: Array, into: Value | None) -> Value:
@@ -629,12 +443,8 @@ class Calls:
         v = self.compute(left, out if left.args and left.op != "view" else None)
         if v is not out:
             self._copied(v, out, "one-hot rows taken off in place", in_place=True)
-        self._statement("{out}[{}] -= 1", (places,), self._flat(out), "one-hot rows taken off in place")
+        self.statement("{out}[{}] -= 1", (places,), self._flat(out), "one-hot rows taken off in place")
         return out
-
-    def _statement(self, form: str, args: tuple[Value, ...], out: Value, rule: str = "") -> None:
-        """Another statement that writes to `out`."""
-        self.calls.append(Call(form, args, out, self.part, rule=rule))
 
     def _add_rows(self, a: Array, into: Value | None) -> Value:
         """Rows added up by their labels: few labels as a product with one-hot rows."""
@@ -648,8 +458,8 @@ class Calls:
             self.product(self.transposed(self.reshaped(rows, (n, count))), self.reshaped(v, (n, width)), out)
         else:
             flat = self._flat(self.compute(labels))
-            self._statement("{out}.fill(0)", (), out)
-            self._statement("np.add.at({out}, {}, {})", (flat, self.reshaped(v, (n, width))), out)
+            self.statement("{out}.fill(0)", (), out)
+            self.statement("np.add.at({out}, {}, {})", (flat, self.reshaped(v, (n, width))), out)
         return out
 
     def _pick(self, a: Array, into: Value | None) -> Value:
@@ -663,7 +473,7 @@ class Calls:
         labels = a.args[0] if first else a.args[-1]
         places = self._places(labels, source.dims[0 if first else -1], bool(first))
         out = self._in_order(into, a.dims)
-        self._statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
+        self.statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
         return out
 
     def _rows(self, a: Array, into: Value | None) -> Value:
@@ -673,7 +483,7 @@ class Calls:
         if source.root.bound:
             return self._opaque(a)
         out = self._in_order(into, a.dims)
-        self._statement("{}.take({}, 0, {out}, 'clip')", (source, rows), out)
+        self.statement("{}.take({}, 0, {out}, 'clip')", (source, rows), out)
         return out
 
     def _where(self, a: Array, into: Value | None) -> Value:
@@ -703,7 +513,6 @@ _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "overlap_add": Calls._overlap_add,
     "rows": Calls._rows,
 }
-_NUMBERS = {"0": "zero", "1": "one", "2": "two", "0.5": "half"}
 
 
 def _is_real(a: Array) -> bool:
@@ -711,25 +520,9 @@ def _is_real(a: Array) -> bool:
     return "arange" not in a.code or a.op not in OTHERS
 
 
-def _keeps_order(form: str) -> bool:
-    """Whether a view of numbers in order has them in order."""
-    if form.startswith("{}.reshape("):
-        return True
-    if form.startswith("{}["):
-        first, *rest = (s.strip() for s in form[3:-1].split(","))
-        return all(s in (":", "None") for s in (first, *rest)) or (not rest and first.count(":") < 2)
-    return False
-
-
 def _is_matrix(a: Array, rows: list[Index], columns: list[Index]) -> bool:
     """Whether the array has its axes in two groups, as a matrix or its transpose has."""
     return list(a.axes) in ([*rows, *columns], [*columns, *rows])
-
-
-def typical(count: Expr) -> int:
-    """A number for a count of numbers, to tell which of two arrays is the smaller."""
-    sizes: dict[Expr, Expr] = {n: num(32) for n in walk(count) if isinstance(n, Size)}
-    return known(substitute(count, sizes))
 
 
 def _is_one_hot(a: Array) -> bool:

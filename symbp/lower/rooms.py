@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from symbp.affine import never_negative
 from symbp.expr import Expr
-from symbp.lower.calls import Call, Value, typical
+from symbp.lower.recorder import Call, Value, typical
 
 
 @dataclass(eq=False)

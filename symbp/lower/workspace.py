@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import Expr, mul
-from symbp.lower.calls import Call, Calls, Value
+from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
+from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
 from symbp.lower.statements import Loop, Lowered, Statement, lower
 from symbp.lower.wrapping import WIDTH, break_line
