@@ -104,9 +104,10 @@ def fast_step(
     """A step of a fast module, as its own `train` does it: parameters and gradients lie in one array each."""
     flat, views = module.flatten({name: params[name] for name in module.LAYERS})
     params.update(views)
-    flat_grads, grads = module.flatten(views)
+    flat_grads, _ = module.flatten(views)
+    state = [params] if len(params) > len(views) else []
+    compute = module.workspace(flat, flat_grads, *state, x, t)
     flat, flat_grads = module.pieces(flat), module.pieces(flat_grads)
-    compute = module.workspace(params, grads, x, t)
 
     def step() -> object:
         value = compute(x, t)

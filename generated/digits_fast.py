@@ -82,20 +82,28 @@ def loss(params, x, t):
     return L
 
 
-def workspace(params, grads, x, t):
+def workspace(flat, flat_grads, x, t):
     """step(x, t) for arguments of these shapes: it returns L.
 
-    It writes the gradients into the arrays of `grads` and works in arrays that are made here, once.
-    It reads `params` where they are, so change those in place. All of these are C-contiguous, of DTYPE.
+    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change
+    it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
-    W1, b1, W2, b2, W3 = params["W1"], params["b1"], params["W2"], params["b2"], params["W3"]
-    b3 = params["b3"]
-    d_W1, d_b1, d_W2, d_b2, d_W3 = grads["W1"], grads["b1"], grads["W2"], grads["b2"], grads["W3"]
-    d_b3 = grads["b3"]
     B = x.shape[0]
     dot, add, maximum, subtract = np.dot, np.add, np.maximum, np.subtract
     exp, divide, log, copyto = np.exp, np.divide, np.log, np.copyto
     multiply, greater = np.multiply, np.greater
+    h2_with_ones = np.ones((33, B), DTYPE)
+    W1 = flat[0:4096].reshape(64, 64)
+    d_W1 = flat_grads[0:4096].reshape(64, 64)
+    b1 = flat[4096:4160]
+    d_b1 = flat_grads[4096:4160]
+    W2 = flat[4160:6208].reshape(64, 32)
+    d_W2 = flat_grads[4160:6208].reshape(64, 32)
+    b2 = flat[6208:6240]
+    d_b2 = flat_grads[6208:6240]
+    W3 = flat[6240:6560].reshape(32, 10)
+    W3_b3 = flat[6240:6570].reshape(33, 10)
+    d_W3_b3 = flat_grads[6240:6570].reshape(33, 10)
     z1 = np.empty((B, 64), DTYPE)
     zero = np.array(0, DTYPE)
     h1 = np.empty((B, 64), DTYPE)
@@ -103,10 +111,8 @@ def workspace(params, grads, x, t):
     W2_T = W2.T
     h1_T = h1.T
     b2_view = b2[:, None]
-    h2 = np.empty((32, B), DTYPE)
-    W3_T = W3.T
+    h2 = h2_with_ones[:32]
     y = np.empty((10, B), DTYPE)
-    b3_view = b3[:, None]
     y_max = np.empty((B,), DTYPE)
     exp_y = np.empty((10, B), DTYPE)
     p3_sum = np.empty((B,), DTYPE)
@@ -121,13 +127,14 @@ def workspace(params, grads, x, t):
     d_y_view = d_y.reshape(10 * B)
     constant2 = np.array(1 / B, DTYPE)
     d_y_T = d_y.T
-    d_z2 = h2
+    d_z2 = np.empty((32, B), DTYPE)
     work1_3 = np.empty((32, B), bool)
     work1_4 = z2
     d_z2_T = d_z2.T
     d_z1 = h1
     work1_5 = np.empty((B, 64), bool)
     work1_6 = z1
+    W3_b3_T = W3_b3.T
 
     def step(x, t):
         dot(x, W1, z1)
@@ -136,8 +143,7 @@ def workspace(params, grads, x, t):
         dot(W2_T, h1_T, z2)
         add(z2, b2_view, z2)                       # (3)  (32, B)
         maximum(z2, zero, out=h2)                  # (4)  (32, B)
-        dot(W3_T, h2, y)
-        add(y, b3_view, y)                         # (5)  (10, B)
+        dot(W3_b3_T, h2_with_ones, y)              # (5)  (10, B)
         maximum.reduce(y, 0, None, y_max)          # (B,)
         subtract(y, y_max, exp_y)
         exp(exp_y, exp_y)                          # (10, B)
@@ -151,8 +157,7 @@ def workspace(params, grads, x, t):
         L = dot(work1, ones_B) / B                 # (7)  scalar
         d_y_view[value] -= 1
         multiply(d_y, constant2, d_y)              # dL/dy, from (7), (6)  (10, B)
-        dot(h2, d_y_T, d_W3)                       # dL/dW3, from (5)  (32, 10)
-        dot(d_y, ones_B, d_b3)                     # dL/db3, from (5)  (10,)
+        dot(h2_with_ones, d_y_T, d_W3_b3)          # dL/dW3, from (5)  (32, 10); dL/db3, from (5)  (10,)
         dot(W3, d_y, d_z2)
         greater(z2, zero, work1_3)
         copyto(work1_4, work1_3)
@@ -173,10 +178,10 @@ def workspace(params, grads, x, t):
 
 def loss_and_grads(params, x, t):
     """L, dL/dparameter by name, for a batch: x (B, 64), t (B,) integers."""
-    params = {name: np.array(value, DTYPE, order="C") for name, value in params.items()}
-    grads = {name: np.empty_like(params[name]) for name in LAYERS}
+    flat, views = flatten({name: np.asarray(params[name], DTYPE) for name in LAYERS})
+    flat_grads, grads = flatten(views)
     x = np.asarray(x, DTYPE)
-    return workspace(params, grads, x, t)(x, t), grads
+    return workspace(flat, flat_grads, x, t)(x, t), grads
 
 
 def flatten(arrays):
@@ -421,19 +426,19 @@ def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 OPTIMIZERS = {"adam": adam, "momentum": momentum, "sgd": sgd}
 
 
-def update(params, grads, memory, settings, lr, flat, flat_grads):
+def update(params, grads, memory, settings, lr, flat_parts, grad_parts):
     """One step in place: gradients clipped by their norm, weights decayed, the optimiser of the settings.
 
-    flat, flat_grads: all params and all grads in pieces, see pieces().
+    flat_parts, grad_parts: all params and all grads in pieces, see pieces().
     """
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in flat_grads.values())) if settings["clip"] else 0.0
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grad_parts.values())) if settings["clip"] else 0.0
     if norm > settings["clip"]:
-        for g in flat_grads.values():
+        for g in grad_parts.values():
             g *= settings["clip"] / norm
     for name, grad in grads.items() if settings["decay"] else ():
         if grad.ndim > 1:
             grad += settings["decay"] * params[name]
-    OPTIMIZERS[settings["optimizer"]](flat, flat_grads, memory, lr)
+    OPTIMIZERS[settings["optimizer"]](flat_parts, grad_parts, memory, lr)
 
 
 def gradient_norms(grads):
@@ -555,8 +560,8 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     flat, views = flatten({name: params[name] for name in LAYERS})
     params.update(views)
     flat_grads, grads = flatten(views)
-    flat, flat_grads, shapes, step = pieces(flat), pieces(flat_grads), None, None
-    memory = regrouped(before["memory"], views, flat)
+    flat_parts, grad_parts, shapes, step = pieces(flat), pieces(flat_grads), None, None
+    memory = regrouped(before["memory"], views, flat_parts)
     history, rng = list(before["history"]), np.random.default_rng(seed)
     if state:
         rng.bit_generator.state = state["rng"]
@@ -568,7 +573,8 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
         for number, batch in enumerate(np.array_split(rng.permutation(rows), count)):
             part = take(data, batch)
             if shapes != [a.shape for a in part]:
-                shapes, step = [a.shape for a in part], workspace(params, grads, *part)
+                shapes = [a.shape for a in part]
+                step = workspace(flat, flat_grads, *part)
             with np.errstate(over="ignore", invalid="ignore"):  # looked at in the next lines
                 value = step(*part)
             lr = rate(settings, (epoch - 1) * count + number, epochs * count)
@@ -576,7 +582,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
                 raise FloatingPointError(f"epoch {epoch}, batch {number + 1}: the loss is {value}. Try a "
                                          f"smaller learning rate (now {lr:g}), clipping, or scaled inputs.")
             with np.errstate(over="ignore", invalid="ignore"):  # looked at after the epoch
-                update(params, grads, memory, settings, lr, flat, flat_grads)
+                update(params, grads, memory, settings, lr, flat_parts, grad_parts)
             total += float(value) * len(batch)
             seen += len(batch)
             report.batch(epoch, number + 1, total / seen, seen)
@@ -597,7 +603,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
         stop = patience and epoch - best["epoch"] >= patience
         state = {"epoch": epoch, "settings": settings, "rng": rng.bit_generator.state,
                  "history": list(history), "best": best, "held": fraction,
-                 "memory": regrouped(memory, flat, views),
+                 "memory": regrouped(memory, flat_parts, views),
                  "last": {name: value.copy() for name, value in params.items()} if best else {}}
         if on_epoch is not None:
             on_epoch({name: value.copy() for name, value in best_params.items()}, state)

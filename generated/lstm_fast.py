@@ -122,25 +122,45 @@ def loss(params, x, target):
     return L
 
 
-def workspace(params, grads, x, target):
+def workspace(flat, flat_grads, x, target):
     """step(x, target) for arguments of these shapes: it returns L.
 
-    It writes the gradients into the arrays of `grads` and works in arrays that are made here, once.
-    It reads `params` where they are, so change those in place. All of these are C-contiguous, of DTYPE.
+    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change
+    it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
-    W_i1, U_i1, b_i1, W_f1 = params["W_i1"], params["U_i1"], params["b_i1"], params["W_f1"]
-    U_f1, b_f1, W_g1, U_g1 = params["U_f1"], params["b_f1"], params["W_g1"], params["U_g1"]
-    b_g1, W_o1, U_o1, b_o1, W2 = params["b_g1"], params["W_o1"], params["U_o1"], params["b_o1"], params["W2"]
-    b2 = params["b2"]
-    d_W_i1, d_U_i1, d_b_i1, d_W_f1 = grads["W_i1"], grads["U_i1"], grads["b_i1"], grads["W_f1"]
-    d_U_f1, d_b_f1, d_W_g1, d_U_g1 = grads["U_f1"], grads["b_f1"], grads["W_g1"], grads["U_g1"]
-    d_b_g1, d_W_o1, d_U_o1, d_b_o1 = grads["b_g1"], grads["W_o1"], grads["U_o1"], grads["b_o1"]
-    d_W2, d_b2 = grads["W2"], grads["b2"]
     B = x.shape[0]
     T = x.shape[1]
     matmul, copyto, dot, add = np.matmul, np.copyto, np.dot, np.add
     multiply, tanh, maximum, subtract = np.multiply, np.tanh, np.maximum, np.subtract
     exp, divide, log = np.exp, np.divide, np.log
+    W_i1 = flat[0:128].reshape(8, 16)
+    d_W_i1 = flat_grads[0:128].reshape(8, 16)
+    U_i1 = flat[128:384].reshape(16, 16)
+    d_U_i1 = flat_grads[128:384].reshape(16, 16)
+    b_i1 = flat[384:400]
+    d_b_i1 = flat_grads[384:400]
+    W_f1 = flat[400:528].reshape(8, 16)
+    d_W_f1 = flat_grads[400:528].reshape(8, 16)
+    U_f1 = flat[528:784].reshape(16, 16)
+    d_U_f1 = flat_grads[528:784].reshape(16, 16)
+    b_f1 = flat[784:800]
+    d_b_f1 = flat_grads[784:800]
+    W_g1 = flat[800:928].reshape(8, 16)
+    d_W_g1 = flat_grads[800:928].reshape(8, 16)
+    U_g1 = flat[928:1184].reshape(16, 16)
+    d_U_g1 = flat_grads[928:1184].reshape(16, 16)
+    b_g1 = flat[1184:1200]
+    d_b_g1 = flat_grads[1184:1200]
+    W_o1 = flat[1200:1328].reshape(8, 16)
+    d_W_o1 = flat_grads[1200:1328].reshape(8, 16)
+    U_o1 = flat[1328:1584].reshape(16, 16)
+    d_U_o1 = flat_grads[1328:1584].reshape(16, 16)
+    b_o1 = flat[1584:1600]
+    d_b_o1 = flat_grads[1584:1600]
+    W2 = flat[1600:1664].reshape(16, 4)
+    d_W2 = flat_grads[1600:1664].reshape(16, 4)
+    b2 = flat[1664:1668]
+    d_b2 = flat_grads[1664:1668]
     i1_sum = np.empty((T, B, 16), DTYPE)
     i1_sum_view = i1_sum.transpose(1, 0, 2)
     f1_sum2 = np.empty((T, B, 16), DTYPE)
@@ -357,10 +377,10 @@ def workspace(params, grads, x, target):
 
 def loss_and_grads(params, x, target):
     """L, dL/dparameter by name, for a batch: x (B, T, 8), target (B,) integers."""
-    params = {name: np.array(value, DTYPE, order="C") for name, value in params.items()}
-    grads = {name: np.empty_like(params[name]) for name in LAYERS}
+    flat, views = flatten({name: np.asarray(params[name], DTYPE) for name in LAYERS})
+    flat_grads, grads = flatten(views)
     x = np.asarray(x, DTYPE)
-    return workspace(params, grads, x, target)(x, target), grads
+    return workspace(flat, flat_grads, x, target)(x, target), grads
 
 
 def flatten(arrays):
@@ -598,14 +618,14 @@ def adamw(params, grads, memory, lr):
 OPTIMIZERS = {"adamw": adamw}
 
 
-def update(params, grads, memory, settings, lr, flat, flat_grads):
+def update(params, grads, memory, settings, lr, flat_parts, grad_parts):
     """One step in place: gradients clipped by their norm, weights decayed, the optimiser of the settings.
 
-    flat, flat_grads: all params and all grads in pieces, see pieces().
+    flat_parts, grad_parts: all params and all grads in pieces, see pieces().
     """
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in flat_grads.values())) if settings["clip"] else 0.0
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grad_parts.values())) if settings["clip"] else 0.0
     if norm > settings["clip"]:
-        for g in flat_grads.values():
+        for g in grad_parts.values():
             g *= settings["clip"] / norm
     for name, grad in grads.items() if settings["decay"] else ():
         if grad.ndim > 1:
@@ -613,7 +633,7 @@ def update(params, grads, memory, settings, lr, flat, flat_grads):
                 params[name] -= lr * settings["decay"] * params[name]  # decoupled
             else:
                 grad += settings["decay"] * params[name]
-    OPTIMIZERS[settings["optimizer"]](flat, flat_grads, memory, lr)
+    OPTIMIZERS[settings["optimizer"]](flat_parts, grad_parts, memory, lr)
 
 
 def gradient_norms(grads):
@@ -750,8 +770,8 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     flat, views = flatten({name: params[name] for name in LAYERS})
     params.update(views)
     flat_grads, grads = flatten(views)
-    flat, flat_grads, shapes, step = pieces(flat), pieces(flat_grads), None, None
-    memory = regrouped(before["memory"], views, flat)
+    flat_parts, grad_parts, shapes, step = pieces(flat), pieces(flat_grads), None, None
+    memory = regrouped(before["memory"], views, flat_parts)
     history, rng = list(before["history"]), np.random.default_rng(seed)
     if state:
         rng.bit_generator.state = state["rng"]
@@ -763,7 +783,8 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
         for number, batch in enumerate(np.array_split(rng.permutation(rows), count)):
             part = take(data, batch)
             if shapes != [a.shape for a in part]:
-                shapes, step = [a.shape for a in part], workspace(params, grads, *part)
+                shapes = [a.shape for a in part]
+                step = workspace(flat, flat_grads, *part)
             with np.errstate(over="ignore", invalid="ignore"):  # looked at in the next lines
                 value = step(*part)
             lr = rate(settings, (epoch - 1) * count + number, epochs * count)
@@ -771,7 +792,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
                 raise FloatingPointError(f"epoch {epoch}, batch {number + 1}: the loss is {value}. Try a "
                                          f"smaller learning rate (now {lr:g}), clipping, or scaled inputs.")
             with np.errstate(over="ignore", invalid="ignore"):  # looked at after the epoch
-                update(params, grads, memory, settings, lr, flat, flat_grads)
+                update(params, grads, memory, settings, lr, flat_parts, grad_parts)
             total += float(value) * len(batch)
             seen += len(batch)
             report.batch(epoch, number + 1, total / seen, seen)
@@ -792,7 +813,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
         stop = patience and epoch - best["epoch"] >= patience
         state = {"epoch": epoch, "settings": settings, "rng": rng.bit_generator.state,
                  "history": list(history), "best": best, "held": fraction,
-                 "memory": regrouped(memory, flat, views),
+                 "memory": regrouped(memory, flat_parts, views),
                  "last": {name: value.copy() for name, value in params.items()} if best else {}}
         if on_epoch is not None:
             on_epoch({name: value.copy() for name, value in best_params.items()}, state)

@@ -118,13 +118,15 @@ def test_a_workspace_holds_nothing_of_an_earlier_step(name: str) -> None:
     kept = values_of(net)
     params = {t.name: np.array(kept[t.name]) for t in (*net.parameters, *net.state)}
     arguments = [[values[t.name] for t in arguments_of(net).all] for values in (kept, other_data(net))]
-    grads = {p.name: np.full_like(params[p.name], np.nan) for p in net.parameters}
-    step = emitted.workspace(params, grads, *arguments[0])
+    flat, views = emitted.flatten({p.name: params[p.name] for p in net.parameters})
+    flat_grads, grads = emitted.flatten({name: np.full_like(a, np.nan) for name, a in views.items()})
+    state = [{s.name: params[s.name] for s in net.state}] if net.state else []
+    step = emitted.workspace(flat, flat_grads, *state, *arguments[0])
     first, found = step(*arguments[0]), {k: g.copy() for k, g in grads.items()}
-    for p in params.values():
+    for p in (flat, *(params[s.name] for s in net.state)):
         p *= 2
     step(*arguments[1])
-    for p in params.values():
+    for p in (flat, *(params[s.name] for s in net.state)):
         p /= 2
     second = step(*arguments[0])
     assert (first[0] if net.state else first) == (second[0] if net.state else second)

@@ -78,10 +78,23 @@ def test_no_room_has_two_tenants_at_once(name: str) -> None:
 
 
 def test_an_array_takes_the_room_of_one_that_is_no_longer_read() -> None:
-    net = Sequential(Dense(30), ReLU(), Dense(30), ReLU(), Dense(3), features=20, loss="cross_entropy")
+    net = Sequential(Dense(40), ReLU(), Dense(40), ReLU(), Dense(3), features=20, loss="cross_entropy")
     work = workspace(gradient(net))
-    made = [line for line in work.setup if re.fullmatch(r"\w+ = np\.empty\(\(30, B\), DTYPE\)", line)]
+    made = [line for line in work.setup if re.fullmatch(r"\w+ = np\.empty\(\(B, 40\), DTYPE\)", line)]
     assert len(made) == 4, made  # z and h of two layers, which the way back needs
+
+
+def test_the_offsets_of_small_layers_are_rows_of_their_weights() -> None:
+    """No call adds an offset or sums its gradient, and both layers' gradients are one product each."""
+    net = Sequential(Dense(4), Sigmoid(), Dense(1), Sigmoid(), features=2, loss="half_squared_error")
+    work = workspace(gradient(net))
+    code = [line.code for line in work.step]
+    assert sum(line.startswith("dot(") for line in code) == 5 and not any("b1" in c and "W1" not in c for c in code)
+    ends = [[s.name for s in line.ends] for line in work.step if len(line.ends) > 1]
+    assert ends == [["d_W2", "d_b2"], ["d_W1", "d_b1"]]
+    assert "offset as one more weight" in explain(net, "fast")
+    wide = Sequential(Dense(40), Sigmoid(), Dense(1), features=50, loss="half_squared_error")
+    assert "offset as one more weight" not in explain(wide, "fast")
 
 
 def test_long_thin_products_are_cut() -> None:

@@ -265,7 +265,6 @@ def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> Fa
     """The lines that make a workspace and those of its step, each statement's last line with its comment."""
     text = "\n".join((*work.setup, *(line.code for line in work.step)))
     words = set(re.findall(r"[A-Za-z_]\w*", text))
-    reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in words)
     setup = [f"{name} = {_size_of(name, program)}" for name in program.size_names if name in words]
     for k in range(0, len(work.functions), 4):
         local, functions = zip(*work.functions[k : k + 4], strict=True)
@@ -274,9 +273,9 @@ def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> Fa
     lines = []
     column = min(COLUMN - 4, max(len(line.code) for line in work.step))
     for line in work.step:
-        note = comment(line.statement, numbers) if line.last and line.statement is not None else ""
+        note = "; ".join(comment(s, numbers) for s in line.ends)
         lines.append(f"{line.code:<{column}}  # {note}" if note else line.code)
-    return FastBody(reads, work.grads, tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
+    return FastBody(tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
 
 
 def commented(s: Statement | Message, numbers: dict[str, int], column: int) -> list[str]:

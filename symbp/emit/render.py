@@ -104,12 +104,10 @@ class Body:
 
 @dataclass(frozen=True)
 class FastBody:
-    """The fast style's loss and gradients. grads: the local name -> the parameter; setup: makes the arrays; step: a
-    step's lines. moved: state -> its new array.
+    """The fast style's loss and gradients. setup: makes the arrays; step: a step's lines. moved: state -> its new
+    array.
     """
 
-    reads: tuple[str, ...]
-    grads: tuple[tuple[str, str], ...]
     setup: tuple[str, ...]
     step: tuple[str, ...]
     loss: str
@@ -317,8 +315,7 @@ def _strings(c: ModuleContext) -> dict[str, object]:
 def _fast_strings(c: ModuleContext) -> dict[str, object]:
     if c.fast is None:
         return {"fast": False}
-    grads = _unpack_rows([name for name, _ in c.fast.grads], [f'grads["{p}"]' for _, p in c.fast.grads])
-    setup = _body(Body(c.fast.reads, (*grads, *c.fast.setup)))
+    setup = _body(Body((), c.fast.setup))
     step = _body(Body((), c.fast.step), depth=2)
     moved = _fill("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
     value = f"float({c.fast.loss})"

@@ -212,7 +212,7 @@ class Calls(Recorder):
                 here, free = free, None
             v = self.compute(x, here) if not self._is_constant(x) or here is None else self.compute(x)
             args.append(v if boolean else self.real(v))
-        if a.op == "divide" and not args[1].dims and args[1].form:
+        if a.op == "divide" and not args[1].dims and self._is_constant(a.args[1]):
             args[1] = self.number(f"1 / {a.args[1].at(SIGN)}")
             return self.call("multiply", *args, out=into or self.room(a.dims), in_place=True, rule="no division")
         dims = broadcast(v.dims for v in args)

@@ -36,6 +36,7 @@ RULES = {
     "no division": "a division for each number",
     "sigmoid through tanh": "branches against overflow",
     "one-hot rows taken off in place": "an array of one-hot rows",
+    "offset as one more weight": "a pass each way to add the offset and to sum its gradient",
     "padding kept": "zeros written at every step",
     "copy": "",
 }

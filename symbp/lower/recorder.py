@@ -20,7 +20,7 @@ class Value:
 
     base, form: a view of another value, `form` with {} for it. form alone: made once by this code. Neither: it needs
     room. dtype: "DTYPE", "bool" or "" where nobody needs to know. bound: the step itself gives it its name, so that it
-    may be another array in every step. given: it exists already, under its name. contiguous: its numbers lie in order.
+    may be another array in every step. contiguous: its numbers lie in order.
     place: of a list of arrays, one a step of a loop, the one at this place.
     """
 
@@ -30,7 +30,6 @@ class Value:
     base: Value | None = None
     form: str = ""
     bound: bool = False
-    given: bool = False
     contiguous: bool = True
     place: str = ""
 
@@ -40,7 +39,7 @@ class Value:
 
     @property
     def needs_room(self) -> bool:
-        return self.base is None and not self.form and not self.bound and not self.given
+        return self.base is None and not self.form and not self.bound
 
     @property
     def count(self) -> Expr:
@@ -52,8 +51,8 @@ class Call:
     """form with {} for the arguments and {out} for where the result goes.
 
     in_place: whether `out` may be one of the arguments. binds: `out` is the name that the form's value gets.
-    part: the number of the statement that it belongs to. opens: it is the head of a loop or a branch, closes: what
-    follows is outside of it.
+    part: the number of the statement that it belongs to; also: of another that it ends, 0 for none. opens: it is the
+    head of a loop or a branch, closes: what follows is outside of it.
     """
 
     form: str
@@ -63,6 +62,7 @@ class Call:
     in_place: bool = False
     binds: bool = False
     rule: str = ""
+    also: int = 0
     opens: bool = False
     closes: bool = False
 

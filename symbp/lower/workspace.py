@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from symbp.expr import Expr, mul
+from symbp.expr import ONE, ZERO, Expr, add, mul
 from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
+from symbp.lower.offsets import Affine, offsets_as_weights
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
 from symbp.lower.statements import Loop, Lowered, Statement, lower
 from symbp.lower.wrapping import WIDTH, break_line
 from symbp.program import Program
+from symbp.simplify.share import unused
 
 # What these mean in a workspace; no array is called so there.
-IN_WORKSPACE = frozenset("params grads np math step workspace DTYPE place part tap0 tap1".split())
+IN_WORKSPACE = frozenset("flat flat_grads state np math step workspace DTYPE place part tap0 tap1".split())
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the step, what it is part of, and (rule that made it so, numbers that it saves)."""
+    """A line of the step, the statements that end with it, and (rule that made it so, numbers that it saves)."""
 
     code: str
-    statement: Statement | None
-    last: bool
+    ends: tuple[Statement, ...]
     rules: tuple[tuple[str, Expr | None], ...] = ()
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """functions: NumPy's, by the names in the lines. grads: (name, parameter) of the arrays that take the gradients.
-    setup: what is made once. moved: state -> its new array.
-    """
+    """functions: NumPy's, by the names in the lines. setup: what is made once. moved: state -> its new array."""
 
     functions: tuple[tuple[str, str], ...]
-    grads: tuple[tuple[str, str], ...]
     setup: tuple[str, ...]
     step: tuple[Line, ...]
     loss: str
@@ -45,7 +44,11 @@ class Workspace:
 
 
 def workspace(program: Program) -> Workspace:
-    """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist."""
+    """The gradient program's loss, gradients and new state.
+
+    All parameters lie in one array `flat`, their gradients in `flat_grads`, in the parameters' order; the old state is
+    in the dict `state`.
+    """
     lowered = lower(program, placed=True)
     return _Builder(lowered).build()
 
@@ -61,13 +64,14 @@ class _Builder:
         for t in program.tensors.values():
             if t.role == "input":
                 names[t.name] = self.calls.new(Value(t.shape, "", t.name, bound=True))
-            elif t.role in ("parameter", "state"):
-                names[t.name] = self.calls.new(Value(t.shape, "DTYPE", t.name, given=True))
+            elif t.role == "state":
+                names[t.name] = self.calls.new(Value(t.shape, "DTYPE", t.name, form=f'state["{t.name}"]'))
         self.fixed: dict[str, Value] = {}
+        start: Expr = ZERO
         for p in program.parameters:
-            if f"d_{p.name}" in program.tensors:
-                name = f"d_{p.name}"
-                self.fixed[name] = self.calls.new(Value(p.shape, "DTYPE", name, given=True))
+            names[p.name], self.fixed[f"d_{p.name}"] = self._of_flat(p.name, start, p.shape)
+            start = add(start, mul(*p.shape))
+        self.layers = tuple(self._affine())
         for new in program.updates.values():
             t = program.tensors[new]
             code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
@@ -80,6 +84,7 @@ class _Builder:
                 self._loop(item)
             elif isinstance(item, Statement):
                 self._statement(item)
+        offsets_as_weights(self.calls, self.layers)
         calls = self.calls.calls
         rooms = arrange_rooms(calls)
         calls = [c for c in calls if not _moves_nothing(c, rooms)]
@@ -97,13 +102,32 @@ class _Builder:
             for n, text in enumerate(pieces, 1):
                 last_line = last and n == len(pieces)
                 rules = _rules(call, rooms) if n == 1 else ()
-                lines.append(Line("    " * depth + text, self.statements.get(call.part), last_line, rules))
+                ends = [self.statements.get(part) for part in (call.part, call.also)] if last_line else []
+                lines.append(Line("    " * depth + text, tuple(s for s in ends if s is not None), rules))
             depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
         functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
-        grads = tuple((self.fixed[f"d_{p.name}"].name, p.name) for p in self.program.parameters)
         setup = tuple(self._setup(rooms))
-        return Workspace(functions, grads, setup, tuple(lines), loss.name, moved, self.lowered)
+        return Workspace(functions, setup, tuple(lines), loss.name, moved, self.lowered)
+
+    def _of_flat(self, name: str, start: Expr, shape: tuple[Expr, ...]) -> tuple[Value, Value]:
+        """A part of the array of all parameters, and the same part of that of their gradients."""
+        part = f"[{constant(start).code}:{constant(add(start, mul(*shape))).code}]{_reshaped(shape)}"
+        named = ((f"flat{part}", name), (f"flat_grads{part}", f"d_{name}"))
+        one, other = (self.calls.new(Value(shape, "DTYPE", name, form=form)) for form, name in named)
+        return one, other
+
+    def _affine(self) -> Iterator[Affine]:
+        """The matrices of weights that the offsets of their columns follow."""
+        start: Expr = ZERO
+        names = self.calls.names
+        for p, q in pairwise(self.program.parameters):
+            if len(p.shape) == 2 and q.shape == p.shape[1:]:
+                name = unused(f"{p.name}_{q.name}", self.program)
+                both, d_both = self._of_flat(name, start, (add(p.shape[0], ONE), *q.shape))
+                (w, d_w), (b, d_b) = ((names[n], self.fixed[f"d_{n}"]) for n in (p.name, q.name))
+                yield Affine(w, b, both, d_w, d_b, d_both)
+            start = add(start, mul(*p.shape))
 
     # --------------------------------------------------------------------------------------- recording
 
@@ -156,14 +180,14 @@ class _Builder:
         taken = {*IN_WORKSPACE, *self.program.size_names, *helpers, *self.program.tensors}
         taken |= {v.name for v in self.calls.values if v.name}
 
-        def unused(name: str) -> str:
+        def free(name: str) -> str:
             found, n = name, 2
             while found in taken:
                 found, n = f"{name}{'_' if name[-1:].isdigit() else ''}{n}", n + 1
             taken.add(found)
             return found
 
-        self.functions = {f: unused(f) for f in self.calls.functions}
+        self.functions = {f: free(f) for f in self.calls.functions}
         self.used: dict[Value, None] = {}
         for call in self.calls.calls:
             for v in call.values:
@@ -184,16 +208,16 @@ class _Builder:
                     continue
                 key = (rooms[v], v.dims)
                 if key not in shared:
-                    shared[key] = unused("work1")
+                    shared[key] = free("work1")
                 v.name = shared[key]
             elif v.place:
                 assert v.base is not None
                 v.name = v.form.format(v.base.name)
             elif v.base is not None:
                 suffix = "_T" if v.form == "{}.T" else "_view"
-                v.name = unused(f"{v.base.name}{suffix}")
+                v.name = free(f"{v.base.name}{suffix}")
             else:
-                v.name = unused("value" if v.bound else "constant")
+                v.name = free("value" if v.bound else "constant")
 
     def _code(self, call: Call) -> str:
         names = [v.name for v in call.args]
@@ -211,7 +235,7 @@ class _Builder:
         done: set[str] = set()
         made: dict[Room, Value] = {}
         for v in self.calls.values:
-            if v not in self.used or v.root.bound or v.given or v.place or v.name in done:
+            if v not in self.used or v.root.bound or v.place or v.name in done:
                 continue
             done.add(v.name)
             if v.base is not None:
@@ -260,6 +284,11 @@ def _cut(room: Value, v: Value) -> str:
     if room.count is v.count:
         return f".reshape({shape})"
     return f".reshape(-1)[:{constant(v.count).code}].reshape({shape})"
+
+
+def _reshaped(shape: Sequence[Expr]) -> str:
+    """What makes numbers in a row an array of this shape."""
+    return "" if len(shape) == 1 else f".reshape({', '.join(constant(n).code for n in shape) or '()'})"
 
 
 def _shape_code(dims: Sequence[object]) -> str:
