@@ -130,9 +130,9 @@ def workspace(flat, flat_grads, x, target):
     """
     B = x.shape[0]
     T = x.shape[1]
-    matmul, copyto, dot, add = np.matmul, np.copyto, np.dot, np.add
-    multiply, tanh, maximum, subtract = np.multiply, np.tanh, np.maximum, np.subtract
-    exp, divide, log = np.exp, np.divide, np.log
+    matmul, dot, add, multiply = np.matmul, np.dot, np.add, np.multiply
+    tanh, maximum, subtract, exp = np.tanh, np.maximum, np.subtract, np.exp
+    divide, log, copyto = np.divide, np.log, np.copyto
     W_i1 = flat[0:128].reshape(8, 16)
     d_W_i1 = flat_grads[0:128].reshape(8, 16)
     U_i1 = flat[128:384].reshape(16, 16)
@@ -169,20 +169,22 @@ def workspace(flat, flat_grads, x, target):
     g1_sum_view = g1_sum.transpose(1, 0, 2)
     o1_sum2 = np.empty((T, B, 16), DTYPE)
     o1_sum2_view = o1_sum2.transpose(1, 0, 2)
-    h1_windows = np.empty((T, B, 16), DTYPE)
     i1 = i1_sum
     f1 = f1_sum2
     g1 = g1_sum
-    c1_windows = np.empty((T, B, 16), DTYPE)
-    c1 = np.empty((T, B, 16), DTYPE)
     o1 = o1_sum2
     tanh_c1 = np.empty((T, B, 16), DTYPE)
-    h1 = np.empty((T, B, 16), DTYPE)
+    h1_with_start = np.zeros((T + 1, B, 16), DTYPE)
+    h1 = h1_with_start[1:]
+    h1_windows = h1_with_start[:-1]
+    c1_with_start = np.zeros((T + 1, B, 16), DTYPE)
+    c1 = c1_with_start[1:]
+    c1_windows = c1_with_start[:-1]
     h1_windows_view = list(h1_windows)
-    h1_view = list(h1)
     i1_sum2 = np.empty((B, 16), DTYPE)
     i1_view = list(i1)
     i1_sum_view2 = list(i1_sum)
+    work1 = i1_sum2
     half = np.array(0.5, DTYPE)
     f1_sum = i1_sum2
     f1_view = list(f1)
@@ -190,40 +192,39 @@ def workspace(flat, flat_grads, x, target):
     g1_sum2 = i1_sum2
     g1_view = list(g1)
     g1_sum_view2 = list(g1_sum)
-    c1_windows_view = list(c1_windows)
     c1_view = list(c1)
-    work1 = i1_sum2
-    o1_sum = i1_sum2
+    c1_windows_view = list(c1_windows)
+    work1_2 = np.empty((B, 16), DTYPE)
+    o1_sum = work1_2
     o1_view = list(o1)
     o1_sum2_view2 = list(o1_sum2)
     tanh_c1_view = list(tanh_c1)
+    h1_view = list(h1)
     h1_view2 = h1[T - 1]
     last1 = h1_view2.T
     W2_T = W2.T
-    y = i1_sum2.reshape(-1)[:4 * B].reshape(4, B)
+    y = work1_2.reshape(-1)[:4 * B].reshape(4, B)
     b2_view = b2[:, None]
-    y_max = c1.reshape(-1)[:B].reshape(B)
+    y_max = i1_sum2.reshape(-1)[:B].reshape(B)
     exp_y = np.empty((4, B), DTYPE)
     p2_sum = np.empty((B,), DTYPE)
     ones_4 = np.ones(4, DTYPE)
     p2 = exp_y
-    work1_2 = p2_sum
+    work1_3 = p2_sum
     constant = np.arange(B)
-    work1_3 = c1.reshape(-1)[:B].reshape(B)
+    work1_4 = i1_sum2.reshape(-1)[:B].reshape(B)
     y_view = y.reshape(4 * B)
     ones_B = np.ones(B, DTYPE)
     d_y = exp_y
     d_y_view = d_y.reshape(4 * B)
     constant2 = np.array(1 / B, DTYPE)
     d_y_T = d_y.T
-    constant3 = (np.arange(T) == T - 1)[:, None, None]
-    work1_4 = c1.reshape(-1)[:T].reshape(T, 1, 1)
-    d_h1_in = np.empty((T, B, 16), DTYPE)
+    d_h1_in = i1_sum2.reshape(16, B)
     d_o1_sum = np.empty((T, B, 16), DTYPE)
-    d_c1 = d_h1_in
-    d_g1_sum2 = np.empty((T, B, 16), DTYPE)
+    d_c1 = o1_sum2
+    d_g1_sum2 = tanh_c1
     d_f1_sum = np.empty((T, B, 16), DTYPE)
-    d_i1_sum2 = c1
+    d_i1_sum2 = i1_sum
     U_i1_T = U_i1.T
     work1_5 = np.empty((16, 16), DTYPE)
     U_f1_T = U_f1.T
@@ -232,16 +233,17 @@ def workspace(flat, flat_grads, x, target):
     work1_7 = np.empty((16, 16), DTYPE)
     U_o1_T = U_o1.T
     work1_8 = np.empty((16, 16), DTYPE)
-    d_h1 = i1_sum2
+    d_h1 = work1_2
     d_i1_sum2_view = list(d_i1_sum2)
     d_f1_sum_view = list(d_f1_sum)
     work1_9 = np.empty((B, 16), DTYPE)
     d_g1_sum2_view = list(d_g1_sum2)
     d_o1_sum_view = list(d_o1_sum)
-    d_h1_in_view = list(d_h1_in)
+    d_h1_T = d_h1.T
     one = np.array(1, DTYPE)
+    work1_10 = np.empty((B, 16), DTYPE)
     d_c1_view = list(d_c1)
-    d_g1 = i1_sum2
+    d_g1 = work1_2
     h1_windows_view2 = h1_windows.reshape(-1, 16)
     h1_windows_view2_T = h1_windows_view2.T
     d_i1_sum2_view2 = d_i1_sum2.reshape(-1, 16)
@@ -260,38 +262,30 @@ def workspace(flat, flat_grads, x, target):
         matmul(x, W_g1, g1_sum_view)                              # (T, B, 16)
         matmul(x, W_o1, o1_sum2_view)                             # (T, B, 16)
         for t in range(T):
-            if t != 0:
-                copyto(h1_windows_view[t], h1_view[t - 1])
-            else:
-                h1_windows_view[t].fill(0)
             dot(h1_windows_view[t], U_i1, i1_sum2)                # (B, 16)
-            add(i1_sum_view2[t], i1_sum2, i1_view[t])
-            add(i1_view[t], b_i1, i1_view[t])
+            add(i1_sum_view2[t], i1_sum2, work1)
+            add(work1, b_i1, i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             tanh(i1_view[t], i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             add(i1_view[t], half, i1_view[t])                     # (1)  (B, 16)
             dot(h1_windows_view[t], U_f1, f1_sum)                 # (B, 16)
-            add(f1_sum2_view2[t], f1_sum, f1_view[t])
-            add(f1_view[t], b_f1, f1_view[t])
+            add(f1_sum2_view2[t], f1_sum, work1)
+            add(work1, b_f1, f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             tanh(f1_view[t], f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             add(f1_view[t], half, f1_view[t])                     # (2)  (B, 16)
             dot(h1_windows_view[t], U_g1, g1_sum2)                # (B, 16)
-            add(g1_sum_view2[t], g1_sum2, g1_view[t])
-            add(g1_view[t], b_g1, g1_view[t])
-            tanh(g1_view[t], g1_view[t])                          # (3)  (B, 16)
-            if t != 0:
-                copyto(c1_windows_view[t], c1_view[t - 1])
-            else:
-                c1_windows_view[t].fill(0)
-            multiply(c1_windows_view[t], f1_view[t], c1_view[t])
-            multiply(g1_view[t], i1_view[t], work1)
-            add(c1_view[t], work1, c1_view[t])                    # (4)  (B, 16)
+            add(g1_sum_view2[t], g1_sum2, work1)
+            add(work1, b_g1, work1)
+            tanh(work1, g1_view[t])                               # (3)  (B, 16)
+            multiply(c1_windows_view[t], f1_view[t], work1)
+            multiply(g1_view[t], i1_view[t], work1_2)
+            add(work1, work1_2, c1_view[t])                       # (4)  (B, 16)
             dot(h1_windows_view[t], U_o1, o1_sum)                 # (B, 16)
-            add(o1_sum2_view2[t], o1_sum, o1_view[t])
-            add(o1_view[t], b_o1, o1_view[t])
+            add(o1_sum2_view2[t], o1_sum, work1_2)
+            add(work1_2, b_o1, o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
             tanh(o1_view[t], o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
@@ -305,19 +299,17 @@ def workspace(flat, flat_grads, x, target):
         exp(exp_y, exp_y)                                         # (4, B)
         dot(ones_4, exp_y, p2_sum)                                # (B,)
         divide(exp_y, p2_sum, p2)                                 # (9)  (4, B)
-        log(p2_sum, work1_2)
-        add(work1_2, y_max, work1_2)
+        log(p2_sum, work1_3)
+        add(work1_3, y_max, work1_3)
         value = target * B + constant
-        y_view.take(value, None, work1_3, 'clip')
-        subtract(work1_2, work1_3, work1_2)
-        L = dot(work1_2, ones_B) / B                              # (10)  scalar
+        y_view.take(value, None, work1_4, 'clip')
+        subtract(work1_3, work1_4, work1_3)
+        L = dot(work1_3, ones_B) / B                              # (10)  scalar
         d_y_view[value] -= 1
         multiply(d_y, constant2, d_y)                             # dL/dy, from (10), (9)  (4, B)
         dot(last1, d_y_T, d_W2)                                   # dL/dW2, from (8)  (16, 4)
         dot(d_y, ones_B, d_b2)                                    # dL/db2, from (8)  (4,)
-        copyto(work1_4, constant3)
-        dot(d_y_T, W2_T, work1)
-        multiply(work1_4, work1, d_h1_in)                         # (T, B, 16)
+        dot(W2, d_y, d_h1_in)                                     # (16, B)
         copyto(work1_5, U_i1_T)
         copyto(work1_6, U_f1_T)
         copyto(work1_7, U_g1_T)
@@ -332,30 +324,29 @@ def workspace(flat, flat_grads, x, target):
                 dot(d_o1_sum_view[t + 1], work1_8, work1_9)
                 add(d_h1, work1_9, d_h1)
             else:
-                d_h1.fill(0)
-            add(d_h1, d_h1_in_view[t], d_h1)                      # dL/dh1, from (8), (7)  (B, 16)
-            multiply(h1_view[t], d_h1, d_o1_sum_view[t])
-            subtract(one, o1_view[t], work1_9)
-            multiply(d_o1_sum_view[t], work1_9, d_o1_sum_view[t])  # dL/do1_sum, from (6), (5)  (B, 16)
+                copyto(d_h1_T, d_h1_in)
+            multiply(h1_view[t], d_h1, work1_9)
+            subtract(one, o1_view[t], work1_10)
+            multiply(work1_9, work1_10, d_o1_sum_view[t])         # dL/do1_sum, from (6), (5)  (B, 16)
             if t + 1 < T:
-                multiply(d_c1_view[t + 1], f1_view[t + 1], d_c1_view[t])
+                multiply(d_c1_view[t + 1], f1_view[t + 1], work1_10)
             else:
-                d_c1_view[t].fill(0)
+                work1_10.fill(0)
             multiply(h1_view[t], tanh_c1_view[t], work1_9)
             subtract(work1_9, o1_view[t], work1_9)
-            multiply(d_h1, work1_9, work1)
-            subtract(d_c1_view[t], work1, d_c1_view[t])           # dL/dc1, from (6), (4)  (B, 16)
+            multiply(d_h1, work1_9, work1_2)
+            subtract(work1_10, work1_2, d_c1_view[t])             # dL/dc1, from (6), (4)  (B, 16)
             multiply(d_c1_view[t], i1_view[t], d_g1)              # dL/dg1, from (4)  (B, 16)
-            multiply(g1_view[t], g1_view[t], d_g1_sum2_view[t])
-            subtract(one, d_g1_sum2_view[t], d_g1_sum2_view[t])
-            multiply(d_g1, d_g1_sum2_view[t], d_g1_sum2_view[t])  # dL/dg1_sum2, from (3)  (B, 16)
-            multiply(d_c1_view[t], c1_windows_view[t], d_f1_sum_view[t])
-            multiply(d_f1_sum_view[t], f1_view[t], d_f1_sum_view[t])
+            multiply(g1_view[t], g1_view[t], work1_10)
+            subtract(one, work1_10, work1_10)
+            multiply(d_g1, work1_10, d_g1_sum2_view[t])           # dL/dg1_sum2, from (3)  (B, 16)
+            multiply(d_c1_view[t], c1_windows_view[t], work1_10)
+            multiply(work1_10, f1_view[t], work1_10)
             subtract(one, f1_view[t], work1_9)
-            multiply(d_f1_sum_view[t], work1_9, d_f1_sum_view[t])  # dL/df1_sum, from (4), (2)  (B, 16)
-            multiply(g1_view[t], d_g1, d_i1_sum2_view[t])
-            subtract(one, i1_view[t], work1)
-            multiply(d_i1_sum2_view[t], work1, d_i1_sum2_view[t])
+            multiply(work1_10, work1_9, d_f1_sum_view[t])         # dL/df1_sum, from (4), (2)  (B, 16)
+            multiply(g1_view[t], d_g1, work1_2)
+            subtract(one, i1_view[t], work1_9)
+            multiply(work1_2, work1_9, d_i1_sum2_view[t])
         dot(h1_windows_view2_T, d_i1_sum2_view2, d_U_i1)          # dL/dU_i1  (16, 16)
         dot(ones_B_T, d_i1_sum2_view3, d_b_i1)                    # dL/db_i1, from (1)  (16,)
         dot(h1_windows_view2_T, d_f1_sum_view2, d_U_f1)           # dL/dU_f1  (16, 16)

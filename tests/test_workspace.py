@@ -65,6 +65,8 @@ def test_no_room_has_two_tenants_at_once(name: str) -> None:
             seen, clock = places.get((v, start), {""}), calls[start].form.split()[1]
             if start < last < end and (first < start or "" not in seen) and seen != {clock}:
                 last = end  # read at other steps too
+            if start < first < end and "" not in seen:  # earlier calls read what earlier steps have written
+                first = next(k for k in range(start, end) if (out := calls[k].out) is not None and out.root is v)
         life[v] = first, last
     for room in set(rooms.values()):
         for earlier, later in zip(room.tenants, room.tenants[1:], strict=False):

@@ -205,7 +205,7 @@ class Calls(Recorder):
             return self._less_one_hot(a, into)
         boolean = a.op in _BOOLEAN
         args: list[Value] = []
-        free = into
+        free = into if into is None or not into.place else None  # a place may be another's until the last call
         for x in a.args:
             here = None
             if free is not None and x.args and x.op != "view" and x.dims == a.dims and not x.boolean and not boolean:

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symbp.expr import Reduce, access, add, terms, walk
+from symbp.affine import decide, is_mask, learn, opposite, where_nonzero
+from symbp.expr import (
+    FALSE,
+    ONE,
+    TRUE,
+    Delta,
+    Expr,
+    Index,
+    Reduce,
+    Select,
+    access,
+    add,
+    factors,
+    mul,
+    select,
+    terms,
+    walk,
+)
 from symbp.lower.array import Array, copy
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import Group, groups, step
@@ -12,8 +29,12 @@ from symbp.simplify.share import unused
 
 
 def hoist_invariants(program: Program) -> Program:
-    """Terms of a recurrence that don't read it and hold a sum, such as input projections, come out of it."""
-    new: list[Tensor] = []
+    """Terms of a recurrence that don't read it and hold a sum, such as input projections, come out of it.
+
+    What is left out at some times, such as the gradient by the last state, is the same at the others: it needs no axis
+    of time.
+    """
+    new: dict[str, Tensor] = {}
     equations: list[Equation] = []
     for group in groups(program.equations):
         if group.time is None:
@@ -25,14 +46,57 @@ def hoist_invariants(program: Program) -> Program:
             rest = [t for t in terms(e.value) if t.tensors & group.names]
             if rest and any(isinstance(n, Reduce) for t in free for n in walk(t)):
                 tensor = program.tensors[e.name]
-                name = unused(f"{e.name}_in", program)
-                new.append(Tensor(name, tensor.indices, layer=tensor.layer))
-                target = access(name, tensor.indices)
-                equations.append(Equation(target, add(*free), Reason("shared")))
-                e = replace(e, value=add(target, *rest))
-            inside.append(e)
+                apart: dict[Expr, list[Expr]] = {}
+                for t in free:
+                    mask, value = _at_some_times(t, group.time)
+                    apart.setdefault(mask, []).append(value)
+                for mask, values in apart.items():
+                    indices = tuple(i for i in tensor.indices if mask is ONE or i is not group.time)
+                    name = unused(f"{e.name}_in", program, new)
+                    new[name] = Tensor(name, indices, layer=tensor.layer)
+                    target = access(name, indices)
+                    equations.append(Equation(target, add(*values), Reason("shared")))
+                    rest.append(mul(mask, target))
+                e = replace(e, value=add(*rest))
+            inside.append(replace(e, value=_one_or_the_other(e.value, group.time)))
         equations += inside
-    return program.with_(equations, new) if new else program
+    return program.with_(equations, new.values()) if new else program
+
+
+def _one_or_the_other(e: Expr, time: Index) -> Expr:
+    """A sum of two terms, of which one is zero just where the other isn't, as a choice: such as what arrives from the
+    next step, and at the last step from the loss.
+    """
+    masked = [(_mask(t, time), t) for t in terms(e)]
+    for mask, t in masked:
+        for other, u in masked:
+            if mask is not other and ONE not in (mask, other) and _exclude(where_nonzero(mask), where_nonzero(other)):
+                then, otherwise = (mul(*(f for f in factors(x) if f is not m)) for m, x in ((mask, t), (other, u)))
+                rest = (x for x in terms(e) if x not in (t, u))
+                return add(select(where_nonzero(mask), then, otherwise), *rest)
+    return e
+
+
+def _mask(term: Expr, time: Index) -> Expr:
+    """The factor that is 1 at some times and 0 at others; 1 where there is none or another condition on time too."""
+    found = [f for f in factors(term) if isinstance(f, (Select, Delta)) and f.free & {time}]
+    return found[0] if len(found) == 1 and _is_of(found[0], time) else ONE
+
+
+def _is_of(f: Expr, time: Index) -> bool:
+    return (is_mask(f) or isinstance(f, Delta)) and f.free == {time}
+
+
+def _exclude(one: Expr, other: Expr) -> bool:
+    """Whether always just one of the two conditions holds."""
+    return decide(other, learn(one)) is FALSE and decide(other, learn(opposite(one))) is TRUE
+
+
+def _at_some_times(term: Expr, time: Index) -> tuple[Expr, Expr]:
+    """(mask, value) of mask * value, where the value is the same at all times; (1, term) for other terms."""
+    masks = [f for f in factors(term) if _is_of(f, time)]
+    value = mul(*(f for f in factors(term) if f not in masks))
+    return (mul(*masks), value) if masks and time not in value.free else (ONE, term)
 
 
 def local_to_step(group: Group, program: Program) -> set[str]:
@@ -44,8 +108,6 @@ def local_to_step(group: Group, program: Program) -> set[str]:
             if read.label in group.names and (e.name not in group.names or step(read, group.time) != 0):
                 kept.add(read.label)
     return set(group.names) - kept
-
-
 
 
 def turned_before(a: Array, group: Group, program: Program, before: dict[str, Array]) -> Array:

@@ -55,8 +55,9 @@ def arrange_rooms(calls: Sequence[Call]) -> dict[Value, Room]:
 
 @dataclass
 class _Life:
-    """first, last: positions of calls. over_time: written step by step in the loop where it begins. by_step: it ends in
-    a loop that reads at every step that step's part of it and no other.
+    """first, last: positions of calls. over_time: written step by step in the loop where it begins, first of all by the
+    call `first` (what reads it before that, reads what earlier steps have written). by_step: it ends in a loop that
+    reads at every step that step's part of it and no other.
     """
 
     first: int
@@ -82,13 +83,18 @@ def _lives(calls: Sequence[Call]) -> dict[Value, _Life]:
             if life is None:
                 continue
             own = all(place == clock for place in places)
-            if start < life.first:
-                life.over_time = all(places)
+            if start < life.first and all(places):
+                life.over_time = True
+                life.first = next(k for k in range(start, end) if _writes(calls[k], v))
             if start <= life.last < end:
                 if life.first < start or life.over_time:  # read at later steps too
                     life.by_step = own
                     life.last = life.last if own else end
     return lives
+
+
+def _writes(call: Call, v: Value) -> bool:
+    return call.out is not None and call.out.root is v
 
 
 def _same(room: Room, v: Value) -> bool:

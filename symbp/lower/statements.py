@@ -160,9 +160,11 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
         statement = replace(statement, array=turned_before(statement.array, group, writer.program, before))
         if e.name in local:
             target = e.name
-            # a later statement may multiply it as a matrix
-            if left and statement.array.code.endswith(" else 0)") and writer.layouts is None:
-                code = f"{statement.array.code[:-2]}np.zeros({writer.shape(left)}, DTYPE))"
+            if left and _may_be_zero(statement.array) and writer.layouts is None:
+                # a later statement may multiply it as a matrix
+                code = statement.array.code
+                zeros = f"np.zeros({writer.shape(left)}, DTYPE)"
+                code = f"{code[:-2]}{zeros})" if statement.array.op == "choice" else f"{zeros} + {code}"
                 statement = replace(statement, array=Array(code, left))
         else:
             axes = kept[e.name] = tuple(writer.stored(e.name, tensor.indices))
@@ -173,6 +175,13 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
             target = f"{e.name}[{', '.join(slots)}]"
         body.append(replace(statement, target=target, equation=e))
     return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before, time, clock)
+
+
+def _may_be_zero(a: Array) -> bool:
+    """Whether it is the number 0 at some times, instead of an array."""
+    if a.op == "choice":
+        return a.args[1].code == "0"
+    return a.op in ("add", "subtract") and all(map(_may_be_zero, a.args))
 
 
 def _now(node: Expr, local: set[str], time: Index) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from functools import cache
 from heapq import heappop, heappush
@@ -269,9 +269,9 @@ def name_for(e: Expr, owner: str) -> str:
     return f"{owner}_part"
 
 
-def unused(name: str, program: Program) -> str:
-    """The name, with a number behind it if it is taken."""
+def unused(name: str, program: Program, taken: Container[str] = ()) -> str:
+    """The name, with a number behind it if the program or `taken` has it."""
     candidate, n = name, 2
-    while candidate in program.tensors:
+    while candidate in program.tensors or candidate in taken:
         candidate, n = f"{name}{n}", n + 1
     return candidate
