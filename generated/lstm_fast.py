@@ -782,12 +782,13 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
             if not math.isfinite(value):
                 raise FloatingPointError(f"epoch {epoch}, batch {number + 1}: the loss is {value}. Try a "
                                          f"smaller learning rate (now {lr:g}), clipping, or scaled inputs.")
+            if number == count - 1:
+                norms = gradient_norms(grads)  # of the last batch, as update() changes them in place
             with np.errstate(over="ignore", invalid="ignore"):  # looked at after the epoch
                 update(params, grads, memory, settings, lr, flat_parts, grad_parts)
             total += float(value) * len(batch)
             seen += len(batch)
             report.batch(epoch, number + 1, total / seen, seen)
-        norms = gradient_norms(grads)  # of the last batch
         if not all(map(math.isfinite, norms.values())):
             raise FloatingPointError(f"epoch {epoch}, last batch: {gradient_advice(norms)}")
         if not all(np.isfinite(value).all() for value in params.values()):

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,7 @@ CASES: dict[str, tuple[str, dict]] = {  # network, settings; some ranks have no 
     "root": ("", {}),
     "penalty": ("", {}),
 }
+SUFFIXES = {"": "readable", "_fast": "fast"}
 SAMPLES = 37  # in batches of 7 or 8, 30 of them after validation
 
 
@@ -100,7 +102,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = {}
     for name, (_, options) in CASES.items():
         net = program(name, folder)
-        generate(net, folder / f"{name}.py", parallel="mpi", optimizers=("momentum", "adam"))
+        for suffix, style in SUFFIXES.items():
+            path = folder / f"{name}{suffix}.py"
+            generate(net, path, parallel="mpi", optimizers=("momentum", "adam"), style=style)
         generate(net, folder / "plain" / f"{name}.py", optimizers=("momentum", "adam"))
         plain = parallel_worker.load(folder / "plain" / f"{name}.py")
         rng = np.random.default_rng(1)
@@ -113,6 +117,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         options = {"batch_size": 8, "epochs": 3, "lr": 0.05, **options}
         cases[name] = {"data": str(folder / f"{name}.data.npz"), "options": options, "resume": name == "mlp",
                        "check": name in ("batch_norm", "norm_in_loop", "dropout")}  # fmt: skip
+        cases[f"{name}_fast"] = cases[name]
         np.savez(folder / f"{name}.plain.npz", **parallel_worker.results(plain, cases[name]))
     (folder / "cases.json").write_text(json.dumps(cases))
     return folder
@@ -122,8 +127,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_so_many_ranks_train_as_one_process(folder: Path, ranks: int) -> None:
     done = run(ranks, parallel_worker.__file__, folder, "train")
     assert done.returncode == 0, done.stderr
-    for name in CASES:
-        with np.load(folder / f"{name}.plain.npz") as plain, np.load(folder / f"{name}.{ranks}.npz") as found:
+    for name, suffix in product(CASES, SUFFIXES):
+        with np.load(folder / f"{name}.plain.npz") as plain, np.load(folder / f"{name}{suffix}.{ranks}.npz") as found:
             assert set(plain.files) == set(found.files)
             for key in plain.files:
                 largest = max(1e-3, np.abs(plain[key]).max())

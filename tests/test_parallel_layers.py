@@ -5,8 +5,10 @@ The ranks are threads here, without MPI: the lowering rule is what is tested.
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,9 @@ from layer_oracles import run
 from whole_networks import NETS
 
 from symbp.check import random_values, relative_error
+from symbp.emit import generate
 from symbp.emit.arguments import arguments_of
+from symbp.emit.run import load_module
 from symbp.errors import SymbpError
 
 SHARES = (slice(0, 1), slice(1, 1), slice(1, None))  # of three ranks, one without samples
@@ -33,12 +37,12 @@ class Ranks:
         return {
             "all_sum": lambda *parts: [np.sum(found, axis=0) for found in self.exchange(rank, parts)],
             "all_max": lambda *parts: [np.max(found, axis=0) for found in self.exchange(rank, parts)],
-            "all_count": lambda samples: sum(*self.exchange(rank, (samples,))),
+            "all_count": lambda samples: int(sum(*self.exchange(rank, (samples,)))),
         }
 
     def exchange(self, rank: int, parts: tuple[Any, ...]) -> list[Any]:
         """For each part, what every rank has."""
-        self.told[rank] = parts
+        self.told[rank] = [np.array(part) for part in parts]  # they may be completed in place
         self.meeting.wait()
         found = list(zip(*self.told, strict=True))
         self.meeting.wait()
@@ -73,6 +77,41 @@ def test_shards_give_the_gradients_of_the_batch(name: str) -> None:
         for key in (*program.outputs, *program.updates.values()):
             assert np.shape(rank[key]) == np.shape(whole[key])
             assert relative_error(rank[key], whole[key], largest / 1000) < 1e-11, key
+
+
+@pytest.mark.parametrize("name", [name for name in NETS if name != "InfoNCE"][::6])
+def test_fast_shards_give_them_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = NETS[name]()
+    values = random_values(net)
+    if net.task == "binary":
+        values["t"] = (values["t"] > 0).astype(float)
+    arguments = arguments_of(net)
+    sharded = {t.name for t in arguments.all if arguments.has_batch(t)}
+    whole, _ = run(net.gradient(), values)
+    one = SimpleNamespace(Get_rank=lambda: 0, Get_size=lambda: 1)
+    monkeypatch.setitem(sys.modules, "mpi4py", SimpleNamespace(MPI=SimpleNamespace(COMM_WORLD=one)))
+    text = generate(net, style="fast", parallel="mpi")
+    ranks = Ranks(len(SHARES))
+
+    def work(rank: int) -> tuple[Any, ...]:
+        module = load_module(text)
+        vars(module).update(ranks.functions(rank))
+        given = [values[t.name][SHARES[rank]] if t.name in sharded else values[t.name] for t in arguments.all]
+        try:
+            return module.loss_and_grads({t.name: values[t.name] for t in (*net.parameters, *net.state)}, *given)
+        except BaseException:
+            ranks.meeting.abort()
+            raise
+
+    with ThreadPoolExecutor(len(SHARES)) as pool:
+        found = list(pool.map(work, range(len(SHARES))))
+    largest = max(np.abs(whole[f"d_{p.name}"]).max() for p in net.parameters)
+    for loss, grads, *moved in found:
+        assert relative_error(loss, whole[str(net.loss)]) < 1e-11
+        expected = [whole[f"d_{p}"] for p in grads] + [whole[net.updates[s]] for new in moved for s in new]
+        computed = [*grads.values(), *(a for new in moved for a in new.values())]
+        for one_of_them, right in zip(computed, expected, strict=True):
+            assert relative_error(one_of_them, right, largest / 1000) < 1e-11
 
 
 def test_a_loss_that_pairs_samples_is_refused() -> None:

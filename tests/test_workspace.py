@@ -154,5 +154,3 @@ def test_unknown_styles_are_refused() -> None:
     net = Sequential(Dense(1), features=1, loss="mean_squared_error")
     with pytest.raises(SymbpError, match="style is 'quick': it must be readable or fast"):
         generate(net, style="quick")
-    with pytest.raises(SymbpError, match="leave out style or parallel"):
-        generate(net, style="fast", parallel="mpi")

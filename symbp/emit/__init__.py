@@ -40,8 +40,6 @@ def generate(
     """
     if style not in STYLES:
         raise SymbpError(f"style is {style!r}: it must be {' or '.join(STYLES)}")
-    if parallel and style == "fast":
-        raise SymbpError("modules in parallel are written in the readable style: leave out style or parallel")
     name = "net.py" if path is None else Path(path).name
     text = render_module(module_context(program, optimizers, dtype, learning_rate, name, style, parallel))
     if path is not None:

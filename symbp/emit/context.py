@@ -64,7 +64,7 @@ def module_context(
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting), batch), lower(simplify(judging), batch)
     backward = gradient(program)
-    work = workspace(backward) if style == "fast" else None
+    work = workspace(backward, batch) if style == "fast" else None
     grads, units = lower(backward, batch) if work is None else work.lowered, lower(simplify(watching), batch)
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
     prediction = str(inference.prediction)
@@ -102,7 +102,7 @@ def module_context(
         optimizers=optimizers,
         learning_rate=learning_rate,
         keeps_memory=work is None and _numbers_in(backward) > LARGE,
-        fast=None if work is None else _fast_body(work, seen_by(program, found.all), numbers),
+        fast=None if work is None else _fast_body(work, seen_by(program, found.all), found.batch, numbers),
         parallel=parallel,
         traffic=traffic(grads) if parallel else (),
     )
@@ -251,7 +251,7 @@ def _body(lowered: Lowered, program: Program, batch: str, numbers: dict[str, int
     column = max((n for n in single if n <= COLUMN), default=0)
     lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes if name != lowered.total]
     if lowered.total:
-        lines.append(f"{lowered.total} = all_count({_size_of(batch, program)})  # the size of the whole batch")
+        lines.append(_total(lowered, program, batch))
     for item in lowered.statements:
         if isinstance(item, Loop):
             lines += item.head
@@ -261,11 +261,18 @@ def _body(lowered: Lowered, program: Program, batch: str, numbers: dict[str, int
     return Body(reads, tuple(lines))
 
 
-def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> FastBody:
+def _total(lowered: Lowered, program: Program, batch: str) -> str:
+    """The line that asks all ranks for the number of samples."""
+    return f"{lowered.total} = all_count({_size_of(batch, program)})  # the size of the whole batch"
+
+
+def _fast_body(work: Workspace, program: Program, batch: str, numbers: dict[str, int]) -> FastBody:
     """The lines that make a workspace and those of its step, each statement's last line with its comment."""
     text = "\n".join((*work.setup, *(line.code for line in work.step)))
     words = set(re.findall(r"[A-Za-z_]\w*", text))
     setup = [f"{name} = {_size_of(name, program)}" for name in program.size_names if name in words]
+    if work.lowered.total:
+        setup.append(_total(work.lowered, program, batch))
     for k in range(0, len(work.functions), 4):
         local, functions = zip(*work.functions[k : k + 4], strict=True)
         setup.append(f"{', '.join(local)} = {', '.join(functions)}")
@@ -280,7 +287,7 @@ def _fast_body(work: Workspace, program: Program, numbers: dict[str, int]) -> Fa
 
 def commented(s: Statement | Message, numbers: dict[str, int], column: int) -> list[str]:
     """A statement's lines, with its comment behind it, or above it where it is long."""
-    note = "over all ranks" if isinstance(s, Message) else comment(s, numbers)
+    note = comment(s, numbers)
     *head, last = s.lines
     return [f"# {note}", *head, last] if head else [f"{last:<{column}}  # {note}"]
 
@@ -308,8 +315,10 @@ def _size_of(name: str, program: Program) -> str:
     raise SymbpError(f"the size {name} is no axis of an input")
 
 
-def comment(s: Statement, numbers: dict[str, int]) -> str:
+def comment(s: Statement | Message, numbers: dict[str, int]) -> str:
     """What stands beside a line: the equation's number, or which derivative it is and what it came through."""
+    if isinstance(s, Message):
+        return "over all ranks"
     reason = s.equation.reason
     shape = s.shape if s.shape != "()" else "scalar"
     if s.name in numbers:

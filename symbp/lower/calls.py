@@ -367,7 +367,8 @@ class Calls(Recorder):
                 self.call(function, out, s, out=out, in_place=True)
             return self._scaled(out, over) if a.op == "mean" else out
         axis = str(a.over[0]) if len(a.over) == 1 else str(a.over)
-        self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{out}})")
+        least = ", False, -math.inf" if "initial=" in a.form else ""
+        self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{out}}{least})")
         return self._scaled(out, over) if a.op == "mean" else out
 
     def _scaled(self, v: Value, n: Expr) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from symbp.affine import never_negative
-from symbp.expr import Expr
+from symbp.expr import Expr, substitute
 from symbp.lower.recorder import Call, Value, typical
 
 
@@ -19,10 +19,11 @@ class Room:
     tenants: list[Value] = field(default_factory=list)
 
 
-def arrange_rooms(calls: Sequence[Call]) -> dict[Value, Room]:
+def arrange_rooms(calls: Sequence[Call], may_be_zero: Expr | None = None) -> dict[Value, Room]:
     """A room for every value that needs one: as long as it is in use, nothing else lies there.
 
     Arrays over time share a room step by step too: what a step has read for the last time, it may write over.
+    may_be_zero: a size that isn't always one or more.
     """
     lives = _lives(calls)
     rooms: dict[Value, Room] = {}
@@ -38,7 +39,7 @@ def arrange_rooms(calls: Sequence[Call]) -> dict[Value, Room]:
                 continue
             over_time = inside and lives[v].over_time
             choice = [*(r for r in by_step if _same(r, v)), *untouched] if over_time else free
-            room = _own(call, v, k, lives, rooms) or _smallest(v, choice) or Room(v.dtype, v.count)
+            room = _own(call, v, k, lives, rooms) or _smallest(v, choice, may_be_zero) or Room(v.dtype, v.count)
             for rest in (free, by_step, untouched):
                 if room in rest:
                     rest.remove(room)
@@ -118,9 +119,14 @@ def _own(call: Call, new: Value, k: int, lives: dict[Value, _Life], rooms: dict[
     return None
 
 
-def _smallest(v: Value, free: Sequence[Room]) -> Room | None:
+def _smallest(v: Value, free: Sequence[Room], may_be_zero: Expr | None) -> Room | None:
     """The smallest free room that is large enough for all sizes."""
-    fitting = [r for r in free if r.dtype == v.dtype and (r.count is v.count or never_negative(r.count - v.count))]
+
+    def fits(count: Expr) -> bool:
+        rest = count - v.count
+        return never_negative(rest if may_be_zero is None else substitute(rest, {may_be_zero: may_be_zero - 1}))
+
+    fitting = [r for r in free if r.dtype == v.dtype and (r.count is v.count or fits(r.count))]
     return min(reversed(fitting), key=lambda r: typical(r.count), default=None)
 
 

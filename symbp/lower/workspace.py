@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from symbp.expr import ONE, ZERO, Expr, add, mul
+from symbp.expr import ONE, ZERO, Expr, add, mul, size
 from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
+from symbp.lower.messages import Message
 from symbp.lower.offsets import Affine, offsets_as_weights
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
@@ -27,7 +28,7 @@ class Line:
     """A line of the step, the statements that end with it, and (rule that made it so, numbers that it saves)."""
 
     code: str
-    ends: tuple[Statement, ...]
+    ends: tuple[Statement | Message, ...]
     rules: tuple[tuple[str, Expr | None], ...] = ()
 
 
@@ -43,14 +44,14 @@ class Workspace:
     lowered: Lowered
 
 
-def workspace(program: Program) -> Workspace:
+def workspace(program: Program, sharded: str | None = None) -> Workspace:
     """The gradient program's loss, gradients and new state.
 
     All parameters lie in one array `flat`, their gradients in `flat_grads`, in the parameters' order; the old state is
-    in the dict `state`.
+    in the dict `state`. sharded: the size of the batch where each rank has its share of it, see `symbp.lower.lower`.
     """
-    lowered = lower(program, placed=True)
-    return _Builder(lowered).build()
+    lowered = lower(program, sharded, placed=True)
+    return _Builder(lowered).build(None if sharded is None else size(sharded))
 
 
 class _Builder:
@@ -58,7 +59,7 @@ class _Builder:
         self.lowered = lowered
         self.program = program = lowered.program
         self.calls = Calls({})
-        self.statements: dict[int, Statement] = {}
+        self.statements: dict[int, Statement | Message] = {}
         self.results: dict[int, Value] = {}
         names = self.calls.names
         for t in program.tensors.values():
@@ -77,16 +78,18 @@ class _Builder:
             code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
             self.fixed[new] = self.calls.new(Value(t.shape, "DTYPE", new, form=code))
 
-    def build(self) -> Workspace:
+    def build(self, may_be_zero: Expr | None = None) -> Workspace:
         for item in self.lowered.statements:
             self.calls.part += 1
             if isinstance(item, Loop):
                 self._loop(item)
             elif isinstance(item, Statement):
                 self._statement(item)
+            else:
+                self._message(item, [self.calls.names[name] for name in item.names])
         offsets_as_weights(self.calls, self.layers)
         calls = self.calls.calls
-        rooms = arrange_rooms(calls)
+        rooms = arrange_rooms(calls, may_be_zero)
         calls = [c for c in calls if not _moves_nothing(c, rooms)]
         loss = self.calls.names[str(self.program.loss)]
         self._name(rooms)
@@ -98,7 +101,7 @@ class _Builder:
                 continue
             last = k + 1 == len(calls) or calls[k + 1].part != call.part
             code = self._code(call)
-            pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
+            pieces = break_line(code, WIDTH - 4) if call.binds or " = all_" in code else code.split("\n")
             for n, text in enumerate(pieces, 1):
                 last_line = last and n == len(pieces)
                 rules = _rules(call, rooms) if n == 1 else ()
@@ -141,6 +144,20 @@ class _Builder:
             self.results[self.calls.part] = v
         names[s.name] = v
 
+    def _message(self, message: Message, values: list[Value]) -> None:
+        """Arrays are completed where they lie, all gradients as one array."""
+        grads = [self.fixed[f"d_{p.name}"] for p in self.program.parameters]
+        together = len(grads) > 1 and all(g in values for g in grads)
+        named = [v for v in values if not together or v not in grads]
+        names = [f"{{{n}}}" for n in range(len(named))] + ["flat_grads"] * together
+        places = [f"{{{n}}}" if v.bound and not v.dims else f"{{{n}}}[...]" for n, v in enumerate(named)]
+        places += ["flat_grads[:]"] * together
+        left = f"({places[0]},)" if len(places) == 1 else ", ".join(places)
+        self.calls.calls.append(
+            Call(f"{left} = all_{message.op}({', '.join(names)})", tuple(named), None, self.calls.part)
+        )
+        self.statements[self.calls.part] = message
+
     def _loop(self, loop: Loop) -> None:
         """Its arrays stay; what a step reads and writes of them are views that are made once."""
         earlier = dict(_earlier(loop))
@@ -156,13 +173,18 @@ class _Builder:
         names[loop.clock] = self.calls.new(Value((), "", loop.clock, bound=True))
         self.calls.clock = loop.clock
         self.calls.open(loop.header)
+        place: Value | None = None
         for s in loop.body:
-            assert isinstance(s, Statement)
-            if s.name in earlier:
+            if isinstance(s, Statement) and s.name in earlier:
                 continue
             self.calls.part += 1
+            if isinstance(s, Message):  # about the statement before it
+                assert place is not None
+                self._message(s, [place])
+                continue
             if s.target == s.name:
                 self._statement(s)
+                place = self.calls.names[s.name]
                 continue
             self.statements[self.calls.part] = s
             place = self.calls.view(names[s.name], f"{{}}{s.target[len(s.name) :]}", s.array.dims)
