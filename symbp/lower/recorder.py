@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from symbp.expr import Expr, Size, mul, num, substitute, walk
 from symbp.lower.constants import constant, known
@@ -217,6 +218,7 @@ def keeps_order(form: str) -> bool:
     return False
 
 
+@cache
 def typical(count: Expr) -> int:
     """A number for a count of numbers, to tell which of two arrays is the smaller."""
     sizes: dict[Expr, Expr] = {n: num(32) for n in walk(count) if isinstance(n, Size)}

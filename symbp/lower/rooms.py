@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from symbp.affine import never_negative
 from symbp.expr import Expr, substitute
@@ -121,13 +122,15 @@ def _own(call: Call, new: Value, k: int, lives: dict[Value, _Life], rooms: dict[
 
 def _smallest(v: Value, free: Sequence[Room], may_be_zero: Expr | None) -> Room | None:
     """The smallest free room that is large enough for all sizes."""
-
-    def fits(count: Expr) -> bool:
-        rest = count - v.count
-        return never_negative(rest if may_be_zero is None else substitute(rest, {may_be_zero: may_be_zero - 1}))
-
-    fitting = [r for r in free if r.dtype == v.dtype and (r.count is v.count or fits(r.count))]
+    count = v.count
+    fitting = [r for r in free if r.dtype == v.dtype and (r.count is count or _fits(count, r.count, may_be_zero))]
     return min(reversed(fitting), key=lambda r: typical(r.count), default=None)
+
+
+@cache
+def _fits(count: Expr, room: Expr, may_be_zero: Expr | None) -> bool:
+    rest = room - count
+    return never_negative(rest if may_be_zero is None else substitute(rest, {may_be_zero: may_be_zero - 1}))
 
 
 def _loops(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
