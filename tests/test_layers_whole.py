@@ -18,6 +18,7 @@ from symbp.program import Program
 from symbp.show.derivation import derivation
 
 EXACT = 1e-12
+SINGLE = 2e-4
 STYLES = ("readable", "fast")
 
 
@@ -95,6 +96,29 @@ def test_the_module_computes_what_the_interpreter_does(name: str, style: str) ->
     inference = (net.inference or net).evaluate(values)
     assert relative_error(emitted.forward(params, *(values[t.name] for t in found.inputs)), inference["y"]) < EXACT
     assert relative_error(emitted.loss(params, *(values[t.name] for t in found.data)), inference["L"]) < EXACT
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", NETS)
+def test_in_single_precision_too(name: str, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All arrays of 32 bits, right to some thousand roundings of the largest gradient."""
+    net, values, emitted = network(name), values_of(network(name)), module(name, style)
+    monkeypatch.setattr(emitted, "DTYPE", np.float32)
+    params = {t.name: np.asarray(values[t.name], np.float32) for t in (*net.parameters, *net.state)}
+    given = [values[t.name] for t in arguments_of(net).all]
+    given = [np.asarray(a, np.float32) if np.asarray(a).dtype.kind == "f" else a for a in given]
+    value, grads, *moved = emitted.loss_and_grads(params, *given)
+    exact = {name: a.astype(float) for name, a in params.items()}
+    for t, a in zip(arguments_of(net).all, given, strict=True):
+        exact[t.name] = np.asarray(a, float if t.dtype == "real" else int)
+    reference = net.gradient().evaluate(exact)
+    largest = max(float(np.abs(reference[f"d_{p}"]).max()) for p in grads)
+    assert relative_error(value, reference["L"], 1.0) < SINGLE
+    for p, g in grads.items():
+        assert g.dtype == np.float32, p
+        assert np.abs(g - reference[f"d_{p}"]).max() < SINGLE * largest, p
+    for state, new in (moved[0] if moved else {}).items():
+        assert new.dtype == np.float32 and relative_error(new, reference[net.updates[state]], 1.0) < SINGLE
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -11,6 +11,7 @@ from symbp.lower.layouts import layouts
 from symbp.lower.loops import hoist_invariants, local_to_step, time_first, turned_before
 from symbp.lower.messages import Message, schedule
 from symbp.lower.parallel import Sharded, shard
+from symbp.lower.precision import in_precision
 from symbp.lower.reads import is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
@@ -211,6 +212,8 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
         array = copy(array)
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
+    if writer.layouts is None and tensor.dtype == "real":
+        array = in_precision(array, writer.tensors)
     return Statement(equation.name, array, shape_text(replace(tensor, indices=axes)), equation)
 
 
