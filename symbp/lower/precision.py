@@ -1,4 +1,4 @@
-"""Constants in the arrays' own precision: NumPy makes numbers of 64 bits, and one such array makes all it meets as wide."""
+"""Constants as precise as the other arrays: NumPy's have 64 bits, and one such array widens all that it meets."""
 
 from __future__ import annotations
 
