@@ -8,6 +8,7 @@ from functools import cache
 from heapq import heappop, heappush
 
 from symbp.expr import (
+    INFINITY,
     ZERO,
     Access,
     Add,
@@ -260,6 +261,8 @@ def name_for(e: Expr, owner: str) -> str:
             return "_times_".join(sorted(a.label for a in e.args))
         case Access():
             return f"{e.label}_windows"
+        case Select() if isinstance(e.args[1], Access) and e.args[2] is mul(-1, INFINITY):
+            return f"{e.args[1].label}_masked"
         case Select() if e.args[2] is ZERO and isinstance(e.args[1], Access):
             return f"{e.args[1].label}_windows"
         case Select() if isinstance(e.args[2], Access) and any(isinstance(i, Add) for i in e.args[2].args):
