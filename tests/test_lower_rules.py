@@ -184,3 +184,13 @@ def test_a_matrix_that_each_step_reads_transposed_is_turned_once() -> None:
     assert "@ U1_T" in text and "U1.T" not in text.replace("ascontiguousarray(U1.T)", "")
     fast = generate(program, style="fast")
     assert re.search(r"^        copyto\(\w+, U1_T\)", fast, re.MULTILINE)
+
+
+def test_what_the_loss_gives_the_last_state_is_chosen_not_added() -> None:
+    """One array instead of one a step: at the last step nothing comes from the next one."""
+    net = Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy")
+    text = generate(net)
+    assert re.search(r"d_h1 = \(\n( +d_.*\n)+ +\+ d_.* if t \+ 1 < 5 else d_h1_in\n", text), text
+    assert re.search(r"d_h1_in = d_y @ W2\.T +# \(B, 4\)", text)
+    every = generate(Sequential(LSTM(4), Dense(3), shape=(5, 2), loss="mean_squared_error"))  # a loss at every step
+    assert "else d_h1_in" not in every

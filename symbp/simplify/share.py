@@ -263,6 +263,8 @@ def name_for(e: Expr, owner: str) -> str:
             return f"{e.label}_windows"
         case Select() if isinstance(e.args[1], Access) and e.args[2] is mul(-1, INFINITY):
             return f"{e.args[1].label}_masked"
+        case Select() if e.args[2] is ZERO and isinstance(e.args[1], Access) and _is_shifted(e.args[1]):
+            return f"{e.args[1].label}_shifted"
         case Select() if e.args[2] is ZERO and isinstance(e.args[1], Access):
             return f"{e.args[1].label}_windows"
         case Select() if isinstance(e.args[2], Access) and any(isinstance(i, Add) for i in e.args[2].args):
@@ -270,6 +272,11 @@ def name_for(e: Expr, owner: str) -> str:
         case Reduce():
             return f"{owner}_{e.label}"
     return f"{owner}_part"
+
+
+def _is_shifted(a: Access) -> bool:
+    """Whether it is the whole tensor read some places further on: h[b, t - 1]."""
+    return all(len(at.free) == 1 for at in a.args)
 
 
 def unused(name: str, program: Program, taken: Container[str] = ()) -> str:
