@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -44,6 +44,7 @@ PAPER = {  # too large to time here
     "resnet18": ("resnet18:3x224x224", 256),
     "gpt2": ("gpt:gpt2", 8),
 }
+FAST = "_fast"  # behind a net's name: its module in the fast style
 STEPS = 50  # of a recurrence
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 
@@ -78,18 +79,36 @@ def work(path: Path, samples: int) -> None:
         limit = getattr(module, "WHOLE", {}).get(name)
         data.append(rng.integers(limit, size=numbers) if limit else rng.standard_normal(numbers))
     data = module.take(data, module.share(samples) if ranks > 1 else slice(None))
-    params, memory, settings = module.init_params(), {}, {**module.DEFAULTS}
-
-    def step() -> None:
-        _, grads, *_ = module.loss_and_grads(params, *data)
-        module.update(params, grads, memory, settings, 1e-6)
-
-    found = {"step": fastest(step)}
+    found = {"step": fastest(step_of(module, data))}
     if ranks > 1:
         small, large = np.zeros(1, np.float32), np.zeros(2**20, np.float32)
         found["small"], found["large"] = (fastest(lambda a=a: module.all_sum(a)) for a in (small, large))
     if getattr(module, "RANK", 0) == 0:
         print(json.dumps(found))
+
+
+def step_of(module: ModuleType, data: list[np.ndarray]) -> Callable[[], None]:
+    """A step of training, as the module's own `train` makes it."""
+    params, memory, settings = module.init_params(), {}, {**module.DEFAULTS}
+    if not hasattr(module, "workspace"):
+
+        def readable() -> None:
+            _, grads, *_ = module.loss_and_grads(params, *data)
+            module.update(params, grads, memory, settings, 1e-6)
+
+        return readable
+    flat, views = module.flatten({name: params[name] for name in module.LAYERS})
+    params.update(views)
+    flat_grads, grads = module.flatten(views)
+    state = [params] if len(params) > len(views) else []
+    compute = module.workspace(flat, flat_grads, *state, *data)
+    parts, grad_parts = module.pieces(flat), module.pieces(flat_grads)
+
+    def fast() -> None:
+        compute(*data)
+        module.update(params, grads, memory, settings, 1e-6, parts, grad_parts)
+
+    return fast
 
 
 def fastest(call, least: float = 0.5) -> float:
@@ -119,15 +138,16 @@ def measure(names: list[str], rounds: int, ranks: list[int]) -> dict[str, dict[s
     best: dict[str, dict[str, float]] = {name: {} for name in names}
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
-            text, _ = NETS[name]
-            generate(load(text), Path(scratch, f"{name}.py"), dtype="float32")
-            generate(load(text), Path(scratch, f"{name}_mpi.py"), dtype="float32", parallel="mpi")
+            net, style = load(NETS[name.removesuffix(FAST)][0]), "fast" if name.endswith(FAST) else "readable"
+            generate(net, Path(scratch, f"{name}.py"), dtype="float32", style=style)
+            generate(net, Path(scratch, f"{name}_mpi.py"), dtype="float32", style=style, parallel="mpi")
         for _ in range(rounds):
             for name in names:
                 here = [sys.executable, str(Path(__file__).resolve()), "--work"]
-                runs = {"plain": [*here, f"{scratch}/{name}.py", str(NETS[name][1])]}
+                samples = str(NETS[name.removesuffix(FAST)][1])
+                runs = {"plain": [*here, f"{scratch}/{name}.py", samples]}
                 for n in ranks:
-                    runs[str(n)] = [str(MPIEXEC), "-n", str(n), *here, f"{scratch}/{name}_mpi.py", str(NETS[name][1])]
+                    runs[str(n)] = [str(MPIEXEC), "-n", str(n), *here, f"{scratch}/{name}_mpi.py", samples]
                 for kind, command in runs.items():
                     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
                     for key, seconds in json.loads(done.stdout).items():
@@ -153,7 +173,7 @@ def time_table(best: dict[str, dict[str, float]], ranks: list[int]) -> str:
     for name, found in best.items():
         plain = found["plain"]
         ratios = [f"{found[str(n)] / plain:.2f}" for n in ranks]
-        rows.append([name, f"{NETS[name][1]}", f"{plain * 1e3:.2f}", *ratios])
+        rows.append([name.replace("_", " "), f"{NETS[name.removesuffix(FAST)][1]}", f"{plain * 1e3:.2f}", *ratios])
     head = ["net", "batch", "one process without MPI, ms", *(f"-n {n} / that" for n in ranks)]
     small = min((s for f in best.values() for key, s in f.items() if key.endswith(" small")), default=None)
     large = min((s for f in best.values() for key, s in f.items() if key.endswith(" large")), default=None)
@@ -166,7 +186,8 @@ def time_table(best: dict[str, dict[str, float]], ranks: list[int]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
+    every = [f"{name}{suffix}" for name in NETS for suffix in ("", FAST)]
+    parser.add_argument("--nets", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--traffic", action="store_true")
