@@ -395,9 +395,10 @@ def rate(settings, step, steps):
 
 
 def sgd(params, grads, memory, lr):
-    """Gradient descent; it remembers nothing."""
+    """Gradient descent; it remembers nothing. `grads` are multiplied in place, so that no array is made."""
     for name, grad in grads.items():
-        params[name] -= lr * grad
+        grad *= lr
+        params[name] -= grad
 
 
 def momentum(params, grads, memory, lr, keep=0.9):
