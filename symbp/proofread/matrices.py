@@ -1,0 +1,322 @@
+"""Formulas in matrices, d_W1 = x.T @ d_z1, made into sums over indices.
+
+The text is split into names and operators by Python's parser, which runs nothing; only what is listed here has a
+meaning. Shapes follow NumPy's rules.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NoReturn
+
+from symbp import expr as ex
+from symbp.errors import SymbpError, nearest
+from symbp.expr import Expr, Index
+from symbp.functions import TABLE
+from symbp.notation.formulas import Formula
+from symbp.notation.source import Source
+from symbp.program import Tensor, size_text
+
+_FUNCTIONS = {"abs": "abs", "maximum": "maximum", "minimum": "minimum", "max": "maximum", "min": "minimum"}
+_COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_MEANT = "names, numbers, + - * / ** @, .T, sum, mean, comparisons, one_hot, where, and functions such as exp(z)"
+
+
+@dataclass(frozen=True)
+class Array:
+    """An expression and its axes; None is an axis of length one along which it is repeated."""
+
+    value: Expr
+    axes: tuple[Index | None, ...]
+
+    @property
+    def shape(self) -> str:
+        sizes = ["1" if i is None else size_text(i.size) for i in self.axes]
+        return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def read_matrices(
+    text: str, name: str, tensors: Mapping[str, Tensor], aliases: Mapping[str, str], sizes: tuple[str, ...]
+) -> list[Formula]:
+    """The formulas of a text in matrix notation. Arguments as those of `symbp.notation.formulas.read_formulas`.
+
+    Raises SymbpError with line and column.
+    """
+    source = Source(text, name)
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        at = _offset(text, error.lineno or 1, max((error.offset or 1) - 1, 0))
+        raise source.error(at, f"this is no formula: {error.msg}") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise SymbpError(f"{name}: this can't be read: the brackets nest too deeply, or a character is not text") from None
+    try:
+        return _Matrices(source, tensors, aliases, sizes).formulas(tree)
+    except RecursionError:
+        raise SymbpError(f"{name}: the brackets nest too deeply: give parts of the formula names of their own") from None
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    lines = text.split("\n")
+    return sum(len(row) + 1 for row in lines[: line - 1]) + column
+
+
+class _Matrices:
+    def __init__(
+        self, source: Source, tensors: Mapping[str, Tensor], aliases: Mapping[str, str], sizes: tuple[str, ...]
+    ) -> None:
+        self.source, self.tensors, self.aliases, self.sizes = source, tensors, aliases, sizes
+        self.own: dict[str, Array] = {}
+        self.taken: set[str] = set()
+
+    def fail(self, node: ast.AST, message: str) -> NoReturn:
+        line = self.source.text.split("\n")[getattr(node, "lineno", 1) - 1]
+        column = len(line.encode()[: getattr(node, "col_offset", 0)].decode(errors="ignore"))
+        raise self.source.error(_offset(self.source.text, getattr(node, "lineno", 1), column), message)
+
+    def formulas(self, tree: ast.Module) -> list[Formula]:
+        found: list[Formula] = []
+        for st in tree.body:
+            if not (isinstance(st, ast.Assign) and len(st.targets) == 1 and isinstance(st.targets[0], ast.Name)):
+                self.fail(st, "only formulas stand here, one a line: d_W = ...")
+            name = st.targets[0].id
+            target = self.aliases.get(name, name)
+            if any(f.target.label == target for f in found):
+                self.fail(st, f"{name} is given twice: keep one")
+            array = self.array(st.value)
+            axes = tuple(self.fresh("one", ex.ONE) if i is None else i for i in array.axes)
+            if name not in self.aliases:
+                self.own[name] = Array(ex.access(name, axes), axes)
+            at = _offset(self.source.text, st.lineno, st.col_offset)
+            found.append(Formula(ex.access(target, axes), array.value, self.source, at))
+        return found
+
+    def fresh(self, label: str, length: Expr) -> Index:
+        return ex.fresh_index(ex.index(label, length), self.taken)
+
+    def anew(self, array: Array) -> Array:
+        """The same array under indices that nothing else has."""
+        axes = [None if i is None else self.fresh(i.label, i.size) for i in array.axes]
+        new: dict[Expr, Expr] = {i: j for i, j in zip(array.axes, axes, strict=True) if i is not None and j is not None}
+        return Array(ex.substitute(array.value, new), tuple(axes))
+
+    # ------------------------------------------------------------------------------------- expressions
+
+    def array(self, node: ast.expr) -> Array:
+        match node:
+            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+                value = Fraction(repr(number))
+                return Array(ex.num(value.numerator if value.denominator == 1 else value), ())
+            case ast.Name(id=name):
+                return self.name(node, name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.array(operand)
+                return Array(-inner.value, inner.axes)
+            case ast.BinOp(op=ast.MatMult(), left=left, right=right):
+                return self.product(node, self.array(left), self.array(right))
+            case ast.BinOp(left=left, op=op, right=right):
+                return self.elementwise(node, op, self.array(left), self.array(right))
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
+                a, b, axes = self.together(node, self.array(left), self.array(right))
+                return Array(ex.select(ex.compare(_COMPARISONS[type(op)], a, b), ex.ONE, ex.ZERO), axes)
+            case ast.Attribute(value=inner, attr="T"):
+                array = self.array(inner)
+                return Array(array.value, array.axes[::-1])
+            case ast.Subscript(value=ast.Attribute(value=inner, attr="shape"), slice=ast.Constant(value=int() as k)):
+                array = self.array(inner)
+                if not -len(array.axes) <= k < len(array.axes):
+                    self.fail(node, f"there is no axis {k}: the shape is {array.shape}")
+                axis = array.axes[k]
+                return Array(ex.ONE if axis is None else axis.size, ())
+            case ast.Subscript(value=inner, slice=places):
+                return self.unit_axes(node, self.array(inner), places)
+            case ast.Call():
+                return self.call(node)
+        self.fail(node, f"this has no meaning in a formula: it is made of {_MEANT}")
+
+    def name(self, node: ast.expr, name: str) -> Array:
+        if name in self.own:
+            return self.anew(self.own[name])
+        if name in self.aliases:
+            tensor = self.tensors[self.aliases[name]]
+            return self.anew(Array(tensor.access, tensor.indices))
+        if name in self.sizes:
+            return Array(ex.size(name), ())
+        if name == "pi":
+            return Array(ex.PI, ())
+        self.fail(node, f"there is no {name}: {nearest(name, [*self.own, *self.aliases, *self.sizes])}")
+
+    def elementwise(self, node: ast.expr, op: ast.operator, left: Array, right: Array) -> Array:
+        a, b, axes = self.together(node, left, right)
+        try:
+            match op:
+                case ast.Add():
+                    return Array(a + b, axes)
+                case ast.Sub():
+                    return Array(a - b, axes)
+                case ast.Mult():
+                    return Array(a * b, axes)
+                case ast.Div():
+                    return Array(a / b, axes)
+                case ast.Pow() if not isinstance(b, ex.Num) or abs(b.value) <= 64:
+                    return Array(ex.power(a, b), axes)
+        except ZeroDivisionError:
+            self.fail(node, "this divides by zero")
+        self.fail(node, f"this operator has no meaning in a formula: it is made of {_MEANT}")
+
+    def together(self, node: ast.expr, left: Array, right: Array) -> tuple[Expr, Expr, tuple[Index | None, ...]]:
+        """Both under the same indices, axes matched from the last one, as NumPy does it."""
+        a, b = left.value, right.value
+        axes: list[Index | None] = []
+        for k in range(max(len(left.axes), len(right.axes))):
+            i = left.axes[-1 - k] if k < len(left.axes) else None
+            j = right.axes[-1 - k] if k < len(right.axes) else None
+            if i is not None and j is not None and i.size is not j.size:
+                if i.size is ex.ONE:
+                    a, i = ex.substitute(a, {i: ex.ZERO}), None
+                elif j.size is ex.ONE:
+                    b, j = ex.substitute(b, {j: ex.ZERO}), None
+                else:
+                    self.fail(node, f"the shapes {left.shape} and {right.shape} don't fit together entry by entry")
+            if i is not None and j is not None:
+                b = ex.substitute(b, {j: i})
+            axes.append(i if i is not None else j)
+        return a, b, tuple(reversed(axes))
+
+    def product(self, node: ast.expr, left: Array, right: Array) -> Array:
+        """left @ right."""
+        found = self.contracted(left, right)
+        if found is not None:
+            return found
+        flipped = {".T @ ": (left.axes[::-1], right.axes), " @ .T": (left.axes, right.axes[::-1])}
+        fits = [k for k, (a, b) in flipped.items() if self.contracted(Array(left.value, a), Array(right.value, b))]
+        assert isinstance(node, ast.BinOp)
+        a, b = ast.unparse(node.left), ast.unparse(node.right)
+        texts = {".T @ ": f"{a}.T @ {b}", " @ .T": f"{a} @ {b}.T"}
+        hint = f"; {' and '.join(texts[k] for k in fits)} would fit" if fits else ""
+        self.fail(node, f"{a} of shape {left.shape} @ {b} of shape {right.shape} doesn't fit{hint}")
+
+    def contracted(self, left: Array, right: Array) -> Array | None:
+        if not left.axes or not right.axes:
+            return None
+        i = left.axes[-1]
+        j = right.axes[-2] if len(right.axes) > 1 else right.axes[-1]
+        if i is None or j is None or i.size is not j.size:
+            return None
+        a_rest, b_rest = left.axes[:-1], (*right.axes[:-2], right.axes[-1]) if len(right.axes) > 1 else ()
+        if len(right.axes) > 2 or len(left.axes) > 2:
+            batch_a, batch_b = left.axes[:-2], right.axes[:-2]
+            if len(batch_a) != len(batch_b) or any(p is None or q is None or p.size is not q.size for p, q in zip(batch_a, batch_b, strict=True)):
+                return None
+            new: dict[Expr, Expr] = {q: p for p, q in zip(batch_a, batch_b, strict=True) if p is not None and q is not None}
+            right = Array(ex.substitute(right.value, new), right.axes)
+            b_rest = (right.axes[-1],)
+        body = left.value * ex.substitute(right.value, {j: i})
+        return Array(ex.sum_over(body, [i]), (*a_rest, *b_rest))
+
+    def unit_axes(self, node: ast.expr, array: Array, places: ast.expr) -> Array:
+        """x[:, None]: axes of length one put in."""
+        items = places.elts if isinstance(places, ast.Tuple) else [places]
+        axes: list[Index | None] = []
+        left = list(array.axes)
+        for item in items:
+            if isinstance(item, ast.Constant) and item.value is None:
+                axes.append(None)
+            elif isinstance(item, ast.Slice) and item.lower is item.upper is item.step is None and left:
+                axes.append(left.pop(0))
+            else:
+                self.fail(node, "in a formula brackets only add axes, p[:, None]; for parts use index notation, x[b,i]")
+        return Array(array.value, (*axes, *left))
+
+    # ------------------------------------------------------------------------------------------- calls
+
+    def call(self, node: ast.Call) -> Array:
+        match node.func:
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name):
+                given = list(node.args)
+            case ast.Attribute(value=inner, attr=name):
+                given = [inner, *node.args]
+            case _:
+                self.fail(node, "this is no function")
+        options = {k.arg: k.value for k in node.keywords if k.arg is not None}
+        if name in ("sum", "mean") and given:
+            return self.reduced(node, name, self.array(given[0]), given[1:], options)
+        if options:
+            self.fail(node, f"{name} takes no options in a formula")
+        if name in ("dot", "matmul") and len(given) == 2:
+            pair = ast.copy_location(ast.BinOp(given[0], ast.MatMult(), given[1]), node)
+            return self.product(pair, self.array(given[0]), self.array(given[1]))
+        if name == "transpose" and given:
+            return self.transposed(node, self.array(given[0]), given[1:])
+        if name == "one_hot" and len(given) == 2:
+            labels, classes = self.array(given[0]), self.array(given[1])
+            if classes.axes or classes.value.accesses:
+                self.fail(node, "one_hot takes labels and a number of classes: one_hot(t, 10)")
+            k = self.fresh("k", classes.value)
+            return Array(ex.delta(labels.value, k), (*labels.axes, k))
+        if name == "where" and len(given) == 3:
+            return self.where(node, *given)
+        if name == "square" and len(given) == 1:
+            inner_ = self.array(given[0])
+            return Array(inner_.value**2, inner_.axes)
+        if name == "sqrt" and len(given) == 1:
+            inner_ = self.array(given[0])
+            return Array(ex.sqrt(inner_.value), inner_.axes)
+        return self.function(node, name, [self.array(a) for a in given])
+
+    def function(self, node: ast.Call, name: str, given: list[Array]) -> Array:
+        row = TABLE.get(_FUNCTIONS.get(name, name))
+        if row is None:
+            known = [*TABLE, "sqrt", "sum", "mean", "where", "one_hot", "transpose", "dot"]
+            self.fail(node, f"there is no function {name}: {nearest(name, known)}")
+        if not row.arity - len(row.defaults) <= len(given) <= row.arity:
+            self.fail(node, f"{name} takes {row.arity} argument{'s' * (row.arity != 1)}")
+        rest = row.defaults[len(given) - row.arity :] if len(given) < row.arity else ()
+        if len(given) == 2:
+            a, b, axes = self.together(node, *given)
+            return Array(ex.call(row.name, a, b), axes)
+        defaults = [ex.num(d.numerator if d.denominator == 1 else d) for d in rest]
+        return Array(ex.call(row.name, given[0].value, *defaults), given[0].axes)
+
+    def where(self, node: ast.Call, condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> Array:
+        if not (isinstance(condition, ast.Compare) and len(condition.ops) == 1 and type(condition.ops[0]) in _COMPARISONS):
+            self.fail(condition, "the first argument of where is a comparison, z1 > 0")
+        a, b, axes = self.together(node, self.array(condition.left), self.array(condition.comparators[0]))
+        mask = Array(ex.select(ex.compare(_COMPARISONS[type(condition.ops[0])], a, b), ex.ONE, ex.ZERO), axes)
+        c, d, values = self.together(node, self.array(then), self.array(otherwise))
+        m, kept, axes = self.together(node, mask, Array(c - d, values))
+        both = self.together(node, Array(m * kept, axes), Array(d, values))
+        return Array(both[0] + both[1], both[2])
+
+    def transposed(self, node: ast.Call, array: Array, order: list[ast.expr]) -> Array:
+        if len(order) == 1 and isinstance(order[0], ast.Tuple):
+            order = list(order[0].elts)
+        places = [a.value for a in order if isinstance(a, ast.Constant) and isinstance(a.value, int)]
+        if not order:
+            return Array(array.value, array.axes[::-1])
+        if sorted(places) != list(range(len(array.axes))):
+            self.fail(node, f"transpose takes every axis once: the shape is {array.shape}")
+        return Array(array.value, tuple(array.axes[k] for k in places))
+
+    def reduced(
+        self, node: ast.Call, name: str, array: Array, given: list[ast.expr], options: dict[str, ast.expr]
+    ) -> Array:
+        """sum and mean, with axis and keepdims."""
+        axis = given[0] if given else options.get("axis")
+        keep = options.get("keepdims")
+        kept = isinstance(keep, ast.Constant) and bool(keep.value)
+        try:
+            chosen = ast.literal_eval(axis) if axis is not None else None  # a number or a tuple of them, nothing else
+            places = range(len(array.axes)) if chosen is None else (chosen,) if isinstance(chosen, int) else chosen
+            over = {range(len(array.axes))[k] for k in places}
+        except (ValueError, TypeError, IndexError):
+            self.fail(node, f"axis is the number of an axis, or several in brackets: the shape is {array.shape}")
+        summed = [i for k, i in enumerate(array.axes) if k in over and i is not None]
+        total = ex.sum_over(array.value, summed)
+        if name == "mean":
+            total = total / ex.mul(*(i.size for i in summed))
+        axes = [None if k in over else i for k, i in enumerate(array.axes) if kept or k not in over]
+        return Array(total, tuple(axes))
