@@ -49,7 +49,9 @@ def read_formulas(
     try:
         return _Formulas(source, tensors, aliases, sizes).formulas()
     except RecursionError:
-        raise SymbpError(f"{name}: the brackets nest too deeply: give parts of the formula names of their own") from None
+        raise SymbpError(
+            f"{name}: the brackets nest too deeply: give parts of the formula names of their own"
+        ) from None
 
 
 class _Formulas(Reader):
@@ -102,7 +104,5 @@ def _known(tensor: Tensor) -> Known:
     lengths = tuple(
         Length(f"axis {n} of {tensor.name}", length, "in the network") for n, length in enumerate(tensor.shape)
     )
-    axes = tuple(
-        Variable(i.label, length, 0) for i, length in zip(tensor.indices, lengths, strict=True)
-    )
+    axes = tuple(Variable(i.label, length, 0) for i, length in zip(tensor.indices, lengths, strict=True))
     return Known(tensor.name, axes, lengths, 0, tensor.role, tensor.dtype)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.proofread.algebra import equal
 from symbp.proofread.diagnose import diagnose
@@ -54,9 +55,7 @@ def proofread(
     together = callable(work)
     finding = diagnose(reference, wrong[0], given if together else wrong[:1]) if wrong else None
     missing = tuple(n for n in reference.parameters if n not in {g.name for g in given})
-    return Report(
-        reference, name or "formulas", verdicts, finding, missing, tuple(overwritten), together, seed
-    )
+    return Report(reference, name or "formulas", verdicts, finding, missing, tuple(overwritten), together, seed)
 
 
 def proofread_file(
@@ -74,7 +73,10 @@ def proofread_file(
     if path.suffix == ".py":
         called = load_function(path, function)
         return proofread(program, called, seed=seed, sizes=sizes, name=f"{path.name}: {called.__name__}")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SymbpError(f"{path} is not a text in UTF-8: it can't be read as formulas") from None
     return proofread(program, text, seed=seed, sizes=sizes, name=path.name)
 
 

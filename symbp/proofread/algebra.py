@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from symbp.affine import settle
 from symbp.expr import (
+    ONE,
     ZERO,
     Add,
     Expr,
@@ -14,12 +15,16 @@ from symbp.expr import (
     Num,
     Pow,
     Reduce,
+    Select,
     add,
     base_exponent,
+    factors,
     index,
+    logic,
     mul,
     num,
     rebuild,
+    select,
     substitute,
     sum_over,
     transform,
@@ -27,10 +32,12 @@ from symbp.expr import (
 )
 from symbp.functions import expand
 from symbp.proofread.reference import Reference
+from symbp.simplify.algebra import use_delta
 from symbp.simplify.inline import write_out
 
 LARGE = 600  # nodes: beyond that numbers decide
 TERMS = 200  # of an opened product
+STEPS = 12  # of writing adjoints out
 POWER = 4  # the highest power of a sum that is opened
 
 
@@ -40,8 +47,7 @@ def equal(reference: Reference, name: str, mine: Expr) -> bool:
     The derivation's helpers and what the formula doesn't read are written out, a step at a time.
     """
     right = reference.equation(name).value
-    goal = mine.tensors
-    for a, b in _written(reference, mine, right, goal):
+    for a, b in _written(reference, mine, right):
         if max(_nodes(a), _nodes(b)) > LARGE:
             return False
         if settle(a - b) is ZERO or normal(a - b) is ZERO:
@@ -53,25 +59,21 @@ def _nodes(e: Expr) -> int:
     return sum(1 for _ in walk(e))
 
 
-def _written(reference: Reference, mine: Expr, right: Expr, goal: frozenset[str]) -> Iterator[tuple[Expr, Expr]]:
+def _written(reference: Reference, mine: Expr, right: Expr) -> Iterator[tuple[Expr, Expr]]:
     """Both sides in forms that come closer: as they stand, then with more and more names replaced by their values."""
     yield mine, right
-    for _ in range(12):
-        names = {n for n in right.tensors - goal if _replaceable(reference, n)}
-        if not names:
-            break
-        right = _replaced(reference, right, names)
-        if _nodes(right) > LARGE:
-            return
-        yield mine, right
-    for _ in range(12):
-        names = {n for n in mine.tensors | right.tensors if _replaceable(reference, n) and n not in reference.adjoints}
-        if not names:
-            break
-        mine, right = (_replaced(reference, e, names) for e in (mine, right))
-        if max(_nodes(mine), _nodes(right)) > LARGE:
-            return
-        yield mine, right
+    for goal in (mine.tensors, None):  # towards what the formula reads, then away from all that only one side reads
+        for _ in range(STEPS):
+            apart = right.tensors - goal if goal is not None else mine.tensors ^ right.tensors
+            names = {n for n in apart if _replaceable(reference, n) and n in reference.adjoints}
+            if not names:
+                break
+            mine, right = (_replaced(reference, e, names) for e in (mine, right))
+            yield mine, right
+    for name in reversed(reference.order):
+        if name in mine.tensors | right.tensors and _replaceable(reference, name) and name not in reference.adjoints:
+            mine, right = (_replaced(reference, e, {name}) for e in (mine, right))
+            yield mine, right
 
 
 def _replaceable(reference: Reference, name: str) -> bool:
@@ -88,7 +90,7 @@ def normal(e: Expr) -> Expr:
     """Functions written out, products and sums opened, fractions under one bar, bound indices named by their place."""
     e = transform(e, expand)
     for _ in range(4):
-        new = settle(named(transform(e, opened)))
+        new = settle(named(transform(transform(e, opened), use_delta)))
         if new is e:
             break
         e = new
@@ -97,14 +99,10 @@ def normal(e: Expr) -> Expr:
 
 def opened(e: Expr) -> Expr:
     """(a + b) c = a c + b c, small powers of sums too; Sum(a + b) = Sum(a) + Sum(b)."""
-    if isinstance(e, Pow) and isinstance(e.args[0], Add) and isinstance(e.args[1], Num):
-        n = e.args[1].value
-        if isinstance(n, int) and 1 < n <= POWER:
-            return _product([e.args[0]] * n)
-    if isinstance(e, Mul):
-        sums = []
-        rest = []
-        for f in e.args:
+    if isinstance(e, (Mul, Pow)):
+        sums: list[Expr] = []
+        rest: list[Expr] = []
+        for f in factors(e):
             base, n = base_exponent(f)
             if isinstance(base, Add) and isinstance(n, Num) and isinstance(n.value, int) and 0 < n.value <= POWER:
                 sums += [base] * n.value
@@ -112,6 +110,11 @@ def opened(e: Expr) -> Expr:
                 rest.append(f)
         if sums:
             return _product([*sums, mul(*rest)])
+    if isinstance(e, Select) and not (e.args[1] is ONE and e.args[2] is ZERO):
+        condition, then, otherwise = e.args
+        return add(
+            *(mul(select(c, ONE, ZERO), v) for c, v in ((condition, then), (logic("not", condition), otherwise)))
+        )
     if isinstance(e, Reduce) and e.label == "sum" and isinstance(e.body, Add):
         return add(*(sum_over(t, e.indices) for t in e.body.args))
     return e
@@ -145,7 +148,11 @@ def named(e: Expr) -> Expr:
 def _renamed(e: Reduce) -> Expr:
     """The reduction with its indices numbered in the order in which its body reads them."""
     depth = 1 + max((_depth(a) for a in e.args), default=0)
-    order = list(dict.fromkeys(i for read in sorted(e.body.accesses, key=lambda a: (a.skeleton, a.label)) for i in _indices(read)))
+    order = list(
+        dict.fromkeys(
+            i for read in sorted(e.body.accesses, key=lambda a: (a.skeleton, a.label)) for i in _indices(read)
+        )
+    )
     bound = sorted(e.indices, key=lambda i: (order.index(i) if i in order else len(order), i.digest))
     new: dict[Expr, Expr] = {i: index(f"_{depth}_{n}", i.size) for n, i in enumerate(bound)}
     return rebuild(e, (substitute(e.body, new), *(new[i] for i in bound)))

@@ -8,8 +8,9 @@ upstream of it that it was not given, the nearest first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -42,6 +43,7 @@ class _Hypothesis:
     inside: str
     value: Expr
     mistake: Mistake
+    alone: bool = False  # a mistake of the forward pass that the gradients don't share
 
 
 def diagnose(reference: Reference, first: Given, others: Sequence[Given]) -> Finding:
@@ -72,6 +74,8 @@ class _Search:
             if tried >= TRIED:
                 break
             explained = self.explained(hypothesis)
+            if explained is None and hypothesis.inside in self.reference.forward:
+                explained = self.explained(replace(hypothesis, alone=True))
             if explained is None or (found is not None and len(explained) <= len(found.follows)):
                 continue
             found = Finding(hypothesis.mistake, hypothesis.inside, frozenset(explained))
@@ -90,10 +94,13 @@ class _Search:
             return None
         names = [g.name for g in self.others]
         left = {g.name for g in self.wrong}
+        if h.alone:
+            names = [n for n in names if n in self.reference.forward]
+            left &= set(names)
         for k, point in enumerate(points):
             values = self.values(h, point, names) or {}
             left -= {g.name for g in self.others if not self.fits(g, k, values)}
-            if any(g.name in self.right and not self.fits(g, k, values) for g in self.others):
+            if any(g.name in self.right and g.name in names and not self.fits(g, k, values) for g in self.others):
                 return None  # it would make wrong what is right
         return left
 
@@ -110,10 +117,7 @@ class _Search:
 
     def hypotheses(self) -> Iterator[_Hypothesis]:
         known_right = self.right - {self.first.name}
-        if self.first.name in self.reference.adjoints:
-            places = [n for n in self.reference.upstream(self.first.name, self.pinned) if n not in known_right]
-        else:
-            places = [self.first.name]
+        places = [n for n in self.reference.upstream(self.first.name, self.pinned) if n not in known_right]
         for name in places:
             yield from self.scaled(name)
         for name in places:
@@ -203,7 +207,7 @@ class _Search:
         forms = dict.fromkeys((readable, value, self.written_out(name, readable)))
         seen: set[Expr] = set(forms)
         for form in forms:
-            for new, mistake in mutants(form, adjoints, reference.derived.tensors, self.near):
+            for new, mistake in mutants(form, reference.tensor(name), adjoints, reference.derived.tensors, self.near):
                 settled = settle(new)
                 if settled not in seen:
                     seen.add(settled)
@@ -218,12 +222,12 @@ class _Search:
                 value = write_out(value, reference.equation(read.label))
         return value
 
-    @property
+    @cached_property
     def near(self) -> dict[str, set[str]]:
         """For every forward tensor, the ones that its equation reads or that read it."""
         out: dict[str, set[str]] = {}
         for e in self.reference.derived.equations:
-            if e.name not in self.reference.adjoints:
+            if e.name in self.reference.forward:
                 for other in e.value.tensors:
                     out.setdefault(e.name, set()).add(other)
                     out.setdefault(other, set()).add(e.name)

@@ -29,7 +29,8 @@ def from_text(reference: Reference, text: str, name: str) -> list[Given]:
     A left-hand side with indices anywhere makes it index notation. Other names on the left are the text's own.
     Raises SymbpError with the place.
     """
-    aliases = {a: t for a, t in reference.known.items() if a.isidentifier()}
+    used = set(re.findall(r"\w+", text))
+    aliases = {a: t for a, t in reference.known.items() if a == t or a in used}  # no more, for what messages list
     read = read_formulas if _INDEXED.search(text) else read_matrices
     if not text.strip():
         raise SymbpError(f"{name} is empty: write a formula such as {_example(reference)}")
@@ -88,7 +89,7 @@ def _judgeable(reference: Reference, formulas: list[Formula]) -> list[Given]:
     unused = next((f for f in formulas if f.target.label in own and f.target.label not in read), None)
     if unused is not None:
         name = unused.target.label
-        known = [n for n in reference.known if n.startswith(name[:1]) and not reference.is_helper(reference.known[n])]
+        known = [n for n in reference.adjoints if not reference.is_helper(n)]
         raise unused.error(f"{name} is no quantity of the network, and no formula reads it: {nearest(name, known)}")
     if not found:
         raise SymbpError(f"there is no formula to check: write one for a gradient, {_example(reference)}")

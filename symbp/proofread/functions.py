@@ -1,4 +1,4 @@
-"""Gradients that a Python function computes. It is the only thing here that runs code, and only a file that was named."""
+"""Gradients that a Python function computes. Nothing else here runs code, and this only the file that was named."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def _run(path: Path) -> ModuleType:
         raise SymbpError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.resolve().parent))  # for what the file imports from beside it
+    sys.modules[module.__name__] = module  # dataclasses look themselves up
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
@@ -58,6 +59,7 @@ def _run(path: Path) -> ModuleType:
         raise _located(error, str(path)) from None
     finally:
         sys.path.pop(0)
+        del sys.modules[module.__name__]
         sys.dont_write_bytecode = writes
     return module
 
@@ -109,7 +111,9 @@ def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
     """argument -> what of the derivation it gets."""
     known = {**reference.known, **{n: n for n in reference.program.size_names}}
     out: dict[str, str] = {}
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    parameters = [
+        p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     for p in parameters:
         if p.kind is p.POSITIONAL_ONLY:
             raise SymbpError(f"{function.__name__}: the argument {p.name} has no name to call it by: leave out the /")
@@ -126,7 +130,7 @@ def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
         return out
     data = [t.name for t in arguments_of(reference.program).all] if reference.program.prediction else []
     if next(iter(out.values())) == "params" and len(out) == len(data) + 1:  # in the order of an emitted module
-        return {name: what for name, what in zip(out, ["params", *data], strict=True)}
+        return dict(zip(out, ["params", *data], strict=True))
     raise SymbpError(
         f"{function.__name__} takes {unknown[0]}, which is nothing of {reference.program.title}: "
         f"{nearest(unknown[0], ['params', *(n for n in reference.derived.tensors if not reference.is_helper(n))])}"

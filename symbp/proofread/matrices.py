@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 from typing import NoReturn
 
 from symbp import expr as ex
@@ -18,24 +18,14 @@ from symbp.expr import Expr, Index
 from symbp.functions import TABLE
 from symbp.notation.formulas import Formula
 from symbp.notation.source import Source
-from symbp.program import Tensor, size_text
+from symbp.program import Tensor
+from symbp.proofread.arrays import Array, Axes, FreshNames, contracted, summed, together
 
 _FUNCTIONS = {"abs": "abs", "maximum": "maximum", "minimum": "minimum", "max": "maximum", "min": "minimum"}
+_OTHERS = ("sum", "mean", "dot", "matmul", "transpose", "one_hot", "where", "square", "sqrt")
 _COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+LARGEST = 1000  # bits of a power
 _MEANT = "names, numbers, + - * / ** @, .T, sum, mean, comparisons, one_hot, where, and functions such as exp(z)"
-
-
-@dataclass(frozen=True)
-class Array:
-    """An expression and its axes; None is an axis of length one along which it is repeated."""
-
-    value: Expr
-    axes: tuple[Index | None, ...]
-
-    @property
-    def shape(self) -> str:
-        sizes = ["1" if i is None else size_text(i.size) for i in self.axes]
-        return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
 def read_matrices(
@@ -52,11 +42,15 @@ def read_matrices(
         at = _offset(text, error.lineno or 1, max((error.offset or 1) - 1, 0))
         raise source.error(at, f"this is no formula: {error.msg}") from None
     except (RecursionError, MemoryError, ValueError):
-        raise SymbpError(f"{name}: this can't be read: the brackets nest too deeply, or a character is not text") from None
+        raise SymbpError(
+            f"{name}: this can't be read: the brackets nest too deeply, or a character is not text"
+        ) from None
     try:
         return _Matrices(source, tensors, aliases, sizes).formulas(tree)
     except RecursionError:
-        raise SymbpError(f"{name}: the brackets nest too deeply: give parts of the formula names of their own") from None
+        raise SymbpError(
+            f"{name}: the brackets nest too deeply: give parts of the formula names of their own"
+        ) from None
 
 
 def _offset(text: str, line: int, column: int) -> int:
@@ -70,7 +64,7 @@ class _Matrices:
     ) -> None:
         self.source, self.tensors, self.aliases, self.sizes = source, tensors, aliases, sizes
         self.own: dict[str, Array] = {}
-        self.taken: set[str] = set()
+        self.names = FreshNames()
 
     def fail(self, node: ast.AST, message: str) -> NoReturn:
         line = self.source.text.split("\n")[getattr(node, "lineno", 1) - 1]
@@ -87,27 +81,18 @@ class _Matrices:
             if any(f.target.label == target for f in found):
                 self.fail(st, f"{name} is given twice: keep one")
             array = self.array(st.value)
-            axes = tuple(self.fresh("one", ex.ONE) if i is None else i for i in array.axes)
+            axes = tuple(self.names.fresh("one", ex.ONE) if i is None else i for i in array.axes)
             if name not in self.aliases:
                 self.own[name] = Array(ex.access(name, axes), axes)
             at = _offset(self.source.text, st.lineno, st.col_offset)
             found.append(Formula(ex.access(target, axes), array.value, self.source, at))
         return found
 
-    def fresh(self, label: str, length: Expr) -> Index:
-        return ex.fresh_index(ex.index(label, length), self.taken)
-
-    def anew(self, array: Array) -> Array:
-        """The same array under indices that nothing else has."""
-        axes = [None if i is None else self.fresh(i.label, i.size) for i in array.axes]
-        new: dict[Expr, Expr] = {i: j for i, j in zip(array.axes, axes, strict=True) if i is not None and j is not None}
-        return Array(ex.substitute(array.value, new), tuple(axes))
-
     # ------------------------------------------------------------------------------------- expressions
 
     def array(self, node: ast.expr) -> Array:
         match node:
-            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and isfinite(number):
                 value = Fraction(repr(number))
                 return Array(ex.num(value.numerator if value.denominator == 1 else value), ())
             case ast.Name(id=name):
@@ -139,10 +124,10 @@ class _Matrices:
 
     def name(self, node: ast.expr, name: str) -> Array:
         if name in self.own:
-            return self.anew(self.own[name])
+            return self.names.anew(self.own[name])
         if name in self.aliases:
             tensor = self.tensors[self.aliases[name]]
-            return self.anew(Array(tensor.access, tensor.indices))
+            return self.names.anew(Array(tensor.access, tensor.indices))
         if name in self.sizes:
             return Array(ex.size(name), ())
         if name == "pi":
@@ -161,61 +146,39 @@ class _Matrices:
                     return Array(a * b, axes)
                 case ast.Div():
                     return Array(a / b, axes)
-                case ast.Pow() if not isinstance(b, ex.Num) or abs(b.value) <= 64:
-                    return Array(ex.power(a, b), axes)
+                case ast.Pow():
+                    return Array(self.power(node, a, b), axes)
         except ZeroDivisionError:
             self.fail(node, "this divides by zero")
+        if isinstance(op, ast.BitXor):
+            self.fail(node, "a power is written ** in matrix notation: a**2")
         self.fail(node, f"this operator has no meaning in a formula: it is made of {_MEANT}")
 
-    def together(self, node: ast.expr, left: Array, right: Array) -> tuple[Expr, Expr, tuple[Index | None, ...]]:
-        """Both under the same indices, axes matched from the last one, as NumPy does it."""
-        a, b = left.value, right.value
-        axes: list[Index | None] = []
-        for k in range(max(len(left.axes), len(right.axes))):
-            i = left.axes[-1 - k] if k < len(left.axes) else None
-            j = right.axes[-1 - k] if k < len(right.axes) else None
-            if i is not None and j is not None and i.size is not j.size:
-                if i.size is ex.ONE:
-                    a, i = ex.substitute(a, {i: ex.ZERO}), None
-                elif j.size is ex.ONE:
-                    b, j = ex.substitute(b, {j: ex.ZERO}), None
-                else:
-                    self.fail(node, f"the shapes {left.shape} and {right.shape} don't fit together entry by entry")
-            if i is not None and j is not None:
-                b = ex.substitute(b, {j: i})
-            axes.append(i if i is not None else j)
-        return a, b, tuple(reversed(axes))
+    def power(self, node: ast.expr, a: Expr, n: Expr) -> Expr:
+        if isinstance(n, ex.Num):
+            bits = max((abs(f.value.numerator).bit_length() for f in ex.walk(a) if isinstance(f, ex.Num)), default=1)
+            if abs(n.value) * bits > LARGEST:
+                self.fail(node, "this power is too large")
+        return ex.power(a, n)
+
+    def together(self, node: ast.AST, left: Array, right: Array) -> tuple[Expr, Expr, Axes]:
+        try:
+            return together(left, right)
+        except ValueError as error:
+            self.fail(node, str(error))
 
     def product(self, node: ast.expr, left: Array, right: Array) -> Array:
         """left @ right."""
-        found = self.contracted(left, right)
+        found = contracted(left, right)
         if found is not None:
             return found
         flipped = {".T @ ": (left.axes[::-1], right.axes), " @ .T": (left.axes, right.axes[::-1])}
-        fits = [k for k, (a, b) in flipped.items() if self.contracted(Array(left.value, a), Array(right.value, b))]
+        fits = [k for k, (a, b) in flipped.items() if contracted(Array(left.value, a), Array(right.value, b))]
         assert isinstance(node, ast.BinOp)
         a, b = ast.unparse(node.left), ast.unparse(node.right)
         texts = {".T @ ": f"{a}.T @ {b}", " @ .T": f"{a} @ {b}.T"}
         hint = f"; {' and '.join(texts[k] for k in fits)} would fit" if fits else ""
         self.fail(node, f"{a} of shape {left.shape} @ {b} of shape {right.shape} doesn't fit{hint}")
-
-    def contracted(self, left: Array, right: Array) -> Array | None:
-        if not left.axes or not right.axes:
-            return None
-        i = left.axes[-1]
-        j = right.axes[-2] if len(right.axes) > 1 else right.axes[-1]
-        if i is None or j is None or i.size is not j.size:
-            return None
-        a_rest, b_rest = left.axes[:-1], (*right.axes[:-2], right.axes[-1]) if len(right.axes) > 1 else ()
-        if len(right.axes) > 2 or len(left.axes) > 2:
-            batch_a, batch_b = left.axes[:-2], right.axes[:-2]
-            if len(batch_a) != len(batch_b) or any(p is None or q is None or p.size is not q.size for p, q in zip(batch_a, batch_b, strict=True)):
-                return None
-            new: dict[Expr, Expr] = {q: p for p, q in zip(batch_a, batch_b, strict=True) if p is not None and q is not None}
-            right = Array(ex.substitute(right.value, new), right.axes)
-            b_rest = (right.axes[-1],)
-        body = left.value * ex.substitute(right.value, {j: i})
-        return Array(ex.sum_over(body, [i]), (*a_rest, *b_rest))
 
     def unit_axes(self, node: ast.expr, array: Array, places: ast.expr) -> Array:
         """x[:, None]: axes of length one put in."""
@@ -246,6 +209,7 @@ class _Matrices:
             return self.reduced(node, name, self.array(given[0]), given[1:], options)
         if options:
             self.fail(node, f"{name} takes no options in a formula")
+        self.check_function(node, name)
         if name in ("dot", "matmul") and len(given) == 2:
             pair = ast.copy_location(ast.BinOp(given[0], ast.MatMult(), given[1]), node)
             return self.product(pair, self.array(given[0]), self.array(given[1]))
@@ -255,7 +219,7 @@ class _Matrices:
             labels, classes = self.array(given[0]), self.array(given[1])
             if classes.axes or classes.value.accesses:
                 self.fail(node, "one_hot takes labels and a number of classes: one_hot(t, 10)")
-            k = self.fresh("k", classes.value)
+            k = self.names.fresh("k", classes.value)
             return Array(ex.delta(labels.value, k), (*labels.axes, k))
         if name == "where" and len(given) == 3:
             return self.where(node, *given)
@@ -267,11 +231,15 @@ class _Matrices:
             return Array(ex.sqrt(inner_.value), inner_.axes)
         return self.function(node, name, [self.array(a) for a in given])
 
+    def check_function(self, node: ast.Call, name: str) -> None:
+        if name not in _FUNCTIONS and name not in TABLE and name not in _OTHERS:
+            hint = "; write the sums out in index notation" if name in ("einsum", "tensordot", "outer") else ""
+            self.fail(node, f"there is no function {name} in formulas: {nearest(name, [*TABLE, *_OTHERS])}{hint}")
+
     def function(self, node: ast.Call, name: str, given: list[Array]) -> Array:
-        row = TABLE.get(_FUNCTIONS.get(name, name))
-        if row is None:
-            known = [*TABLE, "sqrt", "sum", "mean", "where", "one_hot", "transpose", "dot"]
-            self.fail(node, f"there is no function {name}: {nearest(name, known)}")
+        if name in _OTHERS:
+            self.fail(node, f"{name} has {len(given)} arguments here, which is not what it takes")
+        row = TABLE[_FUNCTIONS.get(name, name)]
         if not row.arity - len(row.defaults) <= len(given) <= row.arity:
             self.fail(node, f"{name} takes {row.arity} argument{'s' * (row.arity != 1)}")
         rest = row.defaults[len(given) - row.arity :] if len(given) < row.arity else ()
@@ -282,7 +250,9 @@ class _Matrices:
         return Array(ex.call(row.name, given[0].value, *defaults), given[0].axes)
 
     def where(self, node: ast.Call, condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> Array:
-        if not (isinstance(condition, ast.Compare) and len(condition.ops) == 1 and type(condition.ops[0]) in _COMPARISONS):
+        if not (
+            isinstance(condition, ast.Compare) and len(condition.ops) == 1 and type(condition.ops[0]) in _COMPARISONS
+        ):
             self.fail(condition, "the first argument of where is a comparison, z1 > 0")
         a, b, axes = self.together(node, self.array(condition.left), self.array(condition.comparators[0]))
         mask = Array(ex.select(ex.compare(_COMPARISONS[type(condition.ops[0])], a, b), ex.ONE, ex.ZERO), axes)
@@ -314,9 +284,4 @@ class _Matrices:
             over = {range(len(array.axes))[k] for k in places}
         except (ValueError, TypeError, IndexError):
             self.fail(node, f"axis is the number of an axis, or several in brackets: the shape is {array.shape}")
-        summed = [i for k, i in enumerate(array.axes) if k in over and i is not None]
-        total = ex.sum_over(array.value, summed)
-        if name == "mean":
-            total = total / ex.mul(*(i.size for i in summed))
-        axes = [None if k in over else i for k, i in enumerate(array.axes) if kept or k not in over]
-        return Array(total, tuple(axes))
+        return summed(array, over, keep=kept, mean=name == "mean")

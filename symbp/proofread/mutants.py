@@ -13,6 +13,7 @@ from itertools import combinations, permutations
 from symbp.expr import (
     Access,
     Add,
+    Call,
     Expr,
     Index,
     Mul,
@@ -23,6 +24,7 @@ from symbp.expr import (
     access,
     add,
     base_exponent,
+    call,
     logic,
     mul,
     num,
@@ -33,6 +35,7 @@ from symbp.expr import (
     sum_over,
     walk,
 )
+from symbp.functions import TABLE
 from symbp.program import Tensor
 
 
@@ -60,11 +63,13 @@ def swap(e: Expr, old: Expr, new: Expr) -> Expr:
     return visit(e)
 
 
-def mutants(e: Expr, adjoints: frozenset[str], tensors: Mapping[str, Tensor], near: Mapping[str, set[str]]) -> Iterator[Mutant]:
+def mutants(
+    e: Expr, target: Tensor, adjoints: frozenset[str], tensors: Mapping[str, Tensor], near: Mapping[str, set[str]]
+) -> Iterator[Mutant]:
     """Nearly equal expressions, the likeliest mistakes first.
 
-    adjoints: names that come from upstream, which no local derivative holds. near: for every tensor those that its
-    equation reads, or that read it: z beside sigmoid(z).
+    target: what the expression computes. adjoints: names that come from upstream, which no local derivative holds.
+    near: for every tensor those that its equation reads, or that read it: z beside sigmoid(z).
     """
     nodes = list(walk(e))[::-1]
     yield from factors_left_out(e, nodes, adjoints)
@@ -75,10 +80,12 @@ def mutants(e: Expr, adjoints: frozenset[str], tensors: Mapping[str, Tensor], ne
     yield from reads_shifted(e, nodes)
     yield from conditions_reversed(e, nodes)
     yield from only_diagonal(e, nodes)
+    yield from functions_exchanged(e, nodes)
+    yield from derivative_too_many(e, target, tensors)
 
 
 def factors_left_out(e: Expr, nodes: list[Expr], adjoints: frozenset[str]) -> Iterator[Mutant]:
-    """A product without one or two of its factors; sums without their sign of summation don't belong here."""
+    """A product without one or two of its factors, or with one of them twice."""
     for node in nodes:
         if isinstance(node, Mul):
             own = [f for f in node.args if not isinstance(f, Num) and f.tensors and f.tensors.isdisjoint(adjoints)]
@@ -138,7 +145,7 @@ def reads_shifted(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
         if isinstance(node, Access):
             for k, at in enumerate(node.args):
                 if isinstance(at, Add) and not at.accesses:
-                    (bare,) = [i for i in at.args if isinstance(i, Index)][:1] or [None]
+                    bare = next((i for i in at.args if isinstance(i, Index)), None)
                     if bare is not None:
                         instead = access(node.label, (*node.args[:k], bare, *node.args[k + 1 :]))
                         yield swap(e, node, instead), Mistake("instead", (instead, node))
@@ -162,6 +169,28 @@ def only_diagonal(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
                         left = [j for j in node.indices if j is not i]
                         kept = sum_over(substitute(node.body, {i: k}), left)
                         yield swap(e, node, kept), Mistake("diagonal", (node, i, k))
+
+
+def functions_exchanged(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
+    """Another elementary function of one argument."""
+    for node in nodes:
+        if isinstance(node, Call) and len(node.args) == 1:
+            for row in TABLE.values():
+                if row.arity == 1 and row.name != node.label:
+                    instead = call(row.name, node.args[0])
+                    yield swap(e, node, instead), Mistake("instead", (instead, node))
+
+
+def derivative_too_many(e: Expr, target: Tensor, tensors: Mapping[str, Tensor]) -> Iterator[Mutant]:
+    """The derivative of a function that isn't applied there: y (1 - y) behind a linear output."""
+    for tensor in tensors.values():
+        if tensor.indices and tensor.shape == target.shape and target.name.endswith(f"_{tensor.name}"):
+            value = access(tensor.name, target.indices)
+            for row in TABLE.values():
+                if row.arity == 1 and row.derivative is not None:
+                    (factor,) = row.derivative((value,), value)
+                    if factor.tensors:
+                        yield mul(e, factor), Mistake("derivative", (factor, row.name))
 
 
 def without_terms(values: tuple[Expr, ...]) -> Iterator[tuple[Expr, tuple[int, ...]]]:

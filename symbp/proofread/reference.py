@@ -48,11 +48,10 @@ class Reference:
         self.program, self.loss, self.fixed = program, program.loss, dict(sizes or {})
         used = leading_to(program.equations, (program.loss,))
         wrt = [t.name for t in program.tensors.values() if t.role != "computed" and t.dtype == "real"]
-        wrt = [name for name in wrt if name in used or program.tensors[name].role == "parameter"]
+        self.wrt = [name for name in wrt if name in used or program.tensors[name].role == "parameter"]
         self.prefix = adjoint_prefix(program)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnusedParameterWarning)
-            self.derived = reverse(program, wrt, program.loss)
+        self.derived = self._derive(program)
+        self._derived_anew: dict[tuple[tuple[str, Expr], ...], Program] = {}
         if sizes:
             prime_sizes(program, sizes)  # says what is wrong with them
         self.points = tuple(self._point(k, seed) for k in range(POINTS))
@@ -82,6 +81,11 @@ class Reference:
     def adjoints(self) -> tuple[str, ...]:
         """d_<name> of all that the loss depends on, in backward order."""
         return tuple(e.name for e in self.derived.equations if e.reason is not None and e.reason.kind == "adjoint")
+
+    @cached_property
+    def forward(self) -> frozenset[str]:
+        """What the forward pass computes."""
+        return frozenset(e.name for e in self.derived.equations) - frozenset(self.adjoints)
 
     @cached_property
     def order(self) -> dict[str, int]:
@@ -139,29 +143,47 @@ class Reference:
     ) -> dict[str, Any]:
         """The targets' values at a point when these equations have other right-hand sides.
 
-        pinned: quantities that keep the derivation's values whatever they depend on.
+        Where a forward equation changes, the adjoints are those of the changed network. pinned: quantities that keep
+        the derivation's values whatever they depend on.
         """
-        equations = {e.name: replace(e, value=new.get(e.name, e.value)) for e in self.derived.equations}
-        moved = {name for name in new if name not in pinned}
+        targets = list(targets)
+        program = self._changed(tuple(new.items()), not set(targets) <= set(self.forward))
+        old = {e.name: e.value for e in self.derived.equations}
+        moved = {e.name for e in program.equations if e.value is not old.get(e.name)} - pinned
         for _ in range(2):  # twice, as the equations of a recurrence read what comes later
-            for e in equations.values():
+            for e in program.equations:
                 if e.name not in pinned and not e.value.tensors.isdisjoint(moved):
                     moved.add(e.name)
-        wanted = {t for t in targets if t in moved}
-        needed = leading_to([equations[name] for name in equations if name in moved], wanted)
-        kept = [e for e in equations.values() if e.name in needed and e.name in moved]
+        needed = leading_to([e for e in program.equations if e.name in moved], [t for t in targets if t in moved])
+        kept = [e for e in program.equations if e.name in needed and e.name in moved]
         computed = {e.name for e in kept}
         read = {t.name for t in self.program.tensors.values() if t.role != "computed"}
         read = read.union(*(e.value.tensors for e in kept)) | computed
         tensors = {
             name: t if name in computed else replace(t, role="input", init="")
-            for name, t in self.derived.tensors.items()
+            for name, t in program.tensors.items()
             if name in read
         }
         cut = Program(self.program.title, tensors, tuple(kept), tuple(computed))
         with np.errstate(all="ignore"):
             values = evaluate(cut, {name: point.values[name] for name in tensors if name not in computed})
         return {t: np.asarray(values[t] if t in computed else point.values[t]) for t in targets}
+
+    def _changed(self, new: tuple[tuple[str, Expr], ...], adjoints: bool) -> Program:
+        """The derivation with other right-hand sides; derived anew if they're of the forward pass."""
+        values = dict(new)
+        changed = [replace(e, value=values.get(e.name, e.value)) for e in self.derived.equations]
+        if not adjoints or not any(name in self.forward for name in values):
+            return replace(self.derived, equations=tuple(changed))
+        if new not in self._derived_anew:
+            forward = self.derived.with_((e for e in changed if e.name in self.forward), outputs=self.program.outputs)
+            self._derived_anew[new] = self._derive(forward)
+        return self._derived_anew[new]
+
+    def _derive(self, program: Program) -> Program:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnusedParameterWarning)
+            return reverse(program, self.wrt, self.loss)
 
     def alone(self, target: Tensor, value: Expr) -> Program:
         """The program of one equation, for which everything of the derivation is given."""
@@ -211,14 +233,14 @@ class Reference:
         return self._library.cheapest(term.local, len(self.order))
 
     def upstream(self, name: str, pinned: frozenset[str]) -> Iterator[str]:
-        """The adjoints that a quantity is computed from, itself first, the nearest first, pinned ones left out."""
+        """What a quantity is computed from in its own pass, itself first, the nearest first, pinned ones left out."""
+        within = self.forward if name in self.forward else frozenset(self.adjoints)
         seen, waiting = {name}, [name]
         for current in waiting:
             yield current
-            reads = self.equation(current).value.tensors - pinned - seen
-            new = sorted((n for n in reads if n in self.adjoints), key=lambda n: -self.order[n])
-            seen.update(new)
-            waiting += new
+            reads = (self.equation(current).value.tensors & within) - pinned - seen
+            seen.update(reads)
+            waiting += sorted(reads, key=lambda n: -self.order[n])
 
 
 def is_prime(p: int) -> bool:

@@ -66,6 +66,10 @@ class Report:
         return self.text()
 
 
+def number(value: Any) -> str:
+    return f"{float(value):.6g}"
+
+
 class _Page:
     def __init__(self, report: Report, words: Mapping[str, str]) -> None:
         self.report, self.reference, self.words = report, report.reference, words
@@ -86,7 +90,11 @@ class _Page:
             word = "wrong" if not v.right else f"by_{v.how}"
             lines.append(f"  {v.name:<{width}}  {self.words[word]}")
         lines.append("")
-        lines += [self.say("single", v.name, f"{v.given.tolerance:.0e}") for v in report.verdicts if v.given.tolerance > TOLERANCE]
+        lines += [
+            self.say("single", v.name, f"{v.given.tolerance:.0e}")
+            for v in report.verdicts
+            if v.given.tolerance > TOLERANCE
+        ]
         lines += [self.say("overwritten", report.work, name) for name in report.overwritten]
         if report.missing:
             lines.append(self.say("not_given", self.words["list"].join(report.missing)))
@@ -113,7 +121,7 @@ class _Page:
         lines = [self.say(key, reference.access(first.name), self.shape(first.name))]
         what = self.mistake(finding, first, right)
         if finding.inside != first.name:
-            what = self.say("inside", reference.access(finding.inside)) + what
+            what = self.say("inside", reference.access(finding.inside), what)
         lines.append(f"  {what[:1].upper()}{what[1:]}")
         if finding.mistake.kind in ("unknown", "scaled") and np.shape(first.arrays[0]) == np.shape(right):
             lines += [f"  {line}" for line in self.example(first)]
@@ -177,13 +185,24 @@ class _Page:
             case "factor":
                 return self.factor(name, mistake, texts)
             case "step":
-                through = self.reference.equation(mistake.parts[1].label)  # type: ignore[union-attr]
-                return self.say("step", texts[0], f"{texts[1]} = {self.reference.text(through.value)}")
+                return self.step(name, texts)
             case "diagonal":
-                return self.say("diagonal", texts[0], texts[1], texts[2])
+                return self.say("diagonal", texts[0], texts[2])
             case "transposed" | "axes" | "reshaped" | "unsummed" | "unaveraged" | "oversummed" | "shape":
                 return self.say(mistake.kind, shape_text(first.arrays[0]), shape_text(right), *texts)
         return self.say(mistake.kind, *texts)
+
+    def step(self, name: str, texts: list[str]) -> str:
+        """A whole equation that was skipped on the way back; with its derivative, if that is one factor."""
+        equation = self.reference.equation(name)
+        terms = equation.reason.terms if equation.reason else ()
+        through = next(t.through for t in terms if self.reference.text(t.through) == texts[1])
+        skipped = f"{texts[1]} = {self.reference.text(self.reference.equation(through.label).value)}"
+        if len(terms) == 1:
+            return self.say(
+                "step_factor", texts[0], skipped, self.reference.text(self.reference.readable_local(terms[0]))
+            )
+        return self.say("step", texts[0], skipped)
 
     def scaled(self, mistake: Mistake, texts: list[str]) -> str:
         c = mistake.parts[-1]
