@@ -49,7 +49,7 @@ def proofread(
         given = from_text(reference, work, name or "formulas")
     else:
         given = from_equations(reference, work)
-    given = sorted(given, key=lambda g: (g.name != reference.loss, reference.order[g.name]))
+    given = sorted(given, key=lambda g: reference.order[g.name])
     verdicts = tuple(_verdict(reference, g) for g in given)
     wrong = [v.given for v in verdicts if not v.right]
     together = callable(work)

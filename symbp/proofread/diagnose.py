@@ -10,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from symbp.affine import settle
 from symbp.errors import SymbpError
-from symbp.expr import ONE, ZERO, Expr, mul, num, power, size, substitute
+from symbp.expr import ONE, ZERO, Expr, mul, num, power, size
 from symbp.proofread.given import Given, agree
-from symbp.proofread.mutants import Mistake, mutants, without_terms
+from symbp.proofread.hypotheses import Changes, Hypothesis, passed_on, paths_missing
+from symbp.proofread.mutants import Mistake
 from symbp.proofread.reference import Point, Reference
 from symbp.proofread.shapes import wrong_shape
-from symbp.simplify.inline import write_out
 
-TRIED = 1500  # hypotheses: a network of a hundred equations isn't searched for ever
+WORK = 40_000  # equations evaluated for hypotheses: some ten seconds, then the search ends
 LOOSE = 10  # times the tolerance: how well a hypothesis has to fit
 
 
@@ -36,14 +34,6 @@ class Finding:
     mistake: Mistake
     inside: str
     follows: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class _Hypothesis:
-    inside: str
-    value: Expr
-    mistake: Mistake
-    alone: bool = False  # a mistake of the forward pass that the gradients don't share
 
 
 def diagnose(reference: Reference, first: Given, others: Sequence[Given]) -> Finding:
@@ -70,8 +60,8 @@ class _Search:
     def best(self) -> Finding:
         """The hypothesis that explains most of what is wrong; the first of those that explain as much."""
         found: Finding | None = None
-        for tried, hypothesis in enumerate(self.hypotheses()):
-            if tried >= TRIED:
+        for hypothesis in self.hypotheses():
+            if self.reference.work > WORK:
                 break
             explained = self.explained(hypothesis)
             if explained is None and hypothesis.inside in self.reference.forward:
@@ -83,7 +73,7 @@ class _Search:
                 break
         return found or Finding(Mistake("unknown"), self.first.name)
 
-    def explained(self, h: _Hypothesis) -> set[str] | None:
+    def explained(self, h: Hypothesis) -> set[str] | None:
         """The other wrong quantities that the hypothesis explains; None if it doesn't explain the first one."""
         points = self.reference.points
         for k, point in enumerate(points):
@@ -107,26 +97,28 @@ class _Search:
     def fits(self, g: Given, k: int, values: Mapping[str, Any]) -> bool:
         return g.name in values and agree(g.arrays[k], values[g.name], LOOSE * g.tolerance)
 
-    def values(self, h: _Hypothesis, point: Point, names: Iterable[str]) -> dict[str, Any] | None:
+    def values(self, h: Hypothesis, point: Point, names: Iterable[str]) -> dict[str, Any] | None:
         try:
-            return self.reference.with_equations(point, {h.inside: h.value}, names, self.pinned)
+            return self.reference.with_equations(point, h.new, names, self.pinned)
         except (SymbpError, ZeroDivisionError):
             return None
 
     # -------------------------------------------------------------------------------------- hypotheses
 
-    def hypotheses(self) -> Iterator[_Hypothesis]:
+    def hypotheses(self) -> Iterator[Hypothesis]:
+        """Cheap ones first; of each kind, the nearest equations first."""
         known_right = self.right - {self.first.name}
         places = [n for n in self.reference.upstream(self.first.name, self.pinned) if n not in known_right]
         for name in places:
             yield from self.scaled(name)
         for name in places:
-            yield from self.passed_on(name)
-            yield from self.paths_missing(name)
+            yield from passed_on(self.reference, name)
+            yield from paths_missing(self.reference, name)
+        changes = Changes(self.reference, self.pinned)
         for name in places:
-            yield from self.changed(name)
+            yield from changes.of(name)
 
-    def scaled(self, name: str) -> Iterator[_Hypothesis]:
+    def scaled(self, name: str) -> Iterator[Hypothesis]:
         """The equation, or one of its terms, times a number or a product of sizes."""
         equation = self.reference.equation(name)
         parts: list[tuple[Expr, Expr | str]] = [(equation.value, "")]
@@ -139,17 +131,17 @@ class _Search:
                 continue
             value = equation.value + (c - 1) * part
             if through == "":
-                yield _Hypothesis(name, value, Mistake("scaled", (c,)))
+                yield Hypothesis(name, {name: value}, Mistake("scaled", (c,)))
             elif c is ZERO:
-                yield _Hypothesis(name, value, Mistake("path", (through,)))
+                yield Hypothesis(name, {name: value}, Mistake("path", (through,)))
             else:
-                yield _Hypothesis(name, value, Mistake("path_scaled", (through, c)))
+                yield Hypothesis(name, {name: value}, Mistake("path_scaled", (through, c)))
 
     def factor(self, name: str, value: Expr, part: Expr) -> Expr | None:
         """The c for which the first quantity is what it would be with c times that part of an equation."""
         ratios = []
         for k, point in enumerate(self.reference.points):
-            left = self.values(_Hypothesis(name, value - part, Mistake("")), point, [self.first.name])
+            left = self.values(Hypothesis(name, {name: value - part}, Mistake("")), point, [self.first.name])
             if left is None:
                 return None
             without, right = left[self.first.name], point.values[self.first.name]
@@ -177,58 +169,3 @@ class _Search:
                 powers = [power(size(n), e) for n, e in zip(names, exponents, strict=True)]
                 return mul(num(number.numerator if number.denominator == 1 else number), *powers)
         return None
-
-    def passed_on(self, name: str) -> Iterator[_Hypothesis]:
-        """The adjoint of what the equation's tensor is read by, as if that step weren't there."""
-        equation, reference = self.reference.equation(name), self.reference
-        for term in equation.reason.terms if equation.reason else ():
-            upstream = f"{reference.prefix}_{term.through.label}"
-            formal = reference.tensor(name).indices
-            if term.through.label == reference.loss or len(formal) != len(term.through.args):
-                continue
-            if reference.tensor(name).shape == reference.tensor(upstream).shape:
-                passed = reference.tensor(upstream).access
-                new: dict[Expr, Expr] = dict(zip(reference.tensor(upstream).indices, formal, strict=True))
-                yield _Hypothesis(name, substitute(passed, new), Mistake("step", (passed, term.through)))
-
-    def paths_missing(self, name: str) -> Iterator[_Hypothesis]:
-        """Several of the chain rule's terms left out."""
-        equation = self.reference.equation(name)
-        terms = equation.reason.terms if equation.reason else ()
-        for value, missing in without_terms(tuple(t.value for t in terms)):
-            throughs = dict.fromkeys(terms[k].through for k in missing)
-            yield _Hypothesis(name, value, Mistake("path" if len(throughs) == 1 else "paths", tuple(throughs)))
-
-    def changed(self, name: str) -> Iterator[_Hypothesis]:
-        """Something changed inside the right-hand side, as derived, and as written with the forward pass's values."""
-        reference = self.reference
-        adjoints = frozenset(reference.adjoints)
-        readable, value = reference.readable(name), reference.equation(name).value
-        forms = dict.fromkeys((readable, value, self.written_out(name, readable)))
-        seen: set[Expr] = set(forms)
-        for form in forms:
-            for new, mistake in mutants(form, reference.tensor(name), adjoints, reference.derived.tensors, self.near):
-                settled = settle(new)
-                if settled not in seen:
-                    seen.add(settled)
-                    yield _Hypothesis(name, settled, mistake)
-
-    def written_out(self, name: str, value: Expr) -> Expr:
-        """The right-hand side with the adjoints of the derivation's own helpers replaced by what they are."""
-        reference, axes = self.reference, len(self.reference.tensor(name).indices)
-        for read in sorted(value.accesses, key=lambda a: a.digest):
-            helper = read.label in reference.adjoints and read.label not in self.pinned and len(read.args) < axes
-            if helper and read.label not in reference.recurrent:
-                value = write_out(value, reference.equation(read.label))
-        return value
-
-    @cached_property
-    def near(self) -> dict[str, set[str]]:
-        """For every forward tensor, the ones that its equation reads or that read it."""
-        out: dict[str, set[str]] = {}
-        for e in self.reference.derived.equations:
-            if e.name in self.reference.forward:
-                for other in e.value.tensors:
-                    out.setdefault(e.name, set()).add(other)
-                    out.setdefault(other, set()).add(e.name)
-        return out

@@ -156,8 +156,10 @@ class _Matrices:
 
     def power(self, node: ast.expr, a: Expr, n: Expr) -> Expr:
         if isinstance(n, ex.Num):
-            bits = max((abs(f.value.numerator).bit_length() for f in ex.walk(a) if isinstance(f, ex.Num)), default=1)
-            if abs(n.value) * bits > LARGEST:
+            bits = max(
+                (abs(Fraction(f.value).numerator).bit_length() for f in ex.walk(a) if isinstance(f, ex.Num)), default=1
+            )
+            if abs(Fraction(n.value)) * bits > LARGEST:
                 self.fail(node, "this power is too large")
         return ex.power(a, n)
 

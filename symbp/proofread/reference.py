@@ -51,6 +51,7 @@ class Reference:
         self.wrt = [name for name in wrt if name in used or program.tensors[name].role == "parameter"]
         self.prefix = adjoint_prefix(program)
         self.derived = self._derive(program)
+        self.work = 0  # equations evaluated for hypotheses, each step of a recurrence counted
         self._derived_anew: dict[tuple[tuple[str, Expr], ...], Program] = {}
         if sizes:
             prime_sizes(program, sizes)  # says what is wrong with them
@@ -165,6 +166,7 @@ class Reference:
             if name in read
         }
         cut = Program(self.program.title, tensors, tuple(kept), tuple(computed))
+        self.work += sum(max(np.shape(point.values[e.name])) if e.name in self.recurrent else 1 for e in kept)
         with np.errstate(all="ignore"):
             values = evaluate(cut, {name: point.values[name] for name in tensors if name not in computed})
         return {t: np.asarray(values[t] if t in computed else point.values[t]) for t in targets}

@@ -1,0 +1,102 @@
+"""Derivations that are wrong in one place, made from the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from symbp.affine import settle
+from symbp.expr import Expr, substitute
+from symbp.proofread.mutants import Mistake, mutants, without_terms
+from symbp.proofread.reference import Reference
+from symbp.simplify.inline import write_out
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """The derivation with other right-hand sides.
+
+    inside: the equation that the mistake is reported for. alone: a mistake of the forward pass that the gradients don't
+    share.
+    """
+
+    inside: str
+    new: Mapping[str, Expr]
+    mistake: Mistake
+    alone: bool = False
+
+
+def passed_on(reference: Reference, name: str) -> Iterator[Hypothesis]:
+    """The adjoint of what reads the equation's tensor, as if that step weren't there."""
+    equation, formal = reference.equation(name), reference.tensor(name).indices
+    for term in equation.reason.terms if equation.reason else ():
+        if term.through.label != reference.loss:
+            upstream = reference.tensor(f"{reference.prefix}_{term.through.label}")
+            if upstream.shape == reference.tensor(name).shape:
+                value = substitute(upstream.access, dict(zip(upstream.indices, formal, strict=True)))
+                yield Hypothesis(name, {name: value}, Mistake("step", (value, term.through)))
+
+
+def paths_missing(reference: Reference, name: str) -> Iterator[Hypothesis]:
+    """One or several of the chain rule's terms left out."""
+    equation = reference.equation(name)
+    terms = equation.reason.terms if equation.reason else ()
+    for value, missing in without_terms(tuple(t.value for t in terms)):
+        throughs = dict.fromkeys(terms[k].through for k in missing)
+        kind = "path" if len(throughs) == 1 else "paths"
+        yield Hypothesis(name, {name: value}, Mistake(kind, tuple(throughs)))
+
+
+class Changes:
+    """Something changed inside right-hand sides."""
+
+    def __init__(self, reference: Reference, pinned: frozenset[str]) -> None:
+        self.reference, self.pinned = reference, pinned
+        self.found: dict[str, dict[Mistake, Expr]] = {}
+        self.near: dict[str, set[str]] = {}
+        self.through: dict[str, set[str]] = {}  # forward equation -> the adjoints that have a term through it
+        for e in reference.derived.equations:
+            if e.name in reference.forward:
+                for other in e.value.tensors:
+                    self.near.setdefault(e.name, set()).add(other)
+                    self.near.setdefault(other, set()).add(e.name)
+            elif e.reason is not None:
+                for term in e.reason.terms:
+                    self.through.setdefault(term.through.label, set()).add(e.name)
+
+    def of(self, name: str) -> Iterator[Hypothesis]:
+        """Every change of an equation: in all that go back through the same step at once, and in it alone."""
+        together = set().union(*(names for names in self.through.values() if name in names), {name})
+        together = {n for n in together if n not in self.pinned}
+        for mistake, value in self.mutants(name).items():
+            same = {n: self.mutants(n)[mistake] for n in sorted(together) if mistake in self.mutants(n)}
+            if len(same) > 1:
+                yield Hypothesis(name, same, mistake)
+            yield Hypothesis(name, {name: value}, mistake)
+
+    def mutants(self, name: str) -> dict[Mistake, Expr]:
+        """The equation's right-hand side changed: as derived, and as written with the forward pass's values."""
+        if name not in self.found:
+            reference = self.reference
+            readable, value = reference.readable(name), reference.equation(name).value
+            forms = dict.fromkeys((readable, value, self.written_out(name, readable)))
+            out: dict[Mistake, Expr] = {}
+            seen: set[Expr] = set(forms)
+            for form in forms:
+                target, tensors = reference.tensor(name), reference.derived.tensors
+                for new, mistake in mutants(form, target, frozenset(reference.adjoints), tensors, self.near):
+                    settled = settle(new)
+                    if settled not in seen:
+                        seen.add(settled)
+                        out.setdefault(mistake, settled)
+            self.found[name] = out
+        return self.found[name]
+
+    def written_out(self, name: str, value: Expr) -> Expr:
+        """The right-hand side with the adjoints of sums over one of its axes replaced by what they are."""
+        reference, axes = self.reference, len(self.reference.tensor(name).indices)
+        for read in sorted(value.accesses, key=lambda a: a.digest):
+            summed = read.label in reference.adjoints and read.label not in self.pinned and len(read.args) < axes
+            if summed and read.label not in reference.recurrent:
+                value = write_out(value, reference.equation(read.label))
+        return value
