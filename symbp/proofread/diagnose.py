@@ -17,13 +17,14 @@ import numpy as np
 
 from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Expr, mul, num, power, size
+from symbp.program import Term
 from symbp.proofread.given import Given, agree
 from symbp.proofread.hypotheses import Changes, Hypothesis, passed_on, paths_missing
 from symbp.proofread.mutants import Mistake
 from symbp.proofread.reference import Point, Reference
 from symbp.proofread.shapes import wrong_shape
 
-WORK = 40_000  # equations evaluated for hypotheses: some ten seconds, then the search ends
+WORK = 20_000  # equations evaluated for hypotheses: some ten seconds, then the search ends
 LOOSE = 10  # times the tolerance: how well a hypothesis has to fit
 
 
@@ -114,28 +115,25 @@ class _Search:
         for name in places:
             yield from passed_on(self.reference, name)
             yield from paths_missing(self.reference, name)
-        changes = Changes(self.reference, self.pinned)
-        for name in places:
-            yield from changes.of(name)
+        yield from Changes(self.reference, self.pinned).of(places)
 
     def scaled(self, name: str) -> Iterator[Hypothesis]:
         """The equation, or one of its terms, times a number or a product of sizes."""
         equation = self.reference.equation(name)
-        parts: list[tuple[Expr, Expr | str]] = [(equation.value, "")]
         terms = equation.reason.terms if equation.reason else ()
-        if len(terms) > 1:
-            parts += [(t.value, t.through) for t in terms]
-        for part, through in parts:
+        parts: list[tuple[Expr, Term | None]] = [(equation.value, None)]
+        parts += [(t.value, t) for t in terms if len(terms) > 1]
+        for part, term in parts:
             c = self.factor(name, equation.value, part)
             if c is None or c is ONE:
                 continue
-            value = equation.value + (c - 1) * part
-            if through == "":
-                yield Hypothesis(name, {name: value}, Mistake("scaled", (c,)))
+            if term is None:
+                mistake = Mistake("scaled", (c,))
             elif c is ZERO:
-                yield Hypothesis(name, {name: value}, Mistake("path", (through,)))
+                mistake = Mistake("path", (term.through, term.read))
             else:
-                yield Hypothesis(name, {name: value}, Mistake("path_scaled", (through, c)))
+                mistake = Mistake("path_scaled", (term.through, c))
+            yield Hypothesis(name, {name: equation.value + (c - 1) * part}, mistake)
 
     def factor(self, name: str, value: Expr, part: Expr) -> Expr | None:
         """The c for which the first quantity is what it would be with c times that part of an equation."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from symbp.affine import settle
 from symbp.expr import Expr, substitute
-from symbp.proofread.mutants import Mistake, mutants, without_terms
+from symbp.proofread.mutants import KINDS, Mistake, mutants, without_terms
 from symbp.proofread.reference import Reference
 from symbp.simplify.inline import write_out
 
@@ -42,9 +42,11 @@ def paths_missing(reference: Reference, name: str) -> Iterator[Hypothesis]:
     equation = reference.equation(name)
     terms = equation.reason.terms if equation.reason else ()
     for value, missing in without_terms(tuple(t.value for t in terms)):
-        throughs = dict.fromkeys(terms[k].through for k in missing)
-        kind = "path" if len(throughs) == 1 else "paths"
-        yield Hypothesis(name, {name: value}, Mistake(kind, tuple(throughs)))
+        throughs = tuple(dict.fromkeys(terms[k].through for k in missing))
+        if len(throughs) == 1:
+            yield Hypothesis(name, {name: value}, Mistake("path", (*throughs, terms[missing[0]].read)))
+        else:
+            yield Hypothesis(name, {name: value}, Mistake("paths", throughs))
 
 
 class Changes:
@@ -64,15 +66,22 @@ class Changes:
                 for term in e.reason.terms:
                     self.through.setdefault(term.through.label, set()).add(e.name)
 
-    def of(self, name: str) -> Iterator[Hypothesis]:
-        """Every change of an equation: in all that go back through the same step at once, and in it alone."""
-        together = set().union(*(names for names in self.through.values() if name in names), {name})
-        together = {n for n in together if n not in self.pinned}
-        for mistake, value in self.mutants(name).items():
-            same = {n: self.mutants(n)[mistake] for n in sorted(together) if mistake in self.mutants(n)}
-            if len(same) > 1:
-                yield Hypothesis(name, same, mistake)
-            yield Hypothesis(name, {name: value}, mistake)
+    def of(self, names: Sequence[str]) -> Iterator[Hypothesis]:
+        """Every change of these equations, the likeliest kind first, in all that go back through the same step at once.
+
+        Then those of one equation alone of such ones.
+        """
+        shared: list[Hypothesis] = []
+        alone: list[Hypothesis] = []
+        for name in names:
+            together = set().union(*(found for found in self.through.values() if name in found), {name}) - self.pinned
+            for mistake, value in self.mutants(name).items():
+                same = {n: self.mutants(n)[mistake] for n in sorted(together) if mistake in self.mutants(n)}
+                shared.append(Hypothesis(name, same, mistake))
+                if len(same) > 1:
+                    alone.append(Hypothesis(name, {name: value}, mistake))
+        yield from sorted(shared, key=lambda h: KINDS.index(h.mistake.kind))
+        yield from alone
 
     def mutants(self, name: str) -> dict[Mistake, Expr]:
         """The equation's right-hand side changed: as derived, and as written with the forward pass's values."""

@@ -47,6 +47,7 @@ class Mistake:
     parts: tuple[Expr | str, ...] = ()
 
 
+KINDS = ("factor", "instead", "term", "term_sign", "power", "diagonal", "factor_twice", "reversed", "derivative")
 Mutant = tuple[Expr, Mistake]
 
 
@@ -66,7 +67,7 @@ def swap(e: Expr, old: Expr, new: Expr) -> Expr:
 def mutants(
     e: Expr, target: Tensor, adjoints: frozenset[str], tensors: Mapping[str, Tensor], near: Mapping[str, set[str]]
 ) -> Iterator[Mutant]:
-    """Nearly equal expressions, the likeliest mistakes first.
+    """Nearly equal expressions, each with the mistake that it holds, one of KINDS: the likeliest stands first there.
 
     target: what the expression computes. adjoints: names that come from upstream, which no local derivative holds.
     near: for every tensor those that its equation reads, or that read it: z beside sigmoid(z).
@@ -140,15 +141,16 @@ def reads_transposed(e: Expr, nodes: list[Expr], tensors: Mapping[str, Tensor]) 
 
 
 def reads_shifted(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
-    """A read one step off: h[t] where h[t-1] belongs."""
+    """A read one step off: h[t] where h[t-1] belongs, with the start that this one has or without."""
     for node in nodes:
-        if isinstance(node, Access):
-            for k, at in enumerate(node.args):
+        read = node.args[1] if isinstance(node, Select) else node
+        if isinstance(read, Access):
+            for k, at in enumerate(read.args):
                 if isinstance(at, Add) and not at.accesses:
                     bare = next((i for i in at.args if isinstance(i, Index)), None)
                     if bare is not None:
-                        instead = access(node.label, (*node.args[:k], bare, *node.args[k + 1 :]))
-                        yield swap(e, node, instead), Mistake("instead", (instead, node))
+                        instead = access(read.label, (*read.args[:k], bare, *read.args[k + 1 :]))
+                        yield swap(e, node, instead), Mistake("instead", (instead, read))
 
 
 def conditions_reversed(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:

@@ -21,6 +21,7 @@ from symbp.recurrence import groups, leading_to
 from symbp.simplify.reuse import Library
 
 POINTS = 3
+SMALL = 3  # the size of everything at the first point: most hypotheses fail there already
 
 Arrays = Mapping[str, Any]
 
@@ -55,7 +56,8 @@ class Reference:
         self._derived_anew: dict[tuple[tuple[str, Expr], ...], Program] = {}
         if sizes:
             prime_sizes(program, sizes)  # says what is wrong with them
-        self.points = tuple(self._point(k, seed) for k in range(POINTS))
+        points = [self._point(k, seed) for k in range(POINTS)]
+        self.points = tuple(sorted(points, key=lambda p: sum(v.size for v in p.values.values())))  # what fails, soon
 
     # --------------------------------------------------------------------------------------- its points
 
@@ -68,13 +70,13 @@ class Reference:
         return Point(given, {name: np.asarray(v) for name, v in values.items()}, lengths)
 
     def _lengths(self, k: int) -> dict[str, int]:
-        """The sizes at the k-th point: the same primes and two more, each time dealt out anew."""
+        """The sizes at the k-th point: small ones at first, then primes, each time dealt out anew."""
         free = [name for name in self.program.size_names if name not in self.fixed]
         known = prime_sizes(self.program, self.fixed)
         primes = sorted(known[name] for name in free)
         taken = {getattr(s, "value", 0) for t in self.program.tensors.values() for s in t.shape}
         primes += [p for p in range(3, 1000) if p > max(primes, default=2) and is_prime(p) and p not in taken][:2]
-        return {**known, **{name: primes[(n + k) % len(primes)] for n, name in enumerate(free)}}
+        return {**known, **{name: primes[(n + k) % len(primes)] if k else SMALL for n, name in enumerate(free)}}
 
     # ----------------------------------------------------------------------------------------- its names
 

@@ -180,8 +180,8 @@ class _Page:
         match mistake.kind:
             case "scaled" | "path_scaled":
                 return self.scaled(mistake, texts)
-            case "path" | "paths":
-                return self.say(mistake.kind, self.listed(texts), own)
+            case "paths":
+                return self.say("paths", self.listed(texts), own)
             case "factor":
                 return self.factor(name, mistake, texts)
             case "step":
