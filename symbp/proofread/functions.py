@@ -81,7 +81,8 @@ def from_function(reference: Reference, function: Callable[..., Any]) -> tuple[l
     returns a dictionary of gradients, or a tuple (loss, dictionary, ...).
     Raises SymbpError where an argument or a name isn't known, or the function fails.
     """
-    file = inspect.getsourcefile(function) or "the function"
+    file = getattr(getattr(function, "__code__", None), "co_filename", "the function")
+    title = getattr(function, "__name__", "the function")
     names = _bind(reference, function)
     found: dict[str, list[Any]] = {}
     notes: dict[str, None] = {}
@@ -101,14 +102,15 @@ def from_function(reference: Reference, function: Callable[..., Any]) -> tuple[l
             found.setdefault(name, []).append(_array(name, value))
     short = [n for n, arrays in found.items() if len(arrays) < len(reference.points)]
     if short:
-        raise SymbpError(f"{function.__name__} returns {short[0]} at some points only")
+        raise SymbpError(f"{title} returns {short[0]} at some points only")
     reads = frozenset(n for n in names.values() if n in reference.adjoints)
-    given = [Given(n, tuple(arrays), reads, where=function.__name__) for n, arrays in found.items()]
+    given = [Given(n, tuple(arrays), reads, where=title) for n, arrays in found.items()]
     return given, list(notes)
 
 
 def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
     """argument -> what of the derivation it gets."""
+    title = getattr(function, "__name__", "the function")
     known = {**reference.known, **{n: n for n in reference.program.size_names}}
     out: dict[str, str] = {}
     parameters = [
@@ -116,7 +118,7 @@ def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
     ]
     for p in parameters:
         if p.kind is p.POSITIONAL_ONLY:
-            raise SymbpError(f"{function.__name__}: the argument {p.name} has no name to call it by: leave out the /")
+            raise SymbpError(f"{title}: the argument {p.name} has no name to call it by: leave out the /")
         if p.name in known:
             out[p.name] = known[p.name]
         elif p.name in PARAMS:
@@ -132,7 +134,7 @@ def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
     if next(iter(out.values())) == "params" and len(out) == len(data) + 1:  # in the order of an emitted module
         return dict(zip(out, ["params", *data], strict=True))
     raise SymbpError(
-        f"{function.__name__} takes {unknown[0]}, which is nothing of {reference.program.title}: "
+        f"{title} takes {unknown[0]}, which is nothing of {reference.program.title}: "
         f"{nearest(unknown[0], ['params', *(n for n in reference.derived.tensors if not reference.is_helper(n))])}"
     )
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from symbp.affine import settle
 from symbp.expr import Expr, substitute
 from symbp.proofread.mutants import KINDS, Mistake, mutants, without_terms
 from symbp.proofread.reference import Reference
 from symbp.simplify.inline import write_out
+
+FAR = 8  # adjoints further up that may have been passed on
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,17 @@ class Hypothesis:
 
 
 def passed_on(reference: Reference, name: str) -> Iterator[Hypothesis]:
-    """The adjoint of what reads the equation's tensor, as if that step weren't there."""
+    """An adjoint further up, of the same shape, as if the steps between weren't there."""
     equation, formal = reference.equation(name), reference.tensor(name).indices
-    for term in equation.reason.terms if equation.reason else ():
-        if term.through.label != reference.loss:
-            upstream = reference.tensor(f"{reference.prefix}_{term.through.label}")
-            if upstream.shape == reference.tensor(name).shape:
-                value = substitute(upstream.access, dict(zip(upstream.indices, formal, strict=True)))
-                yield Hypothesis(name, {name: value}, Mistake("step", (value, term.through)))
+    terms = {f"{reference.prefix}_{t.through.label}": t for t in (equation.reason.terms if equation.reason else ())}
+    for other in islice(reference.upstream(name, frozenset()), 1, FAR):
+        upstream = reference.tensor(other)
+        if upstream.shape == reference.tensor(name).shape:
+            value = substitute(upstream.access, dict(zip(upstream.indices, formal, strict=True)))
+            if other in terms:
+                yield Hypothesis(name, {name: value}, Mistake("step", (value, terms[other].through)))
+            else:
+                yield Hypothesis(name, {name: value}, Mistake("steps", (value,)))
 
 
 def paths_missing(reference: Reference, name: str) -> Iterator[Hypothesis]:

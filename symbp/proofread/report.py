@@ -116,14 +116,14 @@ class _Page:
         assert finding is not None
         wrong = [v for v in report.verdicts if not v.right]
         first = wrong[0].given
-        right = reference.points[0].values[first.name]
+        right = reference.points[-1].values[first.name]
         key = "first" if first.name in reference.adjoints else "first_forward"
         lines = [self.say(key, reference.access(first.name), self.shape(first.name))]
         what = self.mistake(finding, first, right)
         if finding.inside != first.name:
             what = self.say("inside", reference.access(finding.inside), what)
         lines.append(f"  {what[:1].upper()}{what[1:]}")
-        if finding.mistake.kind in ("unknown", "scaled") and np.shape(first.arrays[0]) == np.shape(right):
+        if finding.mistake.kind in ("unknown", "scaled") and np.shape(first.arrays[-1]) == np.shape(right):
             lines += [f"  {line}" for line in self.example(first)]
         rest = [v.name for v in wrong[1:]]
         follows = [n for n in rest if n in finding.follows]
@@ -182,6 +182,8 @@ class _Page:
                 return self.scaled(mistake, texts)
             case "paths":
                 return self.say("paths", self.listed(texts), own)
+            case "steps":
+                return self.say("steps", texts[0], own)
             case "factor":
                 return self.factor(name, mistake, texts)
             case "step":
@@ -189,7 +191,7 @@ class _Page:
             case "diagonal":
                 return self.say("diagonal", texts[0], texts[2])
             case "transposed" | "axes" | "reshaped" | "unsummed" | "unaveraged" | "oversummed" | "shape":
-                return self.say(mistake.kind, shape_text(first.arrays[0]), shape_text(right), *texts)
+                return self.say(mistake.kind, shape_text(first.arrays[-1]), shape_text(right), *texts)
         return self.say(mistake.kind, *texts)
 
     def step(self, name: str, texts: list[str]) -> str:
