@@ -91,6 +91,7 @@ MISTAKES = [
     ),
     (MLP, "d_W2 = h1.T @ d_z2", "d_W2 = d_z2[:1]", "d_W2", "Shape (1, 2) instead of (3, 2)"),
     (MLP, "d_W2 = h1.T @ d_z2", "d_W2 = h1.T @ d_z2 / 0", "d_W2", "It is not finite"),
+    (LSTM, '"U_i1": d_U_i1', '"U_i1": d_U_i1.T', "d_U_i1", "It is the transpose of the right one."),
     (ATTENTION, '{"Wq": d_Wq', '{"Wq": d_Wq.swapaxes(0, 2)', "d_Wq", "its axes are in another order, (e, h, d)"),
     # an activation's derivative
     (MLP, "h1 * (1 - h1)", "h1", "d_W1", "in d_z1[n,j], which was not given: the factor 1 - h1[n,j] is missing"),

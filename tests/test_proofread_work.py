@@ -37,7 +37,7 @@ d_y = (y - t) / x.shape[0]
 dW2 = np.dot(a.T, d_y)
 d_c2 = np.sum(d_y, axis=0)
 d_a = d_y @ W2.T
-delta = d_a * (a - a**2)
+delta = d_a * (a - a**2) / x.shape[0] * len(a)
 d_W1 = (delta.T @ x).T
 d_c1 = B * delta.mean(axis=0)
 """
@@ -147,10 +147,10 @@ def test_a_function_of_named_quantities_gets_right_ones() -> None:
 
 
 def test_arguments_in_an_emitted_module_s_order() -> None:
-    def loss_and_grads(params: Any, data: Any, labels: Any) -> Any:
-        a = 1 / (1 + np.exp(-(data @ params["W1"] + params["c1"])))
-        error = a @ params["W2"] + params["c2"] - labels
-        return (error**2).sum() / 2 / len(data), {"c2": error.mean(axis=0)}
+    def loss_and_grads(params: Any, X: Any, y: Any) -> Any:  # y is the network's prediction elsewhere
+        a = 1 / (1 + np.exp(-(X @ params["W1"] + params["c1"])))
+        error = a @ params["W2"] + params["c2"] - y
+        return (error**2).sum() / 2 / len(X), {"c2": error.mean(axis=0)}
 
     report = proofread(MLP, loss_and_grads)
     assert report.right and [v.name for v in report.verdicts] == ["L", "d_c2"]
@@ -171,7 +171,7 @@ def test_32_bits_are_compared_as_such() -> None:
         return {"c2": d_y.astype(np.float32).sum(axis=0)}
 
     report = proofread(MLP, backward)
-    assert report.right and "is in 32 bits, so it is only compared to 1e-03" in report.text()
+    assert report.right and "is in 32 bits, so it is only compared to 1e-04" in report.text()
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,7 @@ def test_functions_that_cannot_be_judged(function: Callable[..., Any], message: 
     [
         ("", "is empty"),
         ("d_W2 = a @ d_y", r":1:8: a of shape \(B, 3\) @ d_y of shape \(B, 1\) doesn't fit; a.T @ d_y would fit"),
+        ("d_W1 = x.T @ ((y - t) @ W2)", r"; \(y - t\) @ W2.T would fit"),
         ("d_a = d_y @ W2.T + x", r"the shapes \(B, 3\) and \(B, 2\) don't fit together"),
         ("d_V2 = a.T @ d_y", "d_V2 is no quantity of the network, and no formula reads it"),
         ("d_y = y - tt", ":1:11: there is no tt: did you mean 't'"),
@@ -216,7 +217,7 @@ def test_functions_that_cannot_be_judged(function: Callable[..., Any], message: 
         ("d_y[b,o] = y[b+1,o]", "outside its range"),
         ("d_y = " + "(" * 5000 + "y" + ")" * 5000, "nest too deeply|too many nested"),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_texts_that_cannot_be_judged(text: str, message: str) -> None:
     with pytest.raises(SymbpError, match=message):

@@ -39,6 +39,12 @@ class FreshNames:
         return Array(renamed(array.value, array.axes, tuple(axes)), tuple(axes))
 
 
+def length(array: Array, axis: int) -> Array:
+    """The size of an axis."""
+    i = array.axes[axis]
+    return Array(ONE if i is None else i.size, ())
+
+
 def renamed(e: Expr, old: Axes, new: Axes) -> Expr:
     """The expression under other indices, axis by axis."""
     return substitute(e, {i: j for i, j in zip(old, new, strict=True) if i is not None and j is not None})

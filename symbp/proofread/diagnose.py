@@ -22,10 +22,10 @@ from symbp.proofread.given import Given, agree
 from symbp.proofread.hypotheses import Changes, Hypothesis, passed_on, paths_missing
 from symbp.proofread.mutants import Mistake
 from symbp.proofread.reference import Point, Reference
-from symbp.proofread.shapes import wrong_shape
+from symbp.proofread.shapes import rearranged
 
 WORK = 20_000  # equations evaluated for hypotheses: some ten seconds, then the search ends
-LOOSE = 10  # times the tolerance: how well a hypothesis has to fit
+LOOSE = 5  # times the tolerance: how well a hypothesis has to fit
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Finding:
 
 def diagnose(reference: Reference, first: Given, others: Sequence[Given]) -> Finding:
     """What is wrong with the first wrong quantity. others: further ones that were computed together with it."""
-    mistake = wrong_shape(reference, first)
+    mistake = rearranged(reference, first)
     if mistake is not None:
         return Finding(mistake, first.name)
     if not all(np.all(np.isfinite(a)) for a in first.arrays):

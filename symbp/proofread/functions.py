@@ -109,7 +109,7 @@ def from_function(reference: Reference, function: Callable[..., Any]) -> tuple[l
 
 
 def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
-    """argument -> what of the derivation it gets."""
+    """argument -> what of the derivation it gets: by name, or in the order of an emitted module's loss_and_grads."""
     title = getattr(function, "__name__", "the function")
     known = {**reference.known, **{n: n for n in reference.program.size_names}}
     out: dict[str, str] = {}
@@ -128,15 +128,24 @@ def _bind(reference: Reference, function: Callable[..., Any]) -> dict[str, str]:
         elif p.default is p.empty:
             out[p.name] = ""
     unknown = [name for name, what in out.items() if not what]
+    data = _data(reference)
+    like_emitted = len(out) == len(data) + 1 and next(iter(out.values())) == "params"
+    if like_emitted and set(list(out)[1:]) != set(data) and (unknown or title == "loss_and_grads"):
+        return dict(zip(out, ["params", *data], strict=True))  # (params, X, y) in that order, whatever y is elsewhere
     if not unknown:
         return out
-    data = [t.name for t in arguments_of(reference.program).all] if reference.program.prediction else []
-    if next(iter(out.values())) == "params" and len(out) == len(data) + 1:  # in the order of an emitted module
-        return dict(zip(out, ["params", *data], strict=True))
+    known_names = ["params", *(n for n in reference.derived.tensors if not reference.is_helper(n))]
     raise SymbpError(
-        f"{title} takes {unknown[0]}, which is nothing of {reference.program.title}: "
-        f"{nearest(unknown[0], ['params', *(n for n in reference.derived.tensors if not reference.is_helper(n))])}"
+        f"{title} takes {unknown[0]}, which is nothing of {reference.program.title}: {nearest(unknown[0], known_names)}"
     )
+
+
+def _data(reference: Reference) -> list[str]:
+    """What an emitted module's loss_and_grads takes beside the parameters; nothing if there is no such module."""
+    try:
+        return [t.name for t in arguments_of(reference.program).all]
+    except SymbpError:
+        return []
 
 
 def _value(reference: Reference, point: Point, name: str) -> Any:

@@ -11,7 +11,7 @@ from symbp.check import relative_error
 from symbp.expr import Expr
 
 TOLERANCE = 1e-7  # of what is right, relative to its largest entry
-SINGLE = 1e-3  # the same for numbers of 32 bits
+SINGLE = 1e-4  # the same for numbers of 32 bits
 NEGLIGIBLE = 1e-6  # errors are relative to no less: rounding makes 1e-16 out of a zero
 
 

@@ -94,7 +94,8 @@ class Changes:
         if name not in self.found:
             reference = self.reference
             readable, value = reference.readable(name), reference.equation(name).value
-            forms = dict.fromkeys((readable, value, self.written_out(name, readable)))
+            whole = self.written_out(name, readable)
+            forms = dict.fromkeys((readable, value, whole, reference.in_values(whole)))
             out: dict[Mistake, Expr] = {}
             seen: set[Expr] = set(forms)
             for form in forms:

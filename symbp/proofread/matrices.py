@@ -19,10 +19,10 @@ from symbp.functions import TABLE
 from symbp.notation.formulas import Formula
 from symbp.notation.source import Source
 from symbp.program import Tensor
-from symbp.proofread.arrays import Array, Axes, FreshNames, contracted, summed, together
+from symbp.proofread.arrays import Array, Axes, FreshNames, contracted, length, summed, together
 
 _FUNCTIONS = {"abs": "abs", "maximum": "maximum", "minimum": "minimum", "max": "maximum", "min": "minimum"}
-_OTHERS = ("sum", "mean", "dot", "matmul", "transpose", "one_hot", "where", "square", "sqrt")
+_OTHERS = ("len", "sum", "mean", "dot", "matmul", "transpose", "one_hot", "where", "square", "sqrt")
 _COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 LARGEST = 1000  # bits of a power
 _MEANT = "names, numbers, + - * / ** @, .T, sum, mean, comparisons, one_hot, where, and functions such as exp(z)"
@@ -114,8 +114,7 @@ class _Matrices:
                 array = self.array(inner)
                 if not -len(array.axes) <= k < len(array.axes):
                     self.fail(node, f"there is no axis {k}: the shape is {array.shape}")
-                axis = array.axes[k]
-                return Array(ex.ONE if axis is None else axis.size, ())
+                return length(array, k)
             case ast.Subscript(value=inner, slice=places):
                 return self.unit_axes(node, self.array(inner), places)
             case ast.Call():
@@ -177,7 +176,8 @@ class _Matrices:
         flipped = {".T @ ": (left.axes[::-1], right.axes), " @ .T": (left.axes, right.axes[::-1])}
         fits = [k for k, (a, b) in flipped.items() if contracted(Array(left.value, a), Array(right.value, b))]
         assert isinstance(node, ast.BinOp)
-        a, b = ast.unparse(node.left), ast.unparse(node.right)
+        sides = (node.left, node.right)
+        a, b = (f"({ast.unparse(n)})" if isinstance(n, (ast.BinOp, ast.UnaryOp)) else ast.unparse(n) for n in sides)
         texts = {".T @ ": f"{a}.T @ {b}", " @ .T": f"{a} @ {b}.T"}
         hint = f"; {' and '.join(texts[k] for k in fits)} would fit" if fits else ""
         self.fail(node, f"{a} of shape {left.shape} @ {b} of shape {right.shape} doesn't fit{hint}")
@@ -209,6 +209,8 @@ class _Matrices:
         options = {k.arg: k.value for k in node.keywords if k.arg is not None}
         if name in ("sum", "mean") and given:
             return self.reduced(node, name, self.array(given[0]), given[1:], options)
+        if name == "len" and len(given) == 1 and (inner_ := self.array(given[0])).axes:
+            return length(inner_, 0)
         if options:
             self.fail(node, f"{name} takes no options in a formula")
         self.check_function(node, name)

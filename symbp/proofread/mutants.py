@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 from symbp.expr import (
     Access,
@@ -25,6 +25,7 @@ from symbp.expr import (
     add,
     base_exponent,
     call,
+    fresh_index,
     logic,
     mul,
     num,
@@ -47,7 +48,8 @@ class Mistake:
     parts: tuple[Expr | str, ...] = ()
 
 
-KINDS = ("factor", "instead", "term", "term_sign", "power", "diagonal", "factor_twice", "reversed", "derivative")
+KINDS = ("factor", "instead", "term", "term_sign", "power", "diagonal", "axis", "factor_twice", "reversed",
+         "derivative")  # fmt: skip
 Mutant = tuple[Expr, Mistake]
 
 
@@ -80,7 +82,7 @@ def mutants(
     yield from reads_transposed(e, nodes, tensors)
     yield from reads_shifted(e, nodes)
     yield from conditions_reversed(e, nodes)
-    yield from only_diagonal(e, nodes)
+    yield from sums_changed(e, nodes)
     yield from functions_exchanged(e, nodes)
     yield from derivative_too_many(e, target, tensors)
 
@@ -91,8 +93,8 @@ def factors_left_out(e: Expr, nodes: list[Expr], adjoints: frozenset[str]) -> It
         if isinstance(node, Mul):
             own = [f for f in node.args if not isinstance(f, Num) and f.tensors and f.tensors.isdisjoint(adjoints)]
             for left_out in (*((f,) for f in own), *combinations(own, 2)):
-                product = mul(*left_out)
-                yield swap(e, node, node / product), Mistake("factor", (product,))
+                missing = mul(*left_out)
+                yield swap(e, node, node / missing), Mistake("factor", (missing,))
             for f in own:
                 yield swap(e, node, node * f), Mistake("factor_twice", (f,))
         elif isinstance(node, Reduce) and node.label == "sum" and node.body.tensors.isdisjoint(adjoints):
@@ -161,16 +163,19 @@ def conditions_reversed(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
             yield swap(e, node, select(logic("not", condition), then, otherwise)), Mistake("reversed", (node,))
 
 
-def only_diagonal(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
-    """A sum over k' of which only the entry with k' = k is kept: a Jacobian taken for diagonal."""
+def sums_changed(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:
+    """A sum over k' of which only the term k' = k is kept, a Jacobian taken for diagonal; or one over another axis."""
     for node in nodes:
         if isinstance(node, Reduce) and node.label == "sum":
-            for i in node.indices:
-                for k in sorted(e.free, key=lambda k: k.label):
-                    if k.size is i.size and k not in node.free:
-                        left = [j for j in node.indices if j is not i]
-                        kept = sum_over(substitute(node.body, {i: k}), left)
-                        yield swap(e, node, kept), Mistake("diagonal", (node, i, k))
+            for i, k in product(node.indices, sorted(e.free - node.free, key=lambda k: k.label)):
+                if k.size is i.size:
+                    rest = [j for j in node.indices if j is not i]
+                    body = substitute(node.body, {i: k})
+                    yield swap(e, node, sum_over(body, rest)), Mistake("diagonal", (node, k))
+                    for n in sorted(node.free, key=lambda n: n.label):
+                        summed = fresh_index(n, {j.label for j in body.free | node.free})
+                        other = sum_over(substitute(body, {n: summed}), [*rest, summed])
+                        yield swap(e, node, other), Mistake("axis", (node, n, i))
 
 
 def functions_exchanged(e: Expr, nodes: list[Expr]) -> Iterator[Mutant]:

@@ -16,7 +16,7 @@ from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.evaluate import evaluate
 from symbp.expr import Expr, Index, walk
 from symbp.notation.text import Text
-from symbp.program import Equation, Program, Reason, Tensor, Term
+from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups, leading_to
 from symbp.simplify.reuse import Library
 
@@ -227,14 +227,14 @@ class Reference:
                 library.add(e, n)
         return library
 
-    def readable(self, name: str) -> Expr:
-        """The right-hand side of a quantity, written with the values of the forward pass."""
-        value = self.equation(name).value
-        return self._library.cheapest(value, self.order[name]) if name in self.adjoints else value
+    def in_values(self, e: Expr) -> Expr:
+        """An expression written with the values of the forward pass: a (1 - a) for the derivative of a = sigmoid(z)."""
+        return self._library.cheapest(e, len(self.order))
 
-    def readable_local(self, term: Term) -> Expr:
-        """The local derivative of one use, written in the same way."""
-        return self._library.cheapest(term.local, len(self.order))
+    def readable(self, name: str) -> Expr:
+        """The right-hand side of a quantity as one would write it."""
+        value = self.equation(name).value
+        return self.in_values(value) if name in self.adjoints else value
 
     def upstream(self, name: str, pinned: frozenset[str]) -> Iterator[str]:
         """What a quantity is computed from in its own pass, itself first, the nearest first, pinned ones left out."""

@@ -10,11 +10,12 @@ import numpy as np
 
 from symbp.errors import SymbpError, nearest
 from symbp.expr import Expr, Num, coefficient, factors, num
+from symbp.program import shape_text
 from symbp.proofread.diagnose import Finding
 from symbp.proofread.given import NEGLIGIBLE, TOLERANCE, Given
 from symbp.proofread.mutants import Mistake
 from symbp.proofread.reference import POINTS, Reference
-from symbp.proofread.shapes import shape_text
+from symbp.proofread.shapes import array_shape
 from symbp.proofread.words import LANGUAGES
 
 
@@ -107,7 +108,7 @@ class _Page:
     def sizes(self) -> str:
         points = self.reference.points
         sizes = [f"{n} = {', '.join(dict.fromkeys(str(p.sizes[n]) for p in points))}" for n in points[0].sizes]
-        return f", {'; '.join(sizes)}" if sizes else ""
+        return "".join(text + self.words["next"] for text in sizes)
 
     # ------------------------------------------------------------------------------ the first wrong one
 
@@ -118,7 +119,7 @@ class _Page:
         first = wrong[0].given
         right = reference.points[-1].values[first.name]
         key = "first" if first.name in reference.adjoints else "first_forward"
-        lines = [self.say(key, reference.access(first.name), self.shape(first.name))]
+        lines = [self.say(key, reference.access(first.name), shape_text(reference.tensor(first.name)))]
         what = self.mistake(finding, first, right)
         if finding.inside != first.name:
             what = self.say("inside", reference.access(finding.inside), what)
@@ -134,18 +135,14 @@ class _Page:
             lines.append(f"  {self.say('further', self.listed(further))}")
         if not report.together and rest:
             lines.append(f"  {self.say('judged_alone', self.listed(rest))}")
-        lines += ["", self.say("derivation"), *self.formulas(finding, first.name)]
+        lines += ["", self.say("derivation"), *self.formulas(finding.inside)]
         if first.value is not None:
             lines += [self.say("yours"), f"    {reference.access(first.name)} = {reference.text(first.value)}"]
         return lines
 
-    def shape(self, name: str) -> str:
-        from_sizes = [self.reference.text(s) for s in self.reference.tensor(name).shape]
-        return f"({', '.join(from_sizes)}{',' if len(from_sizes) == 1 else ''})"
-
-    def formulas(self, finding: Finding, first: str) -> list[str]:
+    def formulas(self, name: str) -> list[str]:
         """The right formula of the quantity at fault, and the forward equations that it comes from."""
-        reference, name = self.reference, finding.inside
+        reference = self.reference
         lines = [f"    {reference.access(name)} = {reference.text(reference.readable(name))}"]
         equation = reference.equation(name)
         throughs = dict.fromkeys(t.through.label for t in (equation.reason.terms if equation.reason else ()))
@@ -188,10 +185,8 @@ class _Page:
                 return self.factor(name, mistake, texts)
             case "step":
                 return self.step(name, texts)
-            case "diagonal":
-                return self.say("diagonal", texts[0], texts[2])
             case "transposed" | "axes" | "reshaped" | "unsummed" | "unaveraged" | "oversummed" | "shape":
-                return self.say(mistake.kind, shape_text(first.arrays[-1]), shape_text(right), *texts)
+                return self.say(mistake.kind, array_shape(first.arrays[-1]), array_shape(right), *texts)
         return self.say(mistake.kind, *texts)
 
     def step(self, name: str, texts: list[str]) -> str:
@@ -202,7 +197,7 @@ class _Page:
         skipped = f"{texts[1]} = {self.reference.text(self.reference.equation(through.label).value)}"
         if len(terms) == 1:
             return self.say(
-                "step_factor", texts[0], skipped, self.reference.text(self.reference.readable_local(terms[0]))
+                "step_factor", texts[0], skipped, self.reference.text(self.reference.in_values(terms[0].local))
             )
         return self.say("step", texts[0], skipped)
 
@@ -219,9 +214,9 @@ class _Page:
         if not isinstance(c, Num) and coefficient(c)[0] == 1:
             inverse = c**-1
             if all(not self.divides(f) for f in factors(c)):
-                return self.say("batch_missing", texts[0])
+                return self.say("division_missing", texts[0])
             if all(self.divides(f) for f in factors(c)):
-                return self.say("batch_twice", self.reference.text(inverse))
+                return self.say("division_twice", self.reference.text(inverse))
         return self.say("scaled", texts[0])
 
     @staticmethod
@@ -232,6 +227,6 @@ class _Page:
         """A missing factor, which may be the whole of a local derivative."""
         reason = self.reference.equation(name).reason
         for term in reason.terms if reason else ():
-            if self.reference.readable_local(term) is mistake.parts[0]:
+            if self.reference.in_values(term.local) is mistake.parts[0]:
                 return self.say("local", texts[0], self.reference.text(term.through), self.reference.text(term.read))
         return self.say("factor", texts[0])
