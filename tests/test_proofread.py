@@ -206,7 +206,7 @@ def test_whatever_is_changed_in_a_derivation_is_found(name: str) -> None:
     hypotheses = [h for n in reference.adjoints for f in (passed_on, paths_missing) for h in f(reference, n)]
     hypotheses += changes.of(reference.adjoints)
     wrong = 0
-    for h in hypotheses[::11]:
+    for h in hypotheses[::17]:
         values = [reference.with_equations(p, h.new, reference.parameters) for p in reference.points]
         at = iter(values)
 
@@ -217,7 +217,7 @@ def test_whatever_is_changed_in_a_derivation_is_found(name: str) -> None:
         if not report.right:
             wrong += 1
             assert report.finding is not None and report.finding.mistake.kind != "unknown", h
-    assert wrong > 8
+    assert wrong > 5
 
 
 def test_a_tenth_of_a_millionth_is_the_limit() -> None:

@@ -179,6 +179,7 @@ def test_32_bits_are_compared_as_such() -> None:
     [
         (lambda aa: {}, "takes aa, which is nothing of .*did you mean 'a'"),
         (lambda a: {"W22": a}, "there is no gradient by 'W22' in .*did you mean 'W2'"),
+        (lambda d_a: {"a": d_a}, "returns d_a, which it was given"),
         (lambda a: a, "returns ndarray: it should return a dictionary"),
         (lambda a: {"W2": "none"}, "d_W2 is no array of numbers"),
         (lambda a: {"W2": a} if len(a) == 3 else {"c2": a}, "at some points only"),
@@ -208,6 +209,9 @@ def test_functions_that_cannot_be_judged(function: Callable[..., Any], message: 
         ("d_y = (y - t", "this is no formula: '\\(' was never closed"),
         ("d_y = ((2**64)**64)**64", "this power is too large"),
         ("import os", "only formulas stand here"),
+        ("d_y = d_y", ":1:1: d_y is given in terms of itself"),
+        ("d_y = 2*dy - d_y.T.T", "d_y is given in terms of itself"),
+        ("d_a = d_c1 / B\nd_c1 = d_a.sum(axis=0) + 0*a.sum(axis=0)", "d_a is given in terms of itself, through d_c1"),
         ("x = d_y", "x is given: there is nothing to check"),
         ("h[b,o] = y[b,o]\nd_y[b,o] = t[b,o]", ":1:1: h is no quantity of the network, and no formula reads it"),
         ("d_W2[h,o] = a[b,h]*d_y[b,o]", "the index b is unbound here"),
@@ -217,7 +221,7 @@ def test_functions_that_cannot_be_judged(function: Callable[..., Any], message: 
         ("d_y[b,o] = y[b+1,o]", "outside its range"),
         ("d_y = " + "(" * 5000 + "y" + ")" * 5000, "nest too deeply|too many nested"),
     ],
-    ids=range(21),
+    ids=range(24),
 )
 def test_texts_that_cannot_be_judged(text: str, message: str) -> None:
     with pytest.raises(SymbpError, match=message):

@@ -86,6 +86,7 @@ def _judgeable(reference: Reference, formulas: list[Formula]) -> list[Given]:
             continue
         _check(reference, f, value)
         found.append(_given(reference, f, value))
+    _check_circles(reference, found)
     unused = next((f for f in formulas if f.target.label in own and f.target.label not in read), None)
     if unused is not None:
         name = unused.target.label
@@ -96,9 +97,30 @@ def _judgeable(reference: Reference, formulas: list[Formula]) -> list[Given]:
     return found
 
 
+def _check_circles(reference: Reference, given: list[Given]) -> None:
+    """Raises SymbpError where formulas are given in terms of each other: such ones would say nothing.
+
+    In a recurrence they may, a step apart.
+    """
+    reads = {g.name: sorted(g.reads) for g in given}
+    for start in reads:
+        path, waiting = {start}, [start]
+        for name in waiting:
+            for read in reads.get(name, ()):
+                if read == start and not {start, name} <= reference.recurrent:
+                    raise SymbpError(
+                        f"{start} is given in terms of itself{'' if name == start else f', through {name}'}"
+                    )
+                if read not in path:
+                    path.add(read)
+                    waiting.append(read)
+
+
 def _check(reference: Reference, f: Formula, value: Expr) -> None:
     """Raises SymbpError at the formula's place if an index is unbound or a read leaves its tensor."""
     name = f"mine_{f.target.label}"
+    if any(read.label == f.target.label and read.args == f.target.args for read in value.accesses):
+        raise f.error(f"{f.target.label} is given in terms of itself")
     try:
         verify(reference.alone(Tensor(name, f.target.args), value))  # type: ignore[arg-type]
     except SymbpError as error:

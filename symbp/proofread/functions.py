@@ -104,6 +104,9 @@ def from_function(reference: Reference, function: Callable[..., Any]) -> tuple[l
     if short:
         raise SymbpError(f"{title} returns {short[0]} at some points only")
     reads = frozenset(n for n in names.values() if n in reference.adjoints)
+    given_back = reads & found.keys()
+    if given_back:
+        raise SymbpError(f"{title} returns {min(given_back)}, which it was given: leave that out")
     given = [Given(n, tuple(arrays), reads, where=title) for n, arrays in found.items()]
     return given, list(notes)
 
