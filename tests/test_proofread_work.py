@@ -130,6 +130,8 @@ def test_sympy_equations() -> None:
     assert report.first_wrong == "d_W1" and "the factor 1 - a[b,h] is missing" in report.text()
     with pytest.raises(SymbpError, match="is not an equation: write Eq"):
         proofread(MLP, [d_y[b, o]])
+    with pytest.raises(SymbpError, match="d_y reads yy: did you mean 'y'"):
+        proofread(MLP, [(d_y[b, o], IndexedBase("yy")[b, o])])
 
 
 # ------------------------------------------------------------------------------------------------- functions
@@ -164,6 +166,14 @@ def test_an_argument_that_is_overwritten_is_mentioned() -> None:
 
     report = proofread(MLP, backward)
     assert report.right and "backward overwrites its argument d_y" in report.text()
+
+
+def test_a_small_error_is_not_blamed_on_what_changes_nothing() -> None:
+    def backward(d_y: Any) -> dict[str, Any]:
+        return {"c2": d_y.sum(axis=0) * (1 + 2e-7)}
+
+    report = proofread(MLP, backward)
+    assert not report.right and "No single mistake" in report.text() and "(the worst relative error is" in report.text()
 
 
 def test_32_bits_are_compared_as_such() -> None:

@@ -76,13 +76,14 @@ class _Search:
 
     def explained(self, h: Hypothesis) -> set[str] | None:
         """The other wrong quantities that the hypothesis explains; None if it doesn't explain the first one."""
-        points = self.reference.points
+        points, changes = self.reference.points, False
         for k, point in enumerate(points):
             values = self.values(h, point, [self.first.name])
             if values is None or not self.fits(self.first, k, values):
                 return None
-        if all(agree(a, p.values[self.first.name]) for a, p in zip(self.first.arrays, points, strict=True)):
-            return None
+            changes |= not agree(values[self.first.name], point.values[self.first.name], self.first.tolerance)
+        if not changes:
+            return None  # it fits because what is wrong is hardly so
         names = [g.name for g in self.others]
         left = {g.name for g in self.wrong}
         if h.alone:

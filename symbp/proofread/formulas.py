@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import sympy as sp
 
 from symbp.errors import SymbpError, nearest
-from symbp.expr import Access, Expr, Index, substitute
+from symbp.expr import Access, Expr, Index, access, substitute
 from symbp.language import from_sympy
 from symbp.notation.formulas import Formula, read_formulas
 from symbp.notation.source import Source
@@ -53,14 +53,9 @@ def from_equations(reference: Reference, equations: Iterable[Any]) -> list[Given
         left = from_sympy(target, scalars, "left-hand side")
         if not isinstance(left, Access) or not all(isinstance(i, Index) for i in left.args):
             raise SymbpError(f"{target} is no quantity: write it with bare indices, {_example(reference)}")
-        left = replace_label(left, reference.known)
+        left = access(reference.known.get(left.label, left.label), left.args)
         formulas.append(Formula(left, from_sympy(value, scalars, f"equation for {left.label}"), Source("", "SymPy"), 0))
     return _judgeable(reference, formulas)
-
-
-def replace_label(e: Access, names: Mapping[str, str]) -> Access:
-    from_names = names.get(e.label, e.label)
-    return e if from_names == e.label else Tensor(from_names, e.args).access  # type: ignore[arg-type]
 
 
 def _example(reference: Reference) -> str:
@@ -119,6 +114,9 @@ def _check_circles(reference: Reference, given: list[Given]) -> None:
 def _check(reference: Reference, f: Formula, value: Expr) -> None:
     """Raises SymbpError at the formula's place if an index is unbound or a read leaves its tensor."""
     name = f"mine_{f.target.label}"
+    unknown = sorted(value.tensors - set(reference.derived.tensors))
+    if unknown:
+        raise SymbpError(f"{f.target.label} reads {unknown[0]}: {nearest(unknown[0], reference.derived.tensors)}")
     if any(read.label == f.target.label and read.args == f.target.args for read in value.accesses):
         raise f.error(f"{f.target.label} is given in terms of itself")
     try:
