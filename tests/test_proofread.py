@@ -191,6 +191,19 @@ def test_gradients_of_another_network_are_explained_by_its_forward_pass() -> Non
     assert report.finding.follows == {f"d_{p.name}" for p in network(MLP).parameters}
 
 
+def test_a_factor_besides_another_mistake() -> None:
+    mean = [
+        ("* y * (1 - y) / B", "* y * (1 - y)"),
+        ("d_W3 = h2.T", "d_W3 = h2.T / B"),
+        ("b3 = d_z3.sum", "b3 = d_z3.mean"),
+    ]
+    two = changed(MLP, *mean, ("h2 * (1 - h2)", "h2"))
+    report = proofread(network(MLP), two.loss_and_grads)
+    assert report.first_wrong == "d_W2" and report.finding is not None and report.finding.inside == "d_z2"
+    assert "the factor 1 - h2[n,k] is missing.\n  Besides, it is B times the right one" in report.text()
+    assert "This explains d_b2, d_W1 and d_b1, too." in report.text()
+
+
 def test_a_second_mistake_is_mentioned() -> None:
     two = changed(MLP, ("d_b3 = d_z3.sum(axis=0)", "d_b3 = -d_z3.sum(axis=0)"), ("h1 * (1 - h1)", "h1"))
     report = proofread(network(MLP), two.loss_and_grads)

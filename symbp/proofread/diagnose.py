@@ -18,7 +18,7 @@ import numpy as np
 from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Expr, mul, num, power, size
 from symbp.program import Term
-from symbp.proofread.given import Given, agree
+from symbp.proofread.given import TOLERANCE, Given, agree
 from symbp.proofread.hypotheses import Changes, Hypothesis, passed_on, paths_missing
 from symbp.proofread.mutants import Mistake
 from symbp.proofread.reference import Point, Reference
@@ -30,11 +30,15 @@ LOOSE = 5  # times the tolerance: how well a hypothesis has to fit
 
 @dataclass(frozen=True)
 class Finding:
-    """mistake: what differs. inside: the equation that it's in. follows: wrong quantities that it explains too."""
+    """mistake: what differs. inside: the equation that it's in. follows: wrong quantities that it explains too.
+
+    besides: the factor that everything is off by in addition, for a mistake that comes with a wrong factor.
+    """
 
     mistake: Mistake
     inside: str
     follows: frozenset[str] = frozenset()
+    besides: Expr = ONE
 
 
 def diagnose(reference: Reference, first: Given, others: Sequence[Given]) -> Finding:
@@ -47,12 +51,21 @@ def diagnose(reference: Reference, first: Given, others: Sequence[Given]) -> Fin
     return _Search(reference, first, others).best()
 
 
+def ratio(mine: Any, other: Any) -> float | None:
+    """The c with mine = c * other; None where there's none, or there are too few entries to tell."""
+    if other is None or np.shape(mine) != np.shape(other) or np.size(other) < 2 or not np.any(other):
+        return None
+    c = float(np.vdot(other, mine) / np.vdot(other, other))
+    return c if c and agree(mine, c * other, LOOSE * TOLERANCE) else None
+
+
 class _Search:
     def __init__(self, reference: Reference, first: Given, others: Sequence[Given]) -> None:
         self.reference, self.first, self.pinned = reference, first, first.reads
         self.right = {g.name for g in others if self.is_right(g)}
         self.wrong = [g for g in others if g.name not in self.right and g.name != first.name]
         self.others = [g for g in others if g.name != first.name]
+        self.proportional: list[Hypothesis] = []  # what would fit at the first point if everything were a multiple
 
     def is_right(self, g: Given) -> bool:
         pairs = zip(g.arrays, self.reference.points, strict=True)
@@ -72,7 +85,20 @@ class _Search:
             found = Finding(hypothesis.mistake, hypothesis.inside, frozenset(explained))
             if len(explained) == len(self.wrong):
                 break
-        return found or Finding(Mistake("unknown"), self.first.name)
+        return found or self.best_multiple() or Finding(Mistake("unknown"), self.first.name)
+
+    def best_multiple(self) -> Finding | None:
+        """A hypothesis that gives what was handed in but for a factor: two mistakes."""
+        for h in self.proportional:
+            names = [self.first.name, *(g.name for g in self.wrong)]
+            values = [self.values(h, p, names) or {} for p in self.reference.points]
+            ratios = [ratio(a, v.get(self.first.name)) for a, v in zip(self.first.arrays, values, strict=True)]
+            c = None if None in ratios else self.named([r for r in ratios if r is not None])
+            if c is not None:
+                scaled = [{n: r * v[n] for n in names} for r, v in zip(ratios, values, strict=True) if r is not None]
+                follows = [g.name for g in self.wrong if all(self.fits(g, k, v) for k, v in enumerate(scaled))]
+                return Finding(h.mistake, h.inside, frozenset(follows), c)
+        return None
 
     def explained(self, h: Hypothesis) -> set[str] | None:
         """The other wrong quantities that the hypothesis explains; None if it doesn't explain the first one."""
@@ -80,6 +106,8 @@ class _Search:
         for k, point in enumerate(points):
             values = self.values(h, point, [self.first.name])
             if values is None or not self.fits(self.first, k, values):
+                if k == 0 and values is not None and ratio(self.first.arrays[0], values[self.first.name]) is not None:
+                    self.proportional.append(h)
                 return None
             changes |= not agree(values[self.first.name], point.values[self.first.name], self.first.tolerance)
         if not changes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbp.errors import SymbpError, nearest
-from symbp.expr import Expr, Num, coefficient, factors, num
+from symbp.expr import ONE, Expr, Num, coefficient, factors, num
 from symbp.program import shape_text
 from symbp.proofread.diagnose import Finding
 from symbp.proofread.given import NEGLIGIBLE, TOLERANCE, Given
@@ -124,6 +124,9 @@ class _Page:
         if finding.inside != first.name:
             what = self.say("inside", reference.access(finding.inside), what)
         lines.append(f"  {what[:1].upper()}{what[1:]}")
+        if finding.besides is not ONE:
+            factor = Mistake("scaled", (finding.besides,))
+            lines.append(f"  {self.say('besides', self.scaled(factor, [reference.text(finding.besides)]))}")
         if finding.mistake.kind in ("unknown", "scaled") and np.shape(first.arrays[-1]) == np.shape(right):
             lines += [f"  {line}" for line in self.example(first)]
         rest = [v.name for v in wrong[1:]]
