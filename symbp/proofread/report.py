@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,14 @@ class Verdict:
         return self.given.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """verdicts: in backward order. finding: about the first wrong one. missing: gradients that were not given.
 
     overwritten: arguments that the function changed. together: whether the quantities were computed by one function.
     """
 
-    reference: Reference = field(repr=False)
+    reference: Reference
     work: str
     verdicts: tuple[Verdict, ...]
     finding: Finding | None = None
@@ -63,7 +63,7 @@ class Report:
             raise SymbpError(f"there is no language {lang!r}: {nearest(lang, LANGUAGES)}")
         return "\n".join(_Page(self, LANGUAGES[lang]).lines())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
 
