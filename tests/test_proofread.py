@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MLP = "mlp:2-3-2-1,sigmoid,half_squared_error"
 TANH = "mlp:3-4-3,tanh,cross_entropy"
 LINEAR, NORM, CONV, ATTENTION = "mlp.net", "batch_norm.net", "convolution.net", "attention.net"
-LSTM = "LSTM"
+LSTM, PADDED = "LSTM", "MultiHeadAttention both"
 
 
 @cache
@@ -53,7 +53,7 @@ def _cut(text: str) -> tuple[str, str, str]:
     return text[:start], text[start:end], text[end:]
 
 
-@pytest.mark.parametrize("name", [MLP, TANH, NORM, CONV, ATTENTION, LSTM, "ResNetBlock", "TransformerBlock"])
+@pytest.mark.parametrize("name", [MLP, TANH, NORM, CONV, ATTENTION, LSTM, "ResNetBlock", "TransformerBlock", PADDED])
 def test_right_gradients_are_right(name: str) -> None:
     report = proofread(network(name), changed(name).loss_and_grads)
     assert report.right and not report.missing and report.finding is None

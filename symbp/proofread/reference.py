@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from symbp.check import check_facts, prime_sizes, random_values
+from symbp.check import prime_sizes, random_values
 from symbp.derive.reverse import adjoint_prefix, reverse
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.evaluate import evaluate
@@ -21,6 +22,7 @@ from symbp.recurrence import groups, leading_to
 from symbp.simplify.reuse import Library
 
 POINTS = 3
+ATTEMPTS = 5  # at random values
 SMALL = 3  # the size of everything at the first point: most hypotheses fail there already
 
 Arrays = Mapping[str, Any]
@@ -63,11 +65,17 @@ class Reference:
 
     def _point(self, k: int, seed: int) -> Point:
         lengths = self._lengths(k)
-        given = random_values(self.program, seed + k, lengths)
-        check_facts(self.program, given)
+        given = self._given(k, seed, lengths)
         with np.errstate(all="ignore"):
             values = evaluate(self.derived, given)
         return Point(given, {name: np.asarray(v) for name, v in values.items()}, lengths)
+
+    def _given(self, k: int, seed: int, lengths: Mapping[str, int]) -> dict[str, Any]:
+        """Random values where the program is finite, from the first of a few seeds that has such."""
+        for attempt in range(ATTEMPTS):
+            with suppress(SymbpError):
+                return random_values(self.program, seed + k + POINTS * attempt, lengths)
+        return random_values(self.program, seed + k, lengths)  # says what isn't finite
 
     def _lengths(self, k: int) -> dict[str, int]:
         """The sizes at the k-th point: small ones at first, then primes, each time dealt out anew."""
