@@ -36,6 +36,7 @@ _PUBLIC = {
     "symbp.show.derivation": ("derivation",),
     "symbp.emit": ("generate",),
     "symbp.check": ("check",),
+    "symbp.proofread": ("proofread", "proofread_file"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -44,6 +44,7 @@ def main() -> None:
       symbp demo                                              everything once, in build/demo/
       symbp derive mlp:2-3-2-1,sigmoid,half_squared_error     the derivation, step by step
       symbp count mlp:2-3-2-1,sigmoid,half_squared_error      naive expansion against backpropagation
+      symbp verify mlp:2-3-2-1,sigmoid,half_squared_error mine.py      your own backward pass, corrected
       symbp generate mlp:64-64-32-10,relu,cross_entropy -o net.py
       python net.py train data.npz --epochs 20
     """
@@ -281,6 +282,44 @@ def check(net_or_module: str, seed: int) -> None:
         report = check_program(load(net_or_module), seed=seed, others={"emitted": module_gradients})
     click.echo(str(report))
     sys.exit(0 if report.passed else 1)
+
+
+@main.command(epilog="\b\nExamples:\n"
+              "  symbp verify examples/mlp.net formulas.txt\n"
+              "  symbp verify mlp:3-4-3,tanh,cross_entropy mine.py --function backward\n"
+              "  symbp verify examples/batch_norm.net mine.py --set B=16 --lang zh\n"
+              "\n\b\nA formula file, in matrices or with indices (never run as code):\n"
+              "  d_y  = (y - t) / B               d_y[b,o]  = (y[b,o] - t[b,o])/B\n"
+              "  d_W2 = a.T @ d_y                 d_W2[h,o] = sum[b] a[b,h]*d_y[b,o]\n"
+              "  d_W1 = x.T @ (d_y @ W2.T * a * (1 - a))\n"
+              "\n\b\nA Python file (.py, run as code), one of:\n"
+              "  def loss_and_grads(params, x, t): ...  return L, {'W1': d_W1, ...}\n"
+              "  def backward(x, W2, a, d_y): ...       return {'W1': ..., 'd_a': ...}\n"
+              "Arguments get what their names say: inputs, parameters, values of the forward pass, gradients\n"
+              "(d_y: the right one), sizes, params and values as dictionaries.")  # fmt: skip
+@click.argument("net")
+@click.argument("work", type=click.Path(exists=True, dir_okay=False))
+@click.option("--function", metavar="NAME", help="The function of a .py file; default loss_and_grads, then backward.")
+@set_option
+@click.option("--seed", default=0, show_default=True, help="Of the random parameters and data.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of the report.")
+def verify(net: str, work: str, function: str | None, settings: tuple[str, ...], seed: int, lang: str) -> None:
+    """Is WORK, a hand-written backward pass of NET, right? If not: what is wrong first, and how it differs.
+
+    WORK is a text of formulas, or a Python file (.py). Every gradient in it, of a parameter or of a value in between,
+    is held against the derivation: by algebra where that decides, and by numbers. A formula is judged on its own, with
+    right values of what it reads. The first wrong quantity in backward order is explained: a factor, a sign, a
+    transpose, a missing path, a missing mean over the batch, ...
+
+    Exit status 0 if all is right, 1 if something is wrong, 2 if it can't be judged.
+    """
+    from symbp.proofread import proofread_file
+
+    with working(f"verifying {work}"):
+        sizes = sizes_option(settings) or None
+        report = proofread_file(load(net), Path(work), function=function, seed=seed, sizes=sizes)
+    click.echo(report.text(lang))
+    sys.exit(0 if report.right else 1)
 
 
 def is_emitted(path: Path) -> bool:

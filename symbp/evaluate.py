@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from math import inf, pi
 from typing import Any
 
@@ -59,14 +60,21 @@ def _run(program: Program, group: Group, time: Index, arrays: dict[str, Any], si
     for e in group.equations:
         lengths = [_Interpreter(arrays, sizes).length(i) for i in program.tensors[e.name].indices]
         arrays[e.name] = np.zeros(lengths, np.result_type(float, *(np.asarray(a) for a in arrays.values())))
-    known: dict[Expr, Expr] = {ex.size(name): ex.num(value) for name, value in sizes.items()}
+    lengths_known = tuple(sizes.items())
     for now in reversed(steps) if group.backwards else steps:
         for e in group.equations:
             axes = program.tensors[e.name].indices
-            value = settle(ex.substitute(e.value, {time: ex.num(now), **known}))
+            value = _at_step(e.value, time, now, lengths_known)
             at = tuple(now if i is time else slice(None) for i in axes)
             left = tuple(i for i in axes if i is not time)
             arrays[e.name][at] = _Interpreter(arrays, sizes).tensor(value, left)
+
+
+@lru_cache(maxsize=1 << 14)  # the same steps are run again for every point and every direction
+def _at_step(value: Expr, time: Index, now: int, sizes: tuple[tuple[str, int], ...]) -> Expr:
+    """The right-hand side with the time and the sizes replaced by numbers."""
+    known: dict[Expr, Expr] = {ex.size(name): ex.num(length) for name, length in sizes}
+    return settle(ex.substitute(value, {time: ex.num(now), **known}))
 
 
 def bind(tensor: Tensor, value: Any, sizes: dict[str, int]) -> Any:

@@ -39,7 +39,7 @@ def refused(message: str, *words: str) -> None:
 
 def test_help_teaches() -> None:
     assert "Start here" in ok("--help")
-    for command in ("derive", "count", "generate", "check"):
+    for command in ("derive", "count", "generate", "check", "verify"):
         assert "Examples:" in ok(command, "--help")
         assert f"symbp {command} " in ok(command, "--help")
 

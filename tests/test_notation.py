@@ -405,3 +405,8 @@ def test_how_tensors_start_and_what_is_drawn():
     text = write(net)
     assert "keep[b,h] ~ bernoulli(4/5)" in text and "c[h] ~ -0.5" in text
     assert read(text) == net
+
+
+def test_a_comment_with_an_operator_ends_with_its_line() -> None:
+    text = "input x[b<3]\n# half of it\n# x/2 - 1, not +1\ny[b] = x[b]\n# as in a/b\n  - x[b]/2\nloss = sum[b] y[b]"
+    assert read(text).equations[0].value is read("input x[b<3]\ny[b] = x[b]/2\nloss = sum[b] y[b]").equations[0].value

@@ -107,7 +107,7 @@ QUOTED: /`[^`\n]+`'?/
 NUMBER: /(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?/
 STRING: /"([^"]|"")*"/
 _NEWLINE: /(\r?\n[ \t\r\f]*)+/
-CONTINUED.1: /(\r?\n[ \t\r\f]*(#[^\n]*)?)+(?=[+\-*\/^·])/
+CONTINUED.1: /(\r?\n[ \t\r\f]*(#[^\n]*(?=\n))?)+(?=[+\-*\/^·])/
 COMMENT: /#[^\n]*/
 %ignore CONTINUED
 %ignore COMMENT

@@ -46,18 +46,18 @@ def read(text: str, name: str = "network") -> Program:
         statements = parse(source)
         cut = next((n for n, st in enumerate(statements) if isinstance(st, s.Inference)), None)
         if cut is None:
-            base = _Reader(source, statements).program()
+            base = Reader(source, statements).program()
             if any(isinstance(st, s.Layer) for st in statements):
-                other = _Reader(source, statements, training=False).program()
+                other = Reader(source, statements, training=False).program()
                 if other.equations != base.equations:
                     return replace(base, inference=only_needed(other, base))
             return base
-        base = _Reader(source, statements[:cut]).program()
+        base = Reader(source, statements[:cut]).program()
         later = statements[cut + 1 :]
         again = next((st for st in later if isinstance(st, s.Inference)), None)
         if again is not None:
             raise source.error(again.at, "there is one `inference` part: put its statements together")
-        other = _Reader(source, replaced(statements[:cut], later), training=False).program()
+        other = Reader(source, replaced(statements[:cut], later), training=False).program()
         return replace(base, inference=only_needed(other, base))
     except RecursionError:
         raise SymbpError(
@@ -73,7 +73,9 @@ def read_file(path: Path) -> Program:
         raise SymbpError(f"{path} is not a text in UTF-8: it can't be read as a network") from None
 
 
-class _Reader:
+class Reader:
+    """A text's statements, made into a Program step by step."""
+
     def __init__(self, source: Source, statements: Sequence[s.Node], training: bool = True) -> None:
         self.source, self.statements, self.training = source, statements, training
         self.names = Names(source, lambda names, node: Builder(names, {}).value(node))
