@@ -52,7 +52,8 @@ def gpt(text: str) -> Program:
         raise SymbpError(f"{text!r}: {names} missing: write gpt:layers=4,heads=4,width=128,context=64,vocabulary=256, "
                          f"or a preset as in gpt:nano (of {', '.join(PRESETS)})")  # fmt: skip
     layers, heads, width, vocabulary = (given.integer(s, preset.get(s, 0)) for s in SIZES if s != "context")
-    context = given.integer("context", preset.get("context", 0)) or "T"
+    anything = given.values.get("context", ("", ""))[1] == "T"
+    context = "T" if anything else given.integer("context", preset.get("context", 0)) or "T"
     rate, loss = given.rate("dropout"), given.word("loss", LOSSES, "cross_entropy")
     block = TransformerBlock(
         heads,
@@ -77,7 +78,7 @@ PRESET      nano, micro, mini (minGPT's), gpt2, gpt2-medium, gpt2-large, gpt2-xl
 layers      blocks: x + attention(norm(x)), then x + dense(activation(dense(norm(x))))
 heads       of the attention; they divide the width
 width       of the embedding and of every block
-context     the length of the sequences; left out where positions need no table: any length T
+context     the length of the sequences; T, or left out where positions need no table: any length T
 vocabulary  the number of tokens, at the input and at the output
 hidden      the width inside a block's dense layers (4 times the width)
 activation  between them (gelu_tanh)
@@ -88,6 +89,7 @@ loss        (cross_entropy): every position predicts a label, the next token say
         "gpt:layers=4,heads=4,width=128,context=64,vocabulary=256": "over bytes",
         "gpt:nano": "minGPT's smallest, which sorts 0, 1, 2",
         "gpt:gpt2": "GPT-2's smallest, 163,037,184 parameters with its head untied (tied: 124,439,808)",
+        "gpt:gpt2,context=T": "the same over T tokens, for formulas in B and T (`symbp count --formula`)",
         "gpt:layers=1,heads=2,width=8,vocabulary=5,positions=rotary": "sequences of any length",
     },
     build=gpt,

@@ -7,10 +7,11 @@ go through the simplify pipeline and share every equal subexpression besides.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from symbp.count.blocks import Blocks, find_blocks
 from symbp.count.closed import closed_forms
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
@@ -18,6 +19,7 @@ from symbp.count.tangents import Tangents, plus
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
 from symbp.count.work import MAC
 from symbp.count.written import Amounts, has_condition, sizes_of
+from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning
 from symbp.normalise import normalise
 from symbp.program import Program
@@ -140,6 +142,16 @@ class Ledger:
         return {}
 
     @cached_property
+    def blocks(self) -> Blocks | None:
+        """The network by one of fewer blocks, where it has many equal ones."""
+        return find_blocks(self.network)
+
+    @cached_property
+    def shorter(self) -> Ledger | None:
+        """The account of that network."""
+        return self.blocks and Ledger(self.blocks.short, self.sizes)
+
+    @cached_property
     def tangents(self) -> Tangents:
         """The recurrence behind forward mode and expansion."""
         listing = self.listing("forward")
@@ -180,11 +192,20 @@ class Ledger:
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:
-        amounts: Amounts = {}
-        for found in self.work(strategy).values():
-            amounts = plus(amounts, found)
+        amounts = self.by_blocks(strategy) or added(self.work(strategy).values())
         macs = amounts.pop(MAC, ZERO)
         return Account(strategy, amounts, macs=macs)
+
+    def by_blocks(self, strategy: str) -> Amounts | None:
+        """The whole amount, from a network of fewer equal blocks; None where it has no such blocks."""
+        if self.blocks is None or self.shorter is None:
+            return None
+        work, tensors = self.shorter.work(strategy), self.shorter.listing(strategy).tensors
+        one, other = (
+            added(found for name, found in work.items() if tensors[name].layer in layers)
+            for layers in self.blocks.middle
+        )
+        return plus(added(work.values()), one, self.blocks.left_out) if one == other else None
 
     def differences(self, strategy: str, passes: Polynomial, steps: Amounts) -> Account:
         forward = self["forward"]
@@ -196,11 +217,21 @@ class Ledger:
     def alone(self) -> Account:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
-        conditional = any(has_condition(e.value, labels=False) for e in listing.equations)
-        work = self.work("reverse") if conditional else closed_forms(listing)  # it's an upper bound anyway
-        amounts, exact = each_alone(listing, work, gradients)
+        amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
+
+    def work_alone(self, listing: Tensors) -> Mapping[str, Amounts]:
+        """The work of the reverse program's equations, the loss's own value not asked for."""
+        if self.shorter is not None and self.blocks is not None and self.by_blocks("reverse") is not None:
+            prefix, known = adjoint_prefix(self.network), self.blocks.stands_for
+            known = known | {f"{prefix}_{name}": f"{prefix}_{twin}" for name, twin in known.items()}
+            outputs = tuple(o for o in self.shorter.reverse.outputs if o != self.loss)
+            found = self.shorter.work_alone(self.shorter.listing("reverse").restricted(outputs))
+            return {e.name: found[known[e.name]] for e in listing.equations}
+        if any(has_condition(e.value, labels=False) for e in listing.equations):
+            return self.work("reverse")  # it's an upper bound anyway
+        return closed_forms(listing)
 
     def numbers(self, strategy: str) -> Polynomial:
         """How many numbers a strategy delivers: the loss, the gradients."""
@@ -256,6 +287,15 @@ class Ledger:
             e.name: total(sizes_of(listing.tensors[t].indices) for t in {e.name, *e.value.tensors})
             for e in listing.equations
         }
+
+
+def added(parts: Iterable[Amounts]) -> Amounts:
+    """The sum, by kind."""
+    by_kind: dict[str, list[Polynomial]] = {}
+    for amounts in parts:
+        for kind, n in amounts.items():
+            by_kind.setdefault(kind, []).append(n)
+    return {kind: n for kind, found in by_kind.items() if (n := total(found))}
 
 
 def derive(program: Program, method: str, simplify: bool) -> Program:

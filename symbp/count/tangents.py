@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
-from symbp.count.polynomial import Polynomial, as_polynomial, of_size
+from symbp.count.polynomial import Polynomial, of_size, total
 from symbp.count.tensors import Known, Tensors, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, sizes_of, unconditional, written
 from symbp.derive.reverse import parts
@@ -134,10 +134,7 @@ class Tangents:
         """How many numbers these parameters hold."""
         found = self._sizes.get(bits)
         if found is None:
-            found = zero
-            for n, t in enumerate(self.parameters):
-                if bits >> n & 1:
-                    found = found + sizes_of(t.indices)
+            found = total(sizes_of(t.indices) for n, t in enumerate(self.parameters) if bits >> n & 1)
             self._sizes[bits] = found
         return found
 
@@ -214,8 +211,8 @@ class Tangents:
     def whole(self, p: Piece, tangent: str) -> Expr:
         """Local derivative times tangent, summed."""
         product = mul(p.local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
-        total = sum_over(self.at_hand.read_through(product), p.left)
-        return own_indices(total, {i.label for i in total.free})
+        summed = sum_over(self.at_hand.read_through(product), p.left)
+        return own_indices(summed, {i.label for i in summed.free})
 
     def summed(self, p: Piece, name: str) -> Template:
         """The template with the indices of the sum gone: what is tied to one of them takes all values."""
@@ -290,9 +287,11 @@ def contains(wide: Template, narrow: Template) -> bool:
 
 def plus(a: Mapping[str, Polynomial], b: Mapping[str, Polynomial], times: Polynomial | int = 1) -> Amounts:
     """a + times b, by kind."""
+    if not b or not times:
+        return dict(a)
     out = dict(a)
     for kind, n in b.items():
-        out[kind] = out.get(kind, zero) + as_polynomial(n) * times
+        out[kind] = out.get(kind, zero) + n * times
     return {k: n for k, n in out.items() if n}
 
 

@@ -127,7 +127,7 @@ class Known:
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
                 found: dict[Expr, Expr] = {}
-                if _match(pattern, e, found):
+                if match(pattern, e, found):
                     return substitute(target, {i: found[i] for i in target.free})
         return e
 
@@ -141,7 +141,7 @@ class Known:
         return False
 
 
-def _match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
+def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
     """Whether e is the pattern with its indices renamed; found: index of the pattern -> index of e."""
     if isinstance(pattern, Index):
         return isinstance(e, Index) and e.size is pattern.size and found.setdefault(pattern, e) is e
@@ -149,7 +149,7 @@ def _match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
         return False
     if not pattern.args:
         return pattern is e
-    return all(_match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
+    return all(match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
         set(found.values())
     ) == len(found)
 

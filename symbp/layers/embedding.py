@@ -28,13 +28,14 @@ class Embedding(Layer):
 
 @dataclass(frozen=True)
 class LearnedPositions(Layer):
-    """u[n, t, j] = x[n, t, j] + P[t, j]; the table has a row for each of the sequence's positions."""
+    """u[n, t, j] = x[n, t, j] + P[t, j]; the table has a row for each of the sequence's positions.
+
+    A module needs their number; over sequences of any length T the network can be derived and counted.
+    """
 
     def define(self, net: Builder, x: Any) -> Any:
         net.begin_layer()
         *_, t, j = axes(net, x, "n t j")
-        if not size_of(t).is_Integer:
-            raise net.fail(f"it needs a sequence of fixed length, not {size_of(t)}: use SinusoidalPositions")
         return net.tensor("u", x.indices, x + net.parameter("P", (t, j), init="zeros"))
 
 
