@@ -69,6 +69,7 @@ def working(what: str) -> Iterator[None]:
             yield
         finally:
             if collecting:
+                gc.freeze()
                 gc.enable()
 
 

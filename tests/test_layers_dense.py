@@ -104,7 +104,6 @@ def test_dropout_has_a_mask_in_training_only():
         ([Dropout(1.5)], {"features": 5}, r"layer 1 \(Dropout\): the rate is 1.5"),
         ([Dense(3)], {}, "give the input's size"),
         ([Dense(3)], {"features": 0}, "must be a positive integer"),
-        ([Embedding(7, 5), LearnedPositions()], {"shape": ("T",)}, "fixed length.*SinusoidalPositions"),
         ([Dense(4), Residual(Dense(3))], {"features": 2}, r"layer 2 \(Residual\): .*\(B, 4\) and \(B, 3\).*shortcut"),
         ([SqueezeExcite(2)], {"features": 5}, r"layer 1 \(SqueezeExcite\): its input must have the axes"),
         ([MeanOver(3)], {"features": 5}, r"layer 1 \(MeanOver\).*no axis 3"),

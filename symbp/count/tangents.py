@@ -145,10 +145,19 @@ class Tangents:
         own: Amounts = {}
         grown: Amounts = {}
         found = Dependence()
-        wholes = [self.whole(p, f"{TANGENT}{n}") for n, p in enumerate(pieces)]
+        names: dict[tuple[Access, int], str] = {}  # no parameter is reached by two pieces of one read
+        for p in pieces:
+            names.setdefault((p.read, p.part), f"{TANGENT}{len(names)}")
+        known: dict[tuple[object, ...], Expr] = {}
+        wholes = []
+        for p in pieces:
+            key = p.read, p.part, p.local, p.left, p.known
+            if key not in known:
+                known[key] = self.whole(p, names[p.read, p.part])
+            wholes.append(known[key])
         times: dict[tuple[Access, int], Polynomial] = {}
-        for n, (p, whole) in enumerate(zip(pieces, wholes, strict=True)):
-            inside = written(whole).reads.get(f"{TANGENT}{n}")
+        for p, whole in zip(pieces, wholes, strict=True):
+            inside = written(whole).reads.get(names[p.read, p.part])
             if inside:  # all pieces of one read take its tangents equally often
                 times[p.read, p.part] = inside * sizes_of(p.fixed)
         for region in self.regions(pieces):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import Polynomial, as_polynomial, of_size
@@ -42,6 +43,7 @@ class Written:
         self.operations[kind] = self.operations.get(kind, as_polynomial(0)) + n
 
 
+@cache
 def written(e: Expr) -> Written:
     """An expression as it stands, for one value of its free indices."""
     out = Written()
