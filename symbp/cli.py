@@ -158,18 +158,21 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
               "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12")  # fmt: skip
 @click.argument("net")
 @set_option
-@click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation"]), default="strategy",
-              show_default=True, help="A row a strategy, or one strategy taken apart.")  # fmt: skip
+@click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation", "optimizer"]),
+              default="strategy", show_default=True,
+              help="A row a strategy; one strategy taken apart; a step of each optimiser.")  # fmt: skip
 @click.option("--of", "strategy", type=click.Choice(["forward", "reverse", "reverse + CSE"]), default="reverse + CSE",
               show_default=True, help="The strategy that --by takes apart.")  # fmt: skip
+@click.option("--optimizer", default="adam", show_default=True, metavar="NAME",
+              help="The one whose step --by stage shows: sgd, momentum, nesterov, rmsprop, adam, adamw.")  # fmt: skip
 @click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set.")
 @click.option("--sweep", "swept", metavar="SIZE=A..B", help="A range of a symbolic size, or of {SIZE} in NET's text.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="The sweep as a picture: .png, .svg, .pdf.")
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
 @click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
-def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: bool, swept: str | None,
-          plot: str | None, form: str | None) -> None:  # fmt: skip
+def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer: str, formula: bool,
+          swept: str | None, plot: str | None, form: str | None) -> None:  # fmt: skip
     """Exact operation counts of every way to compute NET's gradients, at any size.
 
     \b
@@ -177,7 +180,7 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: 
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
     that defines `net`. Sizes that are not --set are 1, or stay symbolic with --formula.
     """
-    from symbp.count import compare
+    from symbp.count import Ledger, compare
     from symbp.count.parts import apart, formula_data, formulas
     from symbp.count.sweep import sweep
     from symbp.count.table import Table
@@ -193,9 +196,10 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: 
                 found.plot(Path(plot))
             table, data = found.table(), found.json()
         elif formula:
-            table, data = formulas(load(net), sizes), formula_data(load(net), sizes) if form == "json" else {}
+            ledger = Ledger(load(net), sizes or {})
+            table, data = formulas(ledger), formula_data(ledger) if form == "json" else {}
         elif by != "strategy":
-            table = apart(load(net), by, strategy, sizes)
+            table = apart(load(net), by, strategy, sizes, optimizer)
             data = {"title": table.title, "rows": [dict(zip(table.header, r, strict=True)) for r in table.rows]}
         else:
             counts = compare(load(net), sizes)

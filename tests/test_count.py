@@ -285,8 +285,8 @@ def figures() -> dict[str, str]:
     shared, reverse = sympy["cse of the gradients"], ours["reverse + CSE"]
     return {
         "table": ours.table(),
-        "closed forms": formulas(load(TEXTBOOK)).text(),
-        "all sizes": formulas(symbolic_network()).text(),
+        "closed forms": formulas(Ledger(load(TEXTBOOK))).text(),
+        "all sizes": formulas(Ledger(symbolic_network())).text(),
         "by stage": apart(load(TEXTBOOK), "stage", "reverse + CSE", {"B": 64}).text(),
         "large networks": side_by_side([load(net) for net in LARGE]).text(),
         "against SymPy": "\n".join(table),

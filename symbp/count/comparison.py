@@ -50,10 +50,10 @@ def row(ledger: Ledger, neurons: Materialised, strategy: str) -> Row:
             operations, exact = dict(+neurons.operations(strategy)), True
         except SymbpError:
             pass
-    macs = None if account.macs is None else account.macs.number
+    macs, moved = (None if n is None else n.number for n in (account.macs, account.moved))
     return Row(
         strategy, COMPUTED[strategy], ledger.numbers(strategy).number, operations, why if operations is None else "",
-        exact, macs,
+        exact, macs, moved,
     )  # fmt: skip
 
 

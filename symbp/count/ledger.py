@@ -20,8 +20,9 @@ from symbp.count.tensors import Tensors, given_sizes, tensor_listing
 from symbp.count.work import MAC
 from symbp.count.written import Amounts, has_condition, sizes_of
 from symbp.derive.reverse import adjoint_prefix
-from symbp.errors import SymbpError, UnusedParameterWarning
+from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.normalise import normalise
+from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
 from symbp.recurrence import leading_to
 
@@ -37,6 +38,7 @@ COMPUTED = {
 }
 STRATEGIES = tuple(COMPUTED)
 STAGES = ("forward", "loss", "backward")
+MOVED = "moved"
 NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-point numbers
 
 
@@ -45,7 +47,7 @@ class Account:
     """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not.
 
     exact: False for an upper bound. macs: sums of products, term by term; each is a multiplication and an addition that
-    `operations` has, too.
+    `operations` has, too. moved: numbers that its equations read and write, each entry of their tensors once.
     """
 
     strategy: str
@@ -53,6 +55,7 @@ class Account:
     exact: bool = True
     macs: Polynomial | None = None
     why: str = ""
+    moved: Polynomial | None = None
 
     @property
     def total(self) -> Polynomial | None:
@@ -192,20 +195,25 @@ class Ledger:
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:
-        amounts = self.by_blocks(strategy) or added(self.work(strategy).values())
-        macs = amounts.pop(MAC, ZERO)
-        return Account(strategy, amounts, macs=macs)
+        amounts = self.in_all(strategy)
+        macs, moved = amounts.pop(MAC, ZERO), amounts.pop(MOVED, ZERO)
+        return Account(strategy, amounts, macs=macs, moved=moved)
+
+    def in_all(self, strategy: str) -> Amounts:
+        """What all equations of such a strategy take; multiply-accumulates apart under MAC, numbers moved under MOVED."""
+        return self.by_blocks(strategy) or added([*self.work(strategy).values(), *self.traffic(strategy).values()])
 
     def by_blocks(self, strategy: str) -> Amounts | None:
-        """The whole amount, from a network of fewer equal blocks; None where it has no such blocks."""
+        """The same from a network of fewer equal blocks; None where it has no such blocks."""
         if self.blocks is None or self.shorter is None:
             return None
-        work, tensors = self.shorter.work(strategy), self.shorter.listing(strategy).tensors
+        tensors = self.shorter.listing(strategy).tensors
+        found = [*self.shorter.work(strategy).items(), *self.shorter.traffic(strategy).items()]
         one, other = (
-            added(found for name, found in work.items() if tensors[name].layer in layers)
+            added(amounts for name, amounts in found if tensors[name].layer in layers)
             for layers in self.blocks.middle
         )
-        return plus(added(work.values()), one, self.blocks.left_out) if one == other else None
+        return plus(added(amounts for _, amounts in found), one, self.blocks.left_out) if one == other else None
 
     def differences(self, strategy: str, passes: Polynomial, steps: Amounts) -> Account:
         forward = self["forward"]
@@ -280,13 +288,19 @@ class Ledger:
             e.name: "forward" if e.name in before else "loss" if e.name in loss else "backward" for e in equations
         }
 
-    def traffic(self, strategy: str) -> dict[str, Polynomial]:
-        """Numbers that every equation reads and writes: each entry of its tensors once."""
+    def traffic(self, strategy: str) -> dict[str, Amounts]:
+        """Numbers that every equation reads and writes, under MOVED: each entry of its tensors once."""
         listing = self.listing(strategy)
         return {
-            e.name: total(sizes_of(listing.tensors[t].indices) for t in {e.name, *e.value.tensors})
+            e.name: {MOVED: total(sizes_of(listing.tensors[t].indices) for t in {e.name, *e.value.tensors})}
             for e in listing.equations
         }
+
+    def optimiser(self, name: str) -> Amounts:
+        """Operations of one step of an optimiser, as emitted modules do it. Raises SymbpError for an unknown one."""
+        if name not in OPTIMISERS:
+            raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
+        return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
 
 
 def added(parts: Iterable[Amounts]) -> Amounts:
