@@ -102,6 +102,12 @@ class Ledger:
         found = total(sizes_of(t.indices) for t in self.program.parameters)
         return found.at(self.sizes)
 
+    @cached_property
+    def unused(self) -> tuple[str, ...]:
+        """The parameters that the loss doesn't depend on."""
+        used = leading_to(self.network.equations, (self.loss,))
+        return tuple(t.name for t in self.program.parameters if t.name not in used)
+
     @property
     def entries(self) -> Polynomial:
         """How many numbers a forward pass computes."""
@@ -188,7 +194,8 @@ class Ledger:
                 return self.alone()
             case "forward mode":
                 found, forward = self.tangents, self["forward"]
-                assert forward.operations is not None
+                if forward.operations is None:
+                    raise SymbpError(forward.why)
                 return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
             case "expanded":
                 return Account(strategy, self.tangents.tangent.get(self.loss, {}), self.tangents.exact)

@@ -68,11 +68,14 @@ class Tangents:
         self._bits = {t.name: 1 << n for n, t in enumerate(self.parameters)}
         for t in self.parameters:
             self.depends[t.name] = Dependence(0, {t.name: t.indices}, {t.name: ONE})
+        for name, (table, places) in self.listing.picked.items():
+            if tensors[table].role == "parameter":
+                self.depends[name] = Dependence(0, {table: places}, {table: ONE})
         self.at_hand = Known(tensors)
         for group in self.listing.groups:
             if group.time is not None:
                 names = ", ".join(e.name for e in group.equations)
-                raise SymbpError(f"{names} form a recurrence, whose tree grows with every step")
+                raise SymbpError(f"the recurrence of {names} has a tree that grows with every step")
             (equation,) = group.equations
             self.equation(equation)
         return self
