@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
-
 from test_count_emitted import table as executed_by_the_code
 
 from symbp.architectures import load
@@ -318,6 +317,8 @@ def figures() -> dict[str, str]:
     return {
         "table": ours.table(),
         "closed forms": formulas(Ledger(load(TEXTBOOK))).text(),
+        "GPT-2": formulas(Ledger(load("gpt:gpt2,context=T"))).text(),
+        "optimisers": apart(load(TEXTBOOK), "optimizer", "reverse + CSE", {"B": 64}).text(),
         "all sizes": formulas(Ledger(symbolic_network())).text(),
         "by stage": apart(load(TEXTBOOK), "stage", "reverse + CSE", {"B": 64}).text(),
         "large networks": side_by_side([load(net) for net in LARGE]).text(),

@@ -66,7 +66,8 @@ def test_what_reads_across_the_blocks_is_counted_whole() -> None:
     weights = [IndexedBase(f"W{k}") for k in range(8)]
     hidden = [x, *(IndexedBase(f"h{k}") for k in range(8))]
     equations = [
-        Eq(after[n, j], Sum(before[n, i] * W[i, j], i)) for before, after, W in zip(hidden, hidden[1:], weights)
+        Eq(after[n, j], Sum(before[n, i] * W[i, j], i))
+        for before, after, W in zip(hidden[:-1], hidden[1:], weights, strict=True)
     ]
     total = sum(Sum(h[n, j] ** 2, n, j) for h in hidden[1:])
     net = declare([*equations, Eq(L, total)], inputs=[x[n, i]], parameters=[W[i, j] for W in weights], loss=L)

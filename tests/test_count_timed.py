@@ -20,6 +20,7 @@ from symbp.emit.scalars import function_name, given, scalar_module
 from symbp.emit.timing import TIMED, timed
 from symbp.errors import SymbpError
 from symbp.program import Tensor
+from symbp.unroll import shape
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
 NETS = [
@@ -68,8 +69,7 @@ def test_emitted_strategies_execute_what_is_counted(net: str) -> None:
     counting(module)
     names = given(built.listing("forward"))
     rng = np.random.default_rng(2)
-    arrays = {t.name: rng.uniform(0.2, 0.9, [int(str(s.label)) for s in t.shape]) for t in built.concrete.tensors.values()
-              if t.role != "computed"}  # fmt: skip
+    arrays = {t.name: rng.uniform(0.2, 0.9, shape(t)) for t in built.concrete.tensors.values() if t.role != "computed"}
     if "soft_" in net:
         arrays["t"] /= arrays["t"].sum()
     labels = {t.name for t in program.tensors.values() if t.dtype == "int"}

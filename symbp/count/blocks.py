@@ -1,8 +1,8 @@
 """Networks of many equal blocks, as a transformer's: counted at a few of them, whatever the depth.
 
-Block j + 1 is block j with its tensors renamed. A network of KEPT blocks stands for one of N: what it costs, and N - KEPT
-times what a block in its middle costs, one that has equal blocks before and behind it. Two such blocks are kept, and
-have to cost the same, or else the whole network is counted.
+Block j + 1 is block j with its tensors renamed. A network of KEPT blocks stands for one of N: what it costs, and
+N - KEPT times what a block in its middle costs, one that has equal blocks before and behind it. Two such blocks are
+kept, and have to cost the same, or else the whole network is counted.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ def _shortened(
     kept = [block(n) for n in range(KEPT)]
     gone = [block(n) for n in range(KEPT, count)]
     stands_for = {t.name: t.name for t in program.tensors.values()}
-    for n, tensors in enumerate((kept[-1], *gone)):
+    for n, here in enumerate((kept[-1], *gone)):
         twin = kept[-1] if n == len(gone) else kept[-2]
-        stands_for.update({t.name: u.name for t, u in zip(tensors, twin, strict=True)})
+        stands_for.update({t.name: u.name for t, u in zip(here, twin, strict=True)})
     left_out = {t.name for tensors in gone for t in tensors}
     inside = left_out | {t.name for tensors in kept for t in tensors}
     readable = {t.name for t in gone[-1]}

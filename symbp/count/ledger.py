@@ -158,7 +158,7 @@ class Ledger:
     @cached_property
     def shorter(self) -> Ledger | None:
         """The account of that network."""
-        return self.blocks and Ledger(self.blocks.short, self.sizes)
+        return None if self.blocks is None else Ledger(self.blocks.short, self.sizes)
 
     @cached_property
     def tangents(self) -> Tangents:
@@ -207,7 +207,7 @@ class Ledger:
         return Account(strategy, amounts, macs=macs, moved=moved)
 
     def in_all(self, strategy: str) -> Amounts:
-        """What all equations of such a strategy take; multiply-accumulates apart under MAC, numbers moved under MOVED."""
+        """What all equations of such a strategy take; with multiply-accumulates and numbers moved, under MAC and MOVED."""
         return self.by_blocks(strategy) or added([*self.work(strategy).values(), *self.traffic(strategy).values()])
 
     def by_blocks(self, strategy: str) -> Amounts | None:

@@ -75,7 +75,8 @@ def optimisers(ledger: Ledger, strategy: str, title: str) -> Table:
     header = ["optimiser", "a parameter", "operations", "share", "remembers", *used]
     return Table(title, header, rows, [
         f"a parameter: operations for one of the {ledger.parameters.number:,} parameters, by kind in the last columns; "
-        f"share: of a step of training, beside {account.total.number:,} operations of {strategy}; remembers: numbers kept.",
+        f"share: of a step of training, beside {account.total.number:,} operations of {strategy}; remembers: numbers "
+        "kept.",
         "As emitted modules do it, without clipping and, but for adamw, weight decay, which are off by default.",
     ])  # fmt: skip
 

@@ -11,7 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from symbp.count.neurons import Materialised
 from symbp.count.scalars import Listing
 from symbp.errors import SymbpError
-from symbp.expr import ONE, Access, Add, Call, Condition, Delta, Expr, Mul, Num, Pow, Select, add, coefficient, mul, power
+from symbp.expr import (
+    ONE,
+    Access,
+    Add,
+    Call,
+    Condition,
+    Delta,
+    Expr,
+    Mul,
+    Num,
+    Pow,
+    Select,
+    add,
+    coefficient,
+    mul,
+    power,
+)
 from symbp.functions import definition
 from symbp.lower.array import COMPARISONS, Array, elementwise, opaque
 from symbp.lower.constants import constant
@@ -99,7 +115,7 @@ def _shared(found: Listing) -> tuple[list[str], list[str]]:
 
 
 class _Tree:
-    """Code for expressions as they are written. names: what stands for a name that is read, itself if it isn't there."""
+    """Code for expressions as they are written. names: what stands for a name that is read, where it isn't itself."""
 
     def __init__(self, names: Mapping[str, Array]) -> None:
         self.names = dict(names)
