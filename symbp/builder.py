@@ -35,6 +35,7 @@ class Builder:
         self.facts: list[tuple[Any, Any]] = []
         self.updates: dict[str, str] = {}
         self.softmaxes: set[str] = set()
+        self.table: Any = None  # of the embedding in front, for a head that is tied to it
         self._features = 0
         self._lengths: dict[str, Any] = {}
         self.batch = self.index("n", sp.Symbol("B", integer=True, positive=True) if batch is None else batch)

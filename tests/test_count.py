@@ -317,7 +317,7 @@ def figures() -> dict[str, str]:
     return {
         "table": ours.table(),
         "closed forms": formulas(Ledger(load(TEXTBOOK))).text(),
-        "GPT-2": formulas(Ledger(load("gpt:gpt2,context=T"))).text(),
+        "GPT-2": formulas(Ledger(load("gpt:gpt2,head=tied,context=T"))).text(),
         "optimisers": apart(load(TEXTBOOK), "optimizer", "reverse + CSE", {"B": 64}).text(),
         "all sizes": formulas(Ledger(symbolic_network())).text(),
         "by stage": apart(load(TEXTBOOK), "stage", "reverse + CSE", {"B": 64}).text(),

@@ -13,6 +13,7 @@ from symbp.layers import (
     LayerNorm,
     LearnedPositions,
     SinusoidalPositions,
+    TiedHead,
     TransformerBlock,
 )
 from symbp.program import Program
@@ -30,7 +31,8 @@ PRESETS = {
     "gpt2-xl": (48, 25, 1600, 1024, 50257),
 }
 POSITIONS = ("learned", "sinusoidal", "rotary", "alibi")
-OPTIONS = (*SIZES, "hidden", "activation", "positions", "dropout", "loss")
+HEADS = ("own", "tied")
+OPTIONS = (*SIZES, "hidden", "activation", "positions", "head", "dropout", "loss")
 USAGE = "gpt:[PRESET,]OPTION=VALUE,..."
 
 
@@ -65,7 +67,8 @@ def gpt(text: str) -> Program:
     )
     front: dict[str, list[Layer]] = {"learned": [LearnedPositions()], "sinusoidal": [SinusoidalPositions()]}
     chain: list[Layer] = [Embedding(vocabulary, width), *front.get(positions, []), *([Dropout(rate)] if rate else [])]
-    chain += [*[block] * layers, LayerNorm(), Dense(vocabulary, bias=False)]
+    tied = given.word("head", HEADS, "own") == "tied"
+    chain += [*[block] * layers, LayerNorm(), TiedHead() if tied else Dense(vocabulary, bias=False)]
     return built(text, lambda: Sequential(*chain, shape=(context,), loss=loss, title=text))
 
 
@@ -83,13 +86,14 @@ vocabulary  the number of tokens, at the input and at the output
 hidden      the width inside a block's dense layers (4 times the width)
 activation  between them (gelu_tanh)
 positions   {", ".join(POSITIONS)} (learned)
+head        own, or tied: the scores by the embedding's table, as in GPT-2 (own)
 dropout     a rate, behind the positions, the attention and the dense layers (0)
 loss        (cross_entropy): every position predicts a label, the next token say""",
     examples={
         "gpt:layers=4,heads=4,width=128,context=64,vocabulary=256": "over bytes",
         "gpt:nano": "minGPT's smallest, which sorts 0, 1, 2",
-        "gpt:gpt2": "GPT-2's smallest, 163,037,184 parameters with its head untied (tied: 124,439,808)",
-        "gpt:gpt2,context=T": "the same over T tokens, for formulas in B and T (`symbp count --formula`)",
+        "gpt:gpt2": "GPT-2's smallest, 163,037,184 parameters with a head of its own",
+        "gpt:gpt2,head=tied,context=T": "as published, 124M; over T tokens, for formulas in B and T (`symbp count`)",
         "gpt:layers=1,heads=2,width=8,vocabulary=5,positions=rotary": "sequences of any length",
     },
     build=gpt,

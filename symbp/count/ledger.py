@@ -7,7 +7,7 @@ go through the simplify pipeline and share every equal subexpression besides.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,10 +15,10 @@ from symbp.count.blocks import Blocks, find_blocks
 from symbp.count.closed import closed_forms
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
-from symbp.count.tangents import Tangents, plus
+from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
 from symbp.count.work import MAC
-from symbp.count.written import Amounts, has_condition, sizes_of
+from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.normalise import normalise
@@ -207,7 +207,7 @@ class Ledger:
         return Account(strategy, amounts, macs=macs, moved=moved)
 
     def in_all(self, strategy: str) -> Amounts:
-        """What all equations of such a strategy take; with multiply-accumulates and numbers moved, under MAC and MOVED."""
+        """What all equations of such a strategy take; multiply-accumulates under MAC, numbers moved under MOVED."""
         return self.by_blocks(strategy) or added([*self.work(strategy).values(), *self.traffic(strategy).values()])
 
     def by_blocks(self, strategy: str) -> Amounts | None:
@@ -308,15 +308,6 @@ class Ledger:
         if name not in OPTIMISERS:
             raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
         return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
-
-
-def added(parts: Iterable[Amounts]) -> Amounts:
-    """The sum, by kind."""
-    by_kind: dict[str, list[Polynomial]] = {}
-    for amounts in parts:
-        for kind, n in amounts.items():
-            by_kind.setdefault(kind, []).append(n)
-    return {kind: n for kind, found in by_kind.items() if (n := total(found))}
 
 
 def derive(program: Program, method: str, simplify: bool) -> Program:

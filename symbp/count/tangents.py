@@ -20,7 +20,7 @@ from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, of_size, total
 from symbp.count.tensors import Known, Tensors, own_indices
-from symbp.count.written import Amounts, Written, has_condition, in_order, sizes_of, unconditional, written
+from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over
@@ -295,15 +295,3 @@ class Region:
 def contains(wide: Template, narrow: Template) -> bool:
     """Whether a template has all entries of another one."""
     return all(a is None or a is b for a, b in zip(wide, narrow, strict=True))
-
-
-def plus(a: Mapping[str, Polynomial], b: Mapping[str, Polynomial], times: Polynomial | int = 1) -> Amounts:
-    """a + times b, by kind."""
-    if not b or not times:
-        return dict(a)
-    out = dict(a)
-    for kind, n in b.items():
-        out[kind] = out.get(kind, zero) + n * times
-    return {k: n for k, n in out.items() if n}
-
-
