@@ -18,6 +18,7 @@ from symbp import __version__
 from symbp.errors import SymbpError
 
 if TYPE_CHECKING:
+    from symbp.count.table import Table
     from symbp.program import Program
 
 class Group(click.Group):
@@ -169,7 +170,7 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
 @click.option("--optimizer", default="adam", show_default=True, metavar="NAME",
               help="The one whose step --by stage shows: sgd, momentum, nesterov, rmsprop, adam, adamw.")  # fmt: skip
 @click.option("--time", "timing", is_flag=True, help="A small network's strategies emitted, run and timed as well.")
-@click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set.")
+@click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set; with --by, too.")
 @click.option("--sweep", "swept", metavar="SIZE=A..B", help="A range of a symbolic size, or of {SIZE} in NET's text.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="The sweep as a picture: .png, .svg, .pdf.")
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
@@ -185,9 +186,8 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
     that defines `net`. Sizes that are not --set are 1, or stay symbolic with --formula.
     """
     from symbp.count import Counts, Ledger, compare
-    from symbp.count.parts import apart, formula_data, formulas
+    from symbp.count.parts import apart, formula_data, formulas, formulas_apart
     from symbp.count.sweep import sweep
-    from symbp.count.table import Table
 
     sizes = sizes_option(settings) or None
     table: Table
@@ -202,12 +202,16 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
             table, data = found.table(), found.json()
         elif formula:
             ledger = Ledger(load(net), sizes or {})
-            table, data = formulas(ledger), formula_data(ledger) if form == "json" else {}
+            if by == "optimizer":
+                raise SymbpError("--by optimizer has numbers: leave out --formula")
+            apart_too = by != "strategy"
+            table = formulas_apart(ledger, by, strategy, optimizer) if apart_too else formulas(ledger)
+            data = formula_data(ledger) if form == "json" and not apart_too else records(table)
         elif timing or by != "strategy":
             if timing:
                 from symbp.emit.timing import timed
             table = timed(load(net), sizes) if timing else apart(load(net), by, strategy, sizes, optimizer)
-            data = {"title": table.title, "rows": [dict(zip(table.header, r, strict=True)) for r in table.rows]}
+            data = records(table)
         else:
             counts = compare(load(net), sizes)
             table, data = counts.plain_table(), counts.json()
@@ -219,6 +223,11 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
         click.echo(counts.table() if counts is not None else table.text())
     if plot is not None:
         click.echo(f"wrote {plot}", err=True)
+
+
+def records(table: Table) -> dict[str, object]:
+    """A table as data: a dict a row."""
+    return {"title": table.title, "rows": [dict(zip(table.header, r, strict=True)) for r in table.rows]}
 
 
 @main.command(epilog="\b\nExamples:\n"

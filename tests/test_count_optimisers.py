@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from counting_arrays import Counted, CountingNumPy, counted
 from training_modules import OPTIMIZERS, fresh
 
 from symbp.architectures import EXAMPLES, load
+from symbp.cli import main
 from symbp.count import compare
 from symbp.count.counts import BOUND, BYTES
 from symbp.count.ledger import Ledger
 from symbp.count.parts import apart
+from symbp.count.polynomial import total
 from symbp.errors import SymbpError
 from symbp.optimisers import OPTIMISERS
 from symbp.unroll import concrete_sizes
@@ -48,6 +51,18 @@ def test_the_stage_of_the_optimiser() -> None:
     assert [row[1] for row in every.rows] == [2, 4, 6, 9, 13, 15]
     with pytest.raises(SymbpError, match="unknown optimizer 'adamant': did you mean 'adam'"):
         apart(load(NET), "stage", "reverse", None, "adamant")
+
+
+def test_closed_forms_of_the_stages() -> None:
+    command = ["count", NET, "--formula", "--by", "stage", "--optimizer", "sgd", "--csv"]
+    rows = [line.rsplit(",", 2) for line in CliRunner().invoke(main, command).output.splitlines()[1:]]
+    ledger = Ledger(load(NET))
+    stages = [total(amounts.values()) for amounts in ledger.by("stage", "reverse + CSE").values()]
+    assert total(stages) == ledger["reverse + CSE"].total
+    forms = [*map(str, stages), str(ledger.parameters * 2)]
+    assert [form.strip('"') for _, form, _ in rows] == forms
+    result = CliRunner().invoke(main, ["count", NET, "--formula", "--by", "optimizer"])
+    assert result.exit_code == 2 and "leave out --formula" in result.output
 
 
 # Deeper or larger ones of a family that is there.

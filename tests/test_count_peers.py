@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_symbp_never_needs_more_than_xla() -> None:
 def test_symbp_s_numbers(name: str) -> None:
     for figure, n in flops.by_symbp(flops.NETS[name]).items():
         assert documented()[f"{name}: {figure}"][0] == n, figure
+
+
+def test_figures_in_the_text() -> None:
+    """What XLA counts more for mlp's forward pass, and one addition more for each entry of a product."""
+    ours, xla, _ = documented()["mlp: forward, all"]
+    assert ours is not None and xla is not None
+    additions = flops.NETS["mlp"].sizes["B"] * sum(flops.WIDTHS[1:])
+    sentence = f"of the {xla - ours:,} operations between the two in mlp's forward pass these are {additions:,};"
+    text = " ".join(line for line in DOCUMENT.splitlines() if not line.startswith("|"))
+    prose = " ".join(text.split())
+    assert sentence in prose
+    assert re.findall(r"\d[\d,]{2,}", prose.replace(sentence, "")) == []
 
 
 # PyTorch's forward products less symbp's, and the reason's own number.

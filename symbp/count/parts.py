@@ -111,6 +111,17 @@ def formulas(ledger: Ledger) -> Table:
     return Table(title, ["strategy", "operations", "growth"], rows, notes)
 
 
+def formulas_apart(ledger: Ledger, part: str, strategy: str, optimizer: str = "adam") -> Table:
+    """The closed forms of one strategy by kind, stage, layer or equation; an optimiser's step behind the stages."""
+    found = ledger.by(part, strategy)
+    if part == "stage" and strategy != "forward":
+        found |= {f"optimiser ({optimizer})": ledger.optimiser(optimizer)}
+    sums = {name: Account(strategy, amounts) for name, amounts in found.items()}
+    rows = [[name, _form(a), _degrees(a)] for name, a in sums.items()]
+    title = f"{ledger.program.title}, {strategy}, by {part}{at(ledger.sizes)}"
+    return Table(title, [part, "operations", "growth"], rows)
+
+
 def formula_data(ledger: Ledger) -> dict[str, object]:
     """The closed forms in full, by strategy and kind, as text."""
     title, parameters = ledger.program.title, str(ledger.parameters)
