@@ -50,8 +50,8 @@ def known_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[str, 
     if missing:
         given = ",".join(f"{name}=64" for name in missing)
         raise SymbpError(
-            f"{program.title} has as many parameters as {', '.join(missing)} says: --set {given} counts it at a size, "
-            "--formula in closed form"
+            f"how many parameters {program.title} has depends on {', '.join(missing)}: --set {given} counts them at a "
+            "size, `symbp count --formula` in closed form"
         )
     return concrete_sizes(program, sizes)
 

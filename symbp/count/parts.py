@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from symbp.count.comparison import known_sizes
 from symbp.count.counts import BYTES
 from symbp.count.ledger import COMPUTED, MOVED, NO_FLOP, STRATEGIES, Account, Ledger
 from symbp.count.polynomial import Polynomial, total
@@ -13,7 +14,6 @@ from symbp.errors import SymbpError
 from symbp.operations import KINDS
 from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
-from symbp.unroll import concrete_sizes
 
 PARTS = ("kind", "stage", "layer", "equation", "optimizer")
 SHARED = ("forward", "reverse", "reverse + CSE")  # strategies that have equations of their own
@@ -33,7 +33,7 @@ def apart(
         raise SymbpError(f"a count is taken apart by {', '.join(PARTS)}, not by {part}")
     if strategy not in SHARED:
         raise SymbpError(f"{strategy} has no equations of its own to take apart: choose {', '.join(SHARED)}")
-    concrete = concrete_sizes(program, sizes)
+    concrete = known_sizes(program, sizes)
     ledger = Ledger(program, concrete)
     title = f"{program.title}, {strategy}, by {part}{at(concrete)}"
     if part == "optimizer":
