@@ -104,5 +104,5 @@ def test_a_gradient_of_zero_is_said() -> None:
 
 
 def test_sizes_of_parameters_are_asked_for() -> None:
-    with pytest.raises(SymbpError, match="depends on T: --set T=64 counts them at a size, .*--formula"):
+    with pytest.raises(SymbpError, match=r"depends on T: --set T=64 counts them at a size, .*--formula"):
         compare(network("a mask of integers"))
