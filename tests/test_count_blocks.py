@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
+import sympy as sp
 from sympy import Eq, Idx, IndexedBase, Sum, Symbol
 
 from symbp import Dense, Program, Sequential, Tanh, declare, sizes
 from symbp.architectures import load
+from symbp.builder import Builder
 from symbp.count import STRATEGIES
 from symbp.count.blocks import KEPT, find_blocks
 from symbp.count.ledger import Account, Ledger
-from symbp.layers import Residual
+from symbp.layers import Layer, Residual
 from symbp.normalise import normalise
 
 
@@ -56,6 +61,25 @@ def test_what_has_no_equal_blocks(layers: list) -> None:
     program = normalise(Sequential(*layers, features=4, loss="half_squared_error"))
     found = find_blocks(program)
     assert found is None or accounts(program, False) == accounts(program, True)
+
+
+@dataclass(frozen=True)
+class Shared(Layer):
+    """tanh(x W), with one W for all layers."""
+
+    def define(self, net: Builder, x: Any) -> Any:
+        net.begin_layer()
+        n, i = x.indices
+        j = net.like(i)
+        if net.table is None:
+            net.table = net.parameter("W", (i, j), init="xavier")
+        return net.tensor("h", (n, j), sp.tanh(Sum(x * net.table.base[i, j], i)))
+
+
+def test_blocks_that_share_a_weight_are_counted_whole() -> None:
+    """The gradient by it has a term for every block."""
+    net = Sequential(*[Dense(3)], *[Shared()] * 9, features=3, loss="half_squared_error")
+    assert find_blocks(normalise(net)) is None
 
 
 def test_what_reads_across_the_blocks_is_counted_whole() -> None:

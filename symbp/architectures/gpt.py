@@ -74,7 +74,7 @@ def gpt(text: str) -> Program:
 
 FAMILY = Family(
     name="gpt",
-    about="decoder-only transformers as GPT-2: norm first, causal attention, a head of its own without bias",
+    about="decoder-only transformers as GPT-2: norm first, causal attention, a head without bias, its own or tied",
     usage=USAGE,
     grammar=f"""\
 PRESET      nano, micro, mini (minGPT's), gpt2, gpt2-medium, gpt2-large, gpt2-xl; options override it

@@ -108,6 +108,13 @@ def _shortened(
         stands_for.update({t.name: u.name for t, u in zip(here, twin, strict=True)})
     left_out = {t.name for tensors in gone for t in tensors}
     inside = left_out | {t.name for tensors in kept for t in tensors}
+    alone = {t.name for t in program.tensors.values() if t.role in ("input", "state")}
+    if any(
+        not program.equation(t.name).value.tensors <= inside | alone
+        for t in (*kept[1], *kept[2])
+        if t.role == "computed"
+    ):  # the adjoint of what all blocks read, as of a weight that they share, has N terms
+        return None
     readable = {t.name for t in gone[-1]}
     equations = []
     for e in program.equations:

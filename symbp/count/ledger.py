@@ -243,7 +243,8 @@ class Ledger:
             known = known | {f"{prefix}_{name}": f"{prefix}_{twin}" for name, twin in known.items()}
             outputs = tuple(o for o in self.shorter.reverse.outputs if o != self.loss)
             found = self.shorter.work_alone(self.shorter.listing("reverse").restricted(outputs))
-            return {e.name: found[known[e.name]] for e in listing.equations}
+            if all(known.get(e.name) in found for e in listing.equations):
+                return {e.name: found[known[e.name]] for e in listing.equations}
         if any(has_condition(e.value, labels=False) for e in listing.equations):
             return self.work("reverse")  # it's an upper bound anyway
         return closed_forms(listing)
