@@ -395,10 +395,9 @@ def rate(settings, step, steps):
 
 
 def sgd(params, grads, memory, lr):
-    """Gradient descent; it remembers nothing. `grads` are multiplied in place, so that no array is made."""
+    """Gradient descent; it remembers nothing."""
     for name, grad in grads.items():
-        grad *= lr
-        params[name] -= grad
+        params[name] -= lr * grad
 
 
 def momentum(params, grads, memory, lr, keep=0.9):
@@ -427,19 +426,19 @@ def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 OPTIMIZERS = {"adam": adam, "momentum": momentum, "sgd": sgd}
 
 
-def update(params, grads, memory, settings, lr, flat_parts, grad_parts):
+def update(params, grads, memory, settings, lr, flat, flat_grads):
     """One step in place: gradients clipped by their norm, weights decayed, the optimiser of the settings.
 
-    flat_parts, grad_parts: all params and all grads in pieces, see pieces().
+    flat, flat_grads: all params and all grads in pieces, see pieces().
     """
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grad_parts.values())) if settings["clip"] else 0.0
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in flat_grads.values())) if settings["clip"] else 0.0
     if norm > settings["clip"]:
-        for g in grad_parts.values():
+        for g in flat_grads.values():
             g *= settings["clip"] / norm
     for name, grad in grads.items() if settings["decay"] else ():
         if grad.ndim > 1:
             grad += settings["decay"] * params[name]
-    OPTIMIZERS[settings["optimizer"]](flat_parts, grad_parts, memory, lr)
+    OPTIMIZERS[settings["optimizer"]](flat, flat_grads, memory, lr)
 
 
 def gradient_norms(grads):

@@ -19,10 +19,14 @@ _LETTERS = "ijklmpqrsuvw"
 
 
 class Builder:
-    """Collects the equations of a network. training: whether layers should define their training form."""
+    """Collects the equations of a network. training: whether layers should define their training form.
+
+    two_forms: whether a layer has asked for that, so that the form for prediction is another one.
+    """
 
     def __init__(self, training: bool = True, batch: Any = None) -> None:
-        self.training = training
+        self._training = training
+        self.two_forms = False
         self.layer = 0
         self.place = ""  # of the layer that is being defined, for messages: "layer 2 (Conv2D)"
         self.init_of_next = ""
@@ -31,11 +35,17 @@ class Builder:
         self.facts: list[tuple[Any, Any]] = []
         self.updates: dict[str, str] = {}
         self.softmaxes: set[str] = set()
+        self.table: Any = None  # of the embedding in front, for a head that is tied to it
         self._features = 0
         self._lengths: dict[str, Any] = {}
         self.batch = self.index("n", sp.Symbol("B", integer=True, positive=True) if batch is None else batch)
 
     # ------------------------------------------------------------------------------------ for layers
+
+    @property
+    def training(self) -> bool:
+        self.two_forms = True
+        return self._training
 
     def chain(self, layers: Sequence[Any], x: Any) -> Any:
         """The layers one after another, each told how its weights should start for what follows it."""

@@ -18,6 +18,7 @@ from symbp import __version__
 from symbp.errors import SymbpError
 
 if TYPE_CHECKING:
+    from symbp.count.table import Table
     from symbp.program import Program
 
 class Group(click.Group):
@@ -70,6 +71,7 @@ def working(what: str) -> Iterator[None]:
             yield
         finally:
             if collecting:
+                gc.freeze()
                 gc.enable()
 
 
@@ -154,22 +156,29 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
               "  symbp count gpt:gpt2                             networks of any size\n"
               "  symbp count mlp:784-128-10,relu,cross_entropy --formula\n"
               "  symbp count resnet18:3x32x32,classes=10 --by layer --set B=64\n"
+              "  symbp count mlp:64-32-10,relu,cross_entropy --by stage --optimizer adamw --set B=64\n"
+              "  symbp count gpt:gpt2,head=tied,context=T --formula    in the batch and the sequence's length\n"
+              "  symbp count mlp:2-3-2-1,sigmoid,half_squared_error --time\n"
               "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
               "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12")  # fmt: skip
 @click.argument("net")
 @set_option
-@click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation"]), default="strategy",
-              show_default=True, help="A row a strategy, or one strategy taken apart.")  # fmt: skip
+@click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation", "optimizer"]),
+              default="strategy", show_default=True,
+              help="A row a strategy; one strategy taken apart; a step of each optimiser.")  # fmt: skip
 @click.option("--of", "strategy", type=click.Choice(["forward", "reverse", "reverse + CSE"]), default="reverse + CSE",
               show_default=True, help="The strategy that --by takes apart.")  # fmt: skip
-@click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set.")
+@click.option("--optimizer", default="adam", show_default=True, metavar="NAME",
+              help="The one whose step --by stage shows: sgd, momentum, nesterov, rmsprop, adam, adamw.")  # fmt: skip
+@click.option("--time", "timing", is_flag=True, help="A small network's strategies emitted, run and timed as well.")
+@click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set; with --by, too.")
 @click.option("--sweep", "swept", metavar="SIZE=A..B", help="A range of a symbolic size, or of {SIZE} in NET's text.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="The sweep as a picture: .png, .svg, .pdf.")
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
 @click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
-def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: bool, swept: str | None,
-          plot: str | None, form: str | None) -> None:  # fmt: skip
+def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer: str, timing: bool, formula: bool,
+          swept: str | None, plot: str | None, form: str | None) -> None:  # fmt: skip
     """Exact operation counts of every way to compute NET's gradients, at any size.
 
     \b
@@ -177,13 +186,13 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: 
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
     that defines `net`. Sizes that are not --set are 1, or stay symbolic with --formula.
     """
-    from symbp.count import compare
-    from symbp.count.parts import apart, formula_data, formulas
+    from symbp.count import Counts, Ledger, compare
+    from symbp.count.parts import apart, formula_data, formulas, formulas_apart
     from symbp.count.sweep import sweep
-    from symbp.count.table import Table
 
     sizes = sizes_option(settings) or None
     table: Table
+    counts: Counts | None = None
     with working(f"counting {net}"):
         if plot is not None and swept is None:
             raise SymbpError("--plot draws a sweep: add --sweep H=8..1024 or --sweep depth=1..12")
@@ -193,10 +202,17 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: 
                 found.plot(Path(plot))
             table, data = found.table(), found.json()
         elif formula:
-            table, data = formulas(load(net), sizes), formula_data(load(net), sizes) if form == "json" else {}
-        elif by != "strategy":
-            table = apart(load(net), by, strategy, sizes)
-            data = {"title": table.title, "rows": [dict(zip(table.header, r, strict=True)) for r in table.rows]}
+            ledger = Ledger(load(net), sizes or {})
+            if by == "optimizer":
+                raise SymbpError("--by optimizer has numbers: leave out --formula")
+            apart_too = by != "strategy"
+            table = formulas_apart(ledger, by, strategy, optimizer) if apart_too else formulas(ledger)
+            data = formula_data(ledger) if form == "json" and not apart_too else records(table)
+        elif timing or by != "strategy":
+            if timing:
+                from symbp.emit.timing import timed
+            table = timed(load(net), sizes) if timing else apart(load(net), by, strategy, sizes, optimizer)
+            data = records(table)
         else:
             counts = compare(load(net), sizes)
             table, data = counts.plain_table(), counts.json()
@@ -205,9 +221,14 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, formula: 
     elif form is not None:
         click.echo(table.csv() if form == "csv" else table.latex())
     else:
-        click.echo(counts.table() if swept is None and not formula and by == "strategy" else table.text())
+        click.echo(counts.table() if counts is not None else table.text())
     if plot is not None:
         click.echo(f"wrote {plot}", err=True)
+
+
+def records(table: Table) -> dict[str, object]:
+    """A table as data: a dict a row."""
+    return {"title": table.title, "rows": [dict(zip(table.header, r, strict=True)) for r in table.rows]}
 
 
 @main.command(epilog="\b\nExamples:\n"

@@ -320,8 +320,19 @@ def add(*operands: Expr | Number) -> Expr:
     majority = sum(1 if c > 0 else -1 for _, c in kept)
     reads = any(rest.accesses for rest, _ in kept)
     if reads and (majority < 0 or (majority == 0 and max(kept, key=_leading)[1] < 0)):
-        return mul(-1, _node(Add, "+", tuple(mul(-c, rest) for rest, c in kept)))
-    return _node(Add, "+", tuple(mul(c, rest) for rest, c in kept))
+        return mul(-1, _node(Add, "+", tuple([_scaled(-c, rest) for rest, c in kept])))
+    return _node(Add, "+", tuple([_scaled(c, rest) for rest, c in kept]))
+
+
+def _scaled(c: Number, rest: Expr) -> Expr:
+    """c * rest for a rest that has no coefficient: mul, without taking the product apart."""
+    if c == 1:
+        return rest
+    if rest is ONE:
+        return num(c)
+    if type(rest) is Mul:
+        return _node(Mul, "*", (num(c), *rest.args))
+    return mul(c, rest)
 
 
 def _leading(term: tuple[Expr, Number]) -> tuple[bool, str, bytes]:
@@ -334,17 +345,18 @@ def mul(*operands: Expr | Number) -> Expr:
     c: Number = 1
     exponents: dict[Expr, Expr] = {}
     in_exp: list[Expr] = []
-    stack = [as_expr(o) for o in reversed(operands)]
+    stack = [o if isinstance(o, Expr) else num(o) for o in reversed(operands)]
     while stack:
         e = stack.pop()
-        if isinstance(e, Mul):
+        kind = type(e)
+        if kind is Mul:
             stack.extend(reversed(e.args))
-        elif isinstance(e, Num):
-            c = c * e.value
-        elif isinstance(e, Call) and e.label == "exp":
+        elif kind is Num:
+            c = c * e.value  # type: ignore[attr-defined]
+        elif kind is Call and e.label == "exp":
             in_exp.append(e.args[0])
         else:
-            base, n = base_exponent(e)
+            base, n = e.args if kind is Pow else (e, ONE)
             exponents[base] = add(exponents[base], n) if base in exponents else n
     if c == 0:
         return ZERO
@@ -355,7 +367,7 @@ def mul(*operands: Expr | Number) -> Expr:
             parts.append(merged)
     reopen = False
     for base, n in exponents.items():
-        factor = power(base, n)
+        factor = base if n is ONE else power(base, n)
         if isinstance(factor, (Num, Mul)):
             reopen = True
         parts.append(factor)
@@ -703,7 +715,10 @@ def transform(e: Expr, rule: Callable[[Expr], Expr], memo: dict[Expr, Expr] | No
     memo = {} if memo is None else memo
     found = memo.get(e)
     if found is None:
-        args = tuple([transform(a, rule, memo) for a in e.args]) if not isinstance(e, Index) else e.args
-        found = rule(e if args == e.args else rebuild(e, args))
+        if not e.args or type(e) is Index:
+            found = rule(e)
+        else:
+            args = tuple([transform(a, rule, memo) for a in e.args])
+            found = rule(e if args == e.args else rebuild(e, args))
         memo[e] = found
     return found

@@ -47,14 +47,15 @@ def Sequential(
         if not (isinstance(width, str) and width.isidentifier()) and (not isinstance(width, int) or width < 1):
             raise SymbpError(f"a layer's width must be a positive integer, not {width!r}")
 
-    def build(training: bool) -> Program:
+    def build(training: bool) -> tuple[Program, bool]:
         net = Builder(training, batch)
         x = _input(net, sample, integers, getattr(layers[0], "names", ""))
         y = net.chain(layers, x)
         net.place = f"the loss ({type(loss).__name__})"
-        return net.program(title or "sequential", y, loss.define(net, y), loss.task)
+        return net.program(title or "sequential", y, loss.define(net, y), loss.task), net.two_forms
 
-    training, inference = build(True), build(False)
+    training, two_forms = build(True)
+    inference = build(False)[0] if two_forms else training
     same = training.equations == inference.equations
     return training if same else replace(training, inference=inference)
 

@@ -72,6 +72,7 @@ SMALL = {
     "gpt:layers=4,heads=4,width=128,context=64,vocabulary=256": "gpt:layers=2,heads=2,width=4,context=3,vocabulary=5",
     "gpt:nano": "gpt:nano,layers=1,width=6,context=2",
     "gpt:gpt2": "gpt:gpt2,layers=1,heads=2,width=2,context=2,vocabulary=3,activation=gelu,hidden=3",
+    "gpt:gpt2,head=tied,context=T": "gpt:layers=1,heads=2,width=4,context=3,vocabulary=5,head=tied",
     "lstm:32-128-10,cross_entropy": "lstm:3-4-2,cross_entropy",
     "lstm:8-12-12-65,vocabulary=65,each,cross_entropy": "lstm:2-3-2-5,vocabulary=5,each,cross_entropy",
 }

@@ -177,7 +177,7 @@ def test_crossings() -> None:
     n = variable("N")
     assert crossing(n * n, n * 100, "N") == 101  # equal at 100
     assert crossing(n * n, n * n + n, "N") is None
-    shown = formulas(load("mlp:3-4-2,tanh,half_squared_error"))
+    shown = formulas(Ledger(load("mlp:3-4-2,tanh,half_squared_error")))
     assert "B" in shown.text()
 
 

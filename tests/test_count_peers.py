@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import flops  # noqa: E402
+
+from symbp.count.ledger import Ledger  # noqa: E402
+from symbp.count.polynomial import variable  # noqa: E402
+from symbp.notation import read  # noqa: E402
 
 DOCUMENT = (ROOT / "docs" / "flops.md").read_text(encoding="utf-8")
 
@@ -42,6 +47,40 @@ def test_symbp_never_needs_more_than_xla() -> None:
 def test_symbp_s_numbers(name: str) -> None:
     for figure, n in flops.by_symbp(flops.NETS[name]).items():
         assert documented()[f"{name}: {figure}"][0] == n, figure
+
+
+def test_figures_in_the_text() -> None:
+    """What XLA counts more for mlp's forward pass, and one addition more for each entry of a product."""
+    ours, xla, _ = documented()["mlp: forward, all"]
+    assert ours is not None and xla is not None
+    additions = flops.NETS["mlp"].sizes["B"] * sum(flops.WIDTHS[1:])
+    sentence = f"of the {xla - ours:,} operations between the two in mlp's forward pass these are {additions:,};"
+    text = " ".join(line for line in DOCUMENT.splitlines() if not line.startswith("|"))
+    prose = " ".join(text.split())
+    assert sentence in prose
+    rest = re.sub(r"\b20\d\d\b", "", prose.replace(sentence, ""))  # years are no figures
+    assert re.findall(r"\d[\d,]{2,}", rest) == []
+
+
+ATTENTION = """
+sizes T, D
+param q[t<T,j<D] ~ xavier, k[u<T,j<D] ~ xavier, v[u<T,j<D] ~ xavier
+input g[t<T,j<D]
+s[t<T,u<T] = sum[j] q[t,j]*k[u,j]
+p[t,u] = softmax[u] s[t,u]
+predict o[t,j] = sum[u] p[t,u]*v[u,j]
+loss = sum[t,j] g[t,j]*o[t,j]
+"""
+
+
+def test_attention_takes_two_products_forward_and_four_backward() -> None:
+    """The loss, the sum of g o, is one product of T x D numbers more."""
+    ledger, T, D = Ledger(read(ATTENTION)), variable("T"), variable("D")
+    forward, gradient = ledger["forward"].macs, ledger["reverse + CSE"].macs
+    assert forward is not None and gradient is not None
+    assert forward == 2 * D * T**2 + D * T
+    assert gradient - forward == 4 * D * T**2 + T**2
+    assert f"forward {forward - D * T}," in DOCUMENT and f"backward {gradient - forward - T**2}," in DOCUMENT
 
 
 # PyTorch's forward products less symbp's, and the reason's own number.

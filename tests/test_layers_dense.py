@@ -25,6 +25,7 @@ from symbp.layers import (
     SqueezeExcite,
     SwiGLU,
     Tanh,
+    TiedHead,
     WeightNormDense,
 )
 from symbp.sequence import Sequential
@@ -83,6 +84,11 @@ def test_rows_of_an_embedding_that_occur_twice_accumulate():
     assert np.count_nonzero(np.any(g != 0, axis=1)) == 1
 
 
+def test_a_tied_head_reads_the_embedding_s_table():
+    y, v = forward(net(Embedding(7, 5), Tanh(), TiedHead(), shape=("T",)))
+    assert np.allclose(y, np.tanh(v["E1"][v["x"]]) @ v["E1"].T, rtol=0, atol=1e-12)
+
+
 def test_sinusoidal_positions():
     y, v = forward(net(Embedding(7, 4), SinusoidalPositions(), shape=("T",)))
     t = np.arange(y.shape[1])[:, None]
@@ -104,7 +110,8 @@ def test_dropout_has_a_mask_in_training_only():
         ([Dropout(1.5)], {"features": 5}, r"layer 1 \(Dropout\): the rate is 1.5"),
         ([Dense(3)], {}, "give the input's size"),
         ([Dense(3)], {"features": 0}, "must be a positive integer"),
-        ([Embedding(7, 5), LearnedPositions()], {"shape": ("T",)}, "fixed length.*SinusoidalPositions"),
+        ([Dense(4), TiedHead()], {"features": 2}, r"layer 2 \(TiedHead\): there is no Embedding in front of it"),
+        ([Embedding(7, 5), Dense(4), TiedHead()], {"shape": (3,)}, "its input has 4 features, the Embedding's rows 5"),
         ([Dense(4), Residual(Dense(3))], {"features": 2}, r"layer 2 \(Residual\): .*\(B, 4\) and \(B, 3\).*shortcut"),
         ([SqueezeExcite(2)], {"features": 5}, r"layer 1 \(SqueezeExcite\): its input must have the axes"),
         ([MeanOver(3)], {"features": 5}, r"layer 1 \(MeanOver\).*no axis 3"),

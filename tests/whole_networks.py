@@ -41,6 +41,7 @@ LAYERS: dict[str, Callable[[], Program]] = {
     "Embedding": net(Embedding(5, 3), Dense(2), shape=("T",)),
     "Embedding of one": net(Embedding(5, 3), Dense(2)),
     "LearnedPositions": net(Embedding(5, 2), lib.LearnedPositions(), shape=(3,)),
+    "TiedHead": net(Embedding(5, 3), Dense(3), lib.TiedHead(), shape=("T",)),
     "SinusoidalPositions": net(Embedding(5, 2), lib.SinusoidalPositions(), Dense(2), shape=("T",)),
     "GLU": net(lib.GLU(3), features=2),
     "SwiGLU": net(lib.SwiGLU(3), features=2),

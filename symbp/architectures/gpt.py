@@ -13,6 +13,7 @@ from symbp.layers import (
     LayerNorm,
     LearnedPositions,
     SinusoidalPositions,
+    TiedHead,
     TransformerBlock,
 )
 from symbp.program import Program
@@ -30,7 +31,8 @@ PRESETS = {
     "gpt2-xl": (48, 25, 1600, 1024, 50257),
 }
 POSITIONS = ("learned", "sinusoidal", "rotary", "alibi")
-OPTIONS = (*SIZES, "hidden", "activation", "positions", "dropout", "loss")
+HEADS = ("own", "tied")
+OPTIONS = (*SIZES, "hidden", "activation", "positions", "head", "dropout", "loss")
 USAGE = "gpt:[PRESET,]OPTION=VALUE,..."
 
 
@@ -52,7 +54,8 @@ def gpt(text: str) -> Program:
         raise SymbpError(f"{text!r}: {names} missing: write gpt:layers=4,heads=4,width=128,context=64,vocabulary=256, "
                          f"or a preset as in gpt:nano (of {', '.join(PRESETS)})")  # fmt: skip
     layers, heads, width, vocabulary = (given.integer(s, preset.get(s, 0)) for s in SIZES if s != "context")
-    context = given.integer("context", preset.get("context", 0)) or "T"
+    anything = given.values.get("context", ("", ""))[1] == "T"
+    context = "T" if anything else given.integer("context", preset.get("context", 0)) or "T"
     rate, loss = given.rate("dropout"), given.word("loss", LOSSES, "cross_entropy")
     block = TransformerBlock(
         heads,
@@ -64,30 +67,33 @@ def gpt(text: str) -> Program:
     )
     front: dict[str, list[Layer]] = {"learned": [LearnedPositions()], "sinusoidal": [SinusoidalPositions()]}
     chain: list[Layer] = [Embedding(vocabulary, width), *front.get(positions, []), *([Dropout(rate)] if rate else [])]
-    chain += [*[block] * layers, LayerNorm(), Dense(vocabulary, bias=False)]
+    tied = given.word("head", HEADS, "own") == "tied"
+    chain += [*[block] * layers, LayerNorm(), TiedHead() if tied else Dense(vocabulary, bias=False)]
     return built(text, lambda: Sequential(*chain, shape=(context,), loss=loss, title=text))
 
 
 FAMILY = Family(
     name="gpt",
-    about="decoder-only transformers as GPT-2: norm first, causal attention, a head of its own without bias",
+    about="decoder-only transformers as GPT-2: norm first, causal attention, a head without bias, its own or tied",
     usage=USAGE,
     grammar=f"""\
 PRESET      nano, micro, mini (minGPT's), gpt2, gpt2-medium, gpt2-large, gpt2-xl; options override it
 layers      blocks: x + attention(norm(x)), then x + dense(activation(dense(norm(x))))
 heads       of the attention; they divide the width
 width       of the embedding and of every block
-context     the length of the sequences; left out where positions need no table: any length T
+context     the length of the sequences; T, or left out where positions need no table: any length T
 vocabulary  the number of tokens, at the input and at the output
 hidden      the width inside a block's dense layers (4 times the width)
 activation  between them (gelu_tanh)
 positions   {", ".join(POSITIONS)} (learned)
+head        own, or tied: the scores by the embedding's table, as in GPT-2 (own)
 dropout     a rate, behind the positions, the attention and the dense layers (0)
 loss        (cross_entropy): every position predicts a label, the next token say""",
     examples={
         "gpt:layers=4,heads=4,width=128,context=64,vocabulary=256": "over bytes",
         "gpt:nano": "minGPT's smallest, which sorts 0, 1, 2",
-        "gpt:gpt2": "GPT-2's smallest, 163,037,184 parameters with its head untied (tied: 124,439,808)",
+        "gpt:gpt2": "GPT-2's smallest, 163,037,184 parameters with a head of its own",
+        "gpt:gpt2,head=tied,context=T": "as published, 124M; over T tokens, for formulas in B and T (`symbp count`)",
         "gpt:layers=1,heads=2,width=8,vocabulary=5,positions=rotary": "sequences of any length",
     },
     build=gpt,

@@ -9,6 +9,7 @@ from symbp.count.ledger import COMPUTED, STRATEGIES, Ledger
 from symbp.count.neurons import ENTRIES_LIMIT, EXPANDED_LIMIT, Materialised
 from symbp.count.repeats import Repeats, repeats
 from symbp.errors import SymbpError
+from symbp.expr import Size, walk
 from symbp.program import Program
 from symbp.unroll import concrete_sizes
 
@@ -23,7 +24,7 @@ def compare(program: Program, sizes: Mapping[str, int] | None = None) -> Counts:
     without a value.
     """
     Ledger(program)  # refuses what has no gradient
-    concrete = concrete_sizes(program, sizes)
+    concrete = known_sizes(program, sizes)
     ledger, neurons = Ledger(program, concrete), Materialised(program, concrete)
     rows = tuple(row(ledger, neurons, s) for s in STRATEGIES)
     found = rows[STRATEGIES.index("expanded")]
@@ -31,6 +32,8 @@ def compare(program: Program, sizes: Mapping[str, int] | None = None) -> Counts:
     labels = [t.name for t in program.tensors.values() if t.dtype == "int"]
     if labels:
         notes.append(f"Counted for {', '.join(labels)} = 0: a label picks entries, which costs nothing.")
+    if ledger.unused:
+        notes.append(f"The loss doesn't depend on {', '.join(ledger.unused)}: the gradient is 0 without an operation.")
     if not all(r.exact for r in rows):
         notes.append(BOUND_NOTE)
     loss = ledger.expanded_loss
@@ -38,6 +41,19 @@ def compare(program: Program, sizes: Mapping[str, int] | None = None) -> Counts:
         program.title, ledger.parameters.number, concrete, rows, None if loss is None else loss.number,
         repeated(ledger, neurons, found), tuple(notes),
     )  # fmt: skip
+
+
+def known_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    """A value for every symbolic size: 1 unless given for those that are no axis of a parameter."""
+    open_ones = {n.label for t in program.parameters for s in t.shape for n in walk(s) if isinstance(n, Size)}
+    missing = [name for name in program.size_names if name in open_ones and name not in (sizes or {})]
+    if missing:
+        given = ",".join(f"{name}=64" for name in missing)
+        raise SymbpError(
+            f"how many parameters {program.title} has depends on {', '.join(missing)}: --set {given} counts them at a "
+            "size, `symbp count --formula` in closed form"
+        )
+    return concrete_sizes(program, sizes)
 
 
 def row(ledger: Ledger, neurons: Materialised, strategy: str) -> Row:
@@ -50,10 +66,10 @@ def row(ledger: Ledger, neurons: Materialised, strategy: str) -> Row:
             operations, exact = dict(+neurons.operations(strategy)), True
         except SymbpError:
             pass
-    macs = None if account.macs is None else account.macs.number
+    macs, moved = (None if n is None else n.number for n in (account.macs, account.moved))
     return Row(
         strategy, COMPUTED[strategy], ledger.numbers(strategy).number, operations, why if operations is None else "",
-        exact, macs,
+        exact, macs, moved,
     )  # fmt: skip
 
 

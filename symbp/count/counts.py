@@ -21,6 +21,7 @@ GROUPS = {
     "others": ("neg", "compare", "select"),
 }
 BOUND = 5  # Baur & Strassen 1983, The complexity of partial derivatives: a gradient in at most 5 times the function
+BYTES = 8  # of a number in double precision
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Row:
 
     numbers: how many it delivers: the loss, the gradients. computed: what is counted, in a line. exact: False where
     the operations are an upper bound. macs: how many of the multiplications go with an addition as a sum of products,
-    None where that isn't known.
+    None where that isn't known. moved: numbers that the equations read and write, where the strategy has its own.
     """
 
     strategy: str
@@ -39,6 +40,7 @@ class Row:
     why: str = ""
     exact: bool = True
     macs: int | None = None
+    moved: int | None = None
 
     @property
     def total(self) -> int | None:
@@ -50,6 +52,11 @@ class Row:
         if self.operations is None:
             return None
         return sum(n for kind, n in self.operations.items() if kind not in NO_FLOP)
+
+    @property
+    def intensity(self) -> float | None:
+        """Floating-point operations a byte, every equation reading and writing the entries of its tensors once."""
+        return self.flops / (BYTES * self.moved) if self.moved and self.flops is not None else None
 
 
 @dataclass(frozen=True)
@@ -121,12 +128,18 @@ class Counts:
     def summary(self) -> list[str]:
         """Floating-point operations of the best way, and how it compares with the bound of reverse mode."""
         best, ratio = self["reverse + CSE"], self.ratio("reverse + CSE")
-        if best.flops is None or best.macs is None or ratio is None:
+        if best.flops is None or best.macs is None or ratio is None or best.intensity is None:
             return []
-        return [
-            f"reverse + CSE: {figure(best.flops)} FLOPs, {figure(best.macs)} multiply-accumulates; {ratio:,.2f} times "
-            f"the forward pass (bound: {BOUND})."
+        lines = [
+            f"reverse + CSE: {figure(best.flops)} FLOPs, {figure(best.macs)} multiply-accumulates, "
+            f"{best.intensity:.2g} FLOPs a byte; {ratio:,.2f} times forward (bound: {BOUND})."
         ]
+        if ratio > BOUND or (self.ratio("reverse") or 0) > BOUND:
+            lines.append(
+                "Above the bound: at these sizes parts of the network are known to be zero, which reverse mode doesn't "
+                "see, as what a batch norm makes of a single example. --set larger ones."
+            )
+        return lines
 
     def _heading(self) -> str:
         at = "".join(f", {name} = {value}" for name, value in self.sizes.items())
@@ -193,6 +206,8 @@ class Counts:
                     "exact": row.exact,
                     "flops": row.flops,
                     "multiply_accumulates": row.macs,
+                    "numbers_moved": row.moved,
+                    "flops_per_byte": row.intensity,
                     "by_kind": None if row.operations is None else dict(row.operations),
                     "ratio_to_forward": self.ratio(row.strategy),
                     **({"why_not": row.why} if row.operations is None else {}),

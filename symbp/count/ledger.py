@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from symbp.count.blocks import Blocks, find_blocks
 from symbp.count.closed import closed_forms
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
-from symbp.count.tangents import Tangents, plus
+from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
 from symbp.count.work import MAC
-from symbp.count.written import Amounts, has_condition, sizes_of
-from symbp.errors import SymbpError, UnusedParameterWarning
+from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
+from symbp.derive.reverse import adjoint_prefix
+from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.normalise import normalise
+from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
 from symbp.recurrence import leading_to
 
@@ -35,6 +38,7 @@ COMPUTED = {
 }
 STRATEGIES = tuple(COMPUTED)
 STAGES = ("forward", "loss", "backward")
+MOVED = "moved"
 NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-point numbers
 
 
@@ -43,7 +47,7 @@ class Account:
     """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not.
 
     exact: False for an upper bound. macs: sums of products, term by term; each is a multiplication and an addition that
-    `operations` has, too.
+    `operations` has, too. moved: numbers that its equations read and write, each entry of their tensors once.
     """
 
     strategy: str
@@ -51,6 +55,7 @@ class Account:
     exact: bool = True
     macs: Polynomial | None = None
     why: str = ""
+    moved: Polynomial | None = None
 
     @property
     def total(self) -> Polynomial | None:
@@ -97,6 +102,12 @@ class Ledger:
         found = total(sizes_of(t.indices) for t in self.program.parameters)
         return found.at(self.sizes)
 
+    @cached_property
+    def unused(self) -> tuple[str, ...]:
+        """The parameters that the loss doesn't depend on."""
+        used = leading_to(self.network.equations, (self.loss,))
+        return tuple(t.name for t in self.program.parameters if t.name not in used)
+
     @property
     def entries(self) -> Polynomial:
         """How many numbers a forward pass computes."""
@@ -140,6 +151,16 @@ class Ledger:
         return {}
 
     @cached_property
+    def blocks(self) -> Blocks | None:
+        """The network by one of fewer blocks, where it has many equal ones."""
+        return find_blocks(self.network)
+
+    @cached_property
+    def shorter(self) -> Ledger | None:
+        """The account of that network."""
+        return None if self.blocks is None else Ledger(self.blocks.short, self.sizes)
+
+    @cached_property
     def tangents(self) -> Tangents:
         """The recurrence behind forward mode and expansion."""
         listing = self.listing("forward")
@@ -173,18 +194,33 @@ class Ledger:
                 return self.alone()
             case "forward mode":
                 found, forward = self.tangents, self["forward"]
-                assert forward.operations is not None
+                if forward.operations is None:
+                    raise SymbpError(forward.why)
                 return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
             case "expanded":
                 return Account(strategy, self.tangents.tangent.get(self.loss, {}), self.tangents.exact)
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:
-        amounts: Amounts = {}
-        for found in self.work(strategy).values():
-            amounts = plus(amounts, found)
-        macs = amounts.pop(MAC, ZERO)
-        return Account(strategy, amounts, macs=macs)
+        amounts = self.in_all(strategy)
+        macs, moved = amounts.pop(MAC, ZERO), amounts.pop(MOVED, ZERO)
+        return Account(strategy, amounts, macs=macs, moved=moved)
+
+    def in_all(self, strategy: str) -> Amounts:
+        """What all equations of such a strategy take; multiply-accumulates under MAC, numbers moved under MOVED."""
+        return self.by_blocks(strategy) or added([*self.work(strategy).values(), *self.traffic(strategy).values()])
+
+    def by_blocks(self, strategy: str) -> Amounts | None:
+        """The same from a network of fewer equal blocks; None where it has no such blocks."""
+        if self.blocks is None or self.shorter is None:
+            return None
+        tensors = self.shorter.listing(strategy).tensors
+        found = [*self.shorter.work(strategy).items(), *self.shorter.traffic(strategy).items()]
+        one, other = (
+            added(amounts for name, amounts in found if tensors[name].layer in layers)
+            for layers in self.blocks.middle
+        )
+        return plus(added(amounts for _, amounts in found), one, self.blocks.left_out) if one == other else None
 
     def differences(self, strategy: str, passes: Polynomial, steps: Amounts) -> Account:
         forward = self["forward"]
@@ -196,11 +232,22 @@ class Ledger:
     def alone(self) -> Account:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
-        conditional = any(has_condition(e.value, labels=False) for e in listing.equations)
-        work = self.work("reverse") if conditional else closed_forms(listing)  # it's an upper bound anyway
-        amounts, exact = each_alone(listing, work, gradients)
+        amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
+
+    def work_alone(self, listing: Tensors) -> Mapping[str, Amounts]:
+        """The work of the reverse program's equations, the loss's own value not asked for."""
+        if self.shorter is not None and self.blocks is not None and self.by_blocks("reverse") is not None:
+            prefix, known = adjoint_prefix(self.network), self.blocks.stands_for
+            known = known | {f"{prefix}_{name}": f"{prefix}_{twin}" for name, twin in known.items()}
+            outputs = tuple(o for o in self.shorter.reverse.outputs if o != self.loss)
+            found = self.shorter.work_alone(self.shorter.listing("reverse").restricted(outputs))
+            if all(known.get(e.name) in found for e in listing.equations):
+                return {e.name: found[known[e.name]] for e in listing.equations}
+        if any(has_condition(e.value, labels=False) for e in listing.equations):
+            return self.work("reverse")  # it's an upper bound anyway
+        return closed_forms(listing)
 
     def numbers(self, strategy: str) -> Polynomial:
         """How many numbers a strategy delivers: the loss, the gradients."""
@@ -249,13 +296,19 @@ class Ledger:
             e.name: "forward" if e.name in before else "loss" if e.name in loss else "backward" for e in equations
         }
 
-    def traffic(self, strategy: str) -> dict[str, Polynomial]:
-        """Numbers that every equation reads and writes: each entry of its tensors once."""
+    def traffic(self, strategy: str) -> dict[str, Amounts]:
+        """Numbers that every equation reads and writes, under MOVED: each entry of its tensors once."""
         listing = self.listing(strategy)
         return {
-            e.name: total(sizes_of(listing.tensors[t].indices) for t in {e.name, *e.value.tensors})
+            e.name: {MOVED: total(sizes_of(listing.tensors[t].indices) for t in {e.name, *e.value.tensors})}
             for e in listing.equations
         }
+
+    def optimiser(self, name: str) -> Amounts:
+        """Operations of one step of an optimiser, as emitted modules do it. Raises SymbpError for an unknown one."""
+        if name not in OPTIMISERS:
+            raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
+        return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
 
 
 def derive(program: Program, method: str, simplify: bool) -> Program:

@@ -13,7 +13,7 @@ from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.tensors import Tensors
 from symbp.count.written import Amounts, has_condition, sizes_of
-from symbp.expr import Access, Expr, Index, Num, Reduce
+from symbp.expr import Access, Delta, Expr, Index, Num, Reduce, factors, terms
 
 WHOLE = -1  # needed for every value of this axis; else the parameter's axis that it is tied to
 Extent = tuple[int, ...]
@@ -29,9 +29,9 @@ def each_alone(listing: Tensors, work: Mapping[str, Amounts], gradients: Mapping
     exact = True
     back = _Back(listing)
     for output, parameter in gradients.items():
-        indices = listing.tensors[parameter].indices
-        entries = sizes_of(indices)
-        everything, parts = back.needed_by(output)
+        picked = back.picked(output)
+        entries = sizes_of(i for k, i in enumerate(listing.tensors[parameter].indices) if k not in picked)
+        everything, parts = back.needed_by(output, picked)
         whole.setdefault(everything, []).append(entries)
         for name, extent in parts.items():
             tied = sizes_of(i for i, k in zip(listing.tensors[name].indices, extent, strict=True) if k != WHOLE)
@@ -76,9 +76,18 @@ class _Back:
             self.whole.update(dict.fromkeys(group.names, found))
         self.exact = not any(has_condition(e.value, labels=False) or e.name in self.recurrent for e in self.equations)
 
-    def needed_by(self, output: str) -> tuple[frozenset[str], dict[str, Extent]]:
+    def picked(self, output: str) -> frozenset[int]:
+        """The axes of a gradient at which a label picks one place: the other entries are zero, and need nothing."""
+        equation = self.equations[self.place[output]]
+        deltas = ({f for f in factors(t) if isinstance(f, Delta)} for t in terms(equation.value))
+        shared = frozenset.intersection(*map(frozenset, deltas))
+        fixed = {a for d in shared if any(isinstance(b, Num) for b in d.args) for a in d.args}
+        return frozenset(k for k, i in enumerate(equation.target.args) if i in fixed)
+
+    def needed_by(self, output: str, picked: frozenset[int]) -> tuple[frozenset[str], dict[str, Extent]]:
         """What one entry of a gradient takes: tensors taken whole, and others with the extent of what is taken."""
-        found: dict[str, Extent] = {output: tuple(range(len(self.listing.tensors[output].indices)))}
+        axes = range(len(self.listing.tensors[output].indices))
+        found: dict[str, Extent] = {output: tuple(WHOLE if k in picked else k for k in axes)}
         whole: set[str] = set()
         waiting = {output}
         while waiting:

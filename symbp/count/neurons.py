@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from symbp.count.labels import fix_labels
 from symbp.count.ledger import derive
-from symbp.count.scalars import Listing, expanded, fix_labels, listing, written_out
+from symbp.count.scalars import Listing, expanded, listing, written_out
 from symbp.errors import SymbpError
 from symbp.normalise import normalise
 from symbp.operations import tree_operations

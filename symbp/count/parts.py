@@ -4,42 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symbp.count.ledger import COMPUTED, NO_FLOP, STRATEGIES, Account, Ledger
+from symbp.count.comparison import known_sizes
+from symbp.count.counts import BYTES
+from symbp.count.ledger import COMPUTED, MOVED, NO_FLOP, STRATEGIES, Account, Ledger
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.table import Cell, Table
 from symbp.count.written import Amounts
 from symbp.errors import SymbpError
 from symbp.operations import KINDS
+from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
-from symbp.unroll import concrete_sizes
 
-PARTS = ("kind", "stage", "layer", "equation")
+PARTS = ("kind", "stage", "layer", "equation", "optimizer")
 SHARED = ("forward", "reverse", "reverse + CSE")  # strategies that have equations of their own
 FORMULA = 60  # characters of a closed form in a table
 LARGEST = 1_000_000  # size up to which a crossing is looked for
-BYTES = 8  # of a number in double precision
 
 
-def apart(program: Program, part: str, strategy: str, sizes: Mapping[str, int] | None = None) -> Table:
+def apart(
+    program: Program, part: str, strategy: str, sizes: Mapping[str, int] | None = None, optimizer: str = "adam"
+) -> Table:
     """Operations of forward, reverse or reverse + CSE at given sizes, by one of PARTS.
 
-    Raises SymbpError for another part or strategy.
+    By stage, a step of an optimiser follows the gradient. By optimizer: a step of each one beside the strategy.
+    Raises SymbpError for another part, strategy or optimiser.
     """
     if part not in PARTS:
         raise SymbpError(f"a count is taken apart by {', '.join(PARTS)}, not by {part}")
     if strategy not in SHARED:
         raise SymbpError(f"{strategy} has no equations of its own to take apart: choose {', '.join(SHARED)}")
-    concrete = concrete_sizes(program, sizes)
+    concrete = known_sizes(program, sizes)
     ledger = Ledger(program, concrete)
     title = f"{program.title}, {strategy}, by {part}{at(concrete)}"
+    if part == "optimizer":
+        return optimisers(ledger, strategy, f"{program.title}, a step of each optimiser{at(concrete)}")
     found = ledger.by(part, strategy)
+    if part == "stage" and strategy != "forward":
+        found |= {f"optimiser ({optimizer})": ledger.optimiser(optimizer)}
     whole = total(n for amounts in found.values() for n in amounts.values()).number
     if part == "kind":
         numbers = {kind: found[kind][kind].number for kind in KINDS if kind in found}
         kinds: list[list[Cell]] = [[kind, n, share(n, whole)] for kind, n in numbers.items()]
         return Table(title, ["kind", "operations", "share"], [*kinds, ["all", whole, "100.0%"]])
     used = [k for k in KINDS if any(k in amounts for amounts in found.values())]
-    traffic = {name: n.number for name, n in ledger.traffic(strategy).items()} if part == "equation" else {}
+    traffic = {name: n[MOVED].number for name, n in ledger.traffic(strategy).items()} if part == "equation" else {}
     rows: list[list[Cell]] = []
     for name, amounts in found.items():
         n = total(amounts.values()).number
@@ -50,6 +58,27 @@ def apart(program: Program, part: str, strategy: str, sizes: Mapping[str, int] |
     if part == "equation":
         notes.append(f"FLOPs/byte: every entry that an equation reads or writes moved once, {BYTES} bytes each.")
     return Table(title, head, rows, notes)
+
+
+def optimisers(ledger: Ledger, strategy: str, title: str) -> Table:
+    """A step of every optimiser: for one parameter, for all, beside what the strategy takes, and what it remembers."""
+    account = ledger[strategy]
+    if account.total is None:
+        raise SymbpError(f"{strategy} isn't counted: {account.why}")
+    rows: list[list[Cell]] = []
+    used = [k for k in KINDS if any(k in o.operations for o in OPTIMISERS.values())]
+    for name, o in OPTIMISERS.items():
+        n = total(ledger.optimiser(name).values()).number
+        memory = len(o.memory) * ledger.parameters.number
+        rows.append([name, o.operations.total(), n, share(n, n + account.total.number), memory,
+                     *(o.operations[k] for k in used)])  # fmt: skip
+    header = ["optimiser", "a parameter", "operations", "share", "remembers", *used]
+    return Table(title, header, rows, [
+        f"a parameter: operations for one of the {ledger.parameters.number:,} parameters, by kind in the last columns; "
+        f"share: of a step of training, beside {account.total.number:,} operations of {strategy}; remembers: numbers "
+        "kept.",
+        "As emitted modules do it, without clipping and, but for adamw, weight decay, which are off by default.",
+    ])  # fmt: skip
 
 
 def _number(n: Polynomial | None) -> int:
@@ -69,9 +98,8 @@ def at(sizes: Mapping[str, int]) -> str:
     return "".join(f", {name} = {value}" for name, value in sizes.items())
 
 
-def formulas(program: Program, sizes: Mapping[str, int] | None = None) -> Table:
+def formulas(ledger: Ledger) -> Table:
     """The closed form of every strategy in the sizes that aren't given, its exponent a size, and crossings."""
-    ledger = Ledger(program, sizes or {})
     accounts = [ledger[s] for s in STRATEGIES]
     rows = [[a.strategy, _form(a), _degrees(a)] for a in accounts]
     notes = [f"{a.strategy}: not counted, {a.why}" for a in accounts if a.operations is None]
@@ -79,14 +107,25 @@ def formulas(program: Program, sizes: Mapping[str, int] | None = None) -> Table:
         notes.append("<=: an upper bound, with every condition on indices (a causal mask, padding) taken to hold.")
     notes += crossings(accounts)
     notes.append("For sizes of 2 or more, of 5 or more where a condition on indices (t > 0, u <= t) speaks of them.")
-    title = f"{program.title}: {ledger.parameters} parameters{at(ledger.sizes)}"
+    title = f"{ledger.program.title}: {ledger.parameters} parameters{at(ledger.sizes)}"
     return Table(title, ["strategy", "operations", "growth"], rows, notes)
 
 
-def formula_data(program: Program, sizes: Mapping[str, int] | None = None) -> dict[str, object]:
+def formulas_apart(ledger: Ledger, part: str, strategy: str, optimizer: str = "adam") -> Table:
+    """The closed forms of one strategy by kind, stage, layer or equation; an optimiser's step behind the stages."""
+    found = ledger.by(part, strategy)
+    if part == "stage" and strategy != "forward":
+        found |= {f"optimiser ({optimizer})": ledger.optimiser(optimizer)}
+    sums = {name: Account(strategy, amounts) for name, amounts in found.items()}
+    rows = [[name, _form(a), _degrees(a)] for name, a in sums.items()]
+    title = f"{ledger.program.title}, {strategy}, by {part}{at(ledger.sizes)}"
+    return Table(title, [part, "operations", "growth"], rows)
+
+
+def formula_data(ledger: Ledger) -> dict[str, object]:
     """The closed forms in full, by strategy and kind, as text."""
-    ledger = Ledger(program, sizes or {})
-    out: dict[str, object] = {"title": program.title, "parameters": str(ledger.parameters), "sizes": dict(ledger.sizes)}
+    title, parameters = ledger.program.title, str(ledger.parameters)
+    out: dict[str, object] = {"title": title, "parameters": parameters, "sizes": dict(ledger.sizes)}
     strategies = []
     for s in STRATEGIES:
         a = ledger[s]

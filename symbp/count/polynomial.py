@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 
 from symbp.errors import SymbpError
 from symbp.expr import Add, Expr, Mul, Num, Pow, Size
@@ -27,6 +28,8 @@ class Polynomial:
         more = as_polynomial(other).terms
         if not more:
             return self
+        if not self.terms and isinstance(other, Polynomial):
+            return other
         terms = dict(self.terms)
         for m, c in more.items():
             terms[m] = terms.get(m, 0) + c
@@ -192,6 +195,7 @@ def variable(name: str) -> Polynomial:
     return Polynomial({((name, 1),): 1})
 
 
+@cache
 def of_size(e: Expr) -> Polynomial:
     """The polynomial of a size such as 3, B or T + 1."""
     match e:

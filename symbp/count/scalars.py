@@ -6,30 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from symbp.count.labels import fix_labels, picked_apart
 from symbp.derive.naive import expand_formulas
-from symbp.expr import ONE, ZERO, Access, Delta, Expr, access, transform, walk
+from symbp.expr import Access, Expr, access, transform
 from symbp.operations import graph_operations, is_constant, step, tree_operations
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import groups
 from symbp.unroll import unroll
-
-
-def fix_labels(program: Program) -> Program:
-    """The program with 0 for every entry of its labels, 1 for every entry of a mask.
-
-    A label picks which entry is read and which adjoint isn't zero, so at neuron level the equations depend on it; for
-    a loss that treats its classes alike their number doesn't. A mask picks from no axis: it is only compared.
-    """
-    labels = {t.name for t in program.tensors.values() if t.dtype == "int"}
-    if not labels:
-        return program
-    nodes = [n for e in program.equations for n in walk(e.value) if isinstance(n, (Access, Delta))]
-    picking = {a.label for n in nodes for a in n.args if isinstance(a, Access)}
-
-    def rule(e: Expr) -> Expr:
-        return (ZERO if e.label in picking else ONE) if isinstance(e, Access) and e.label in labels else e
-
-    return program.with_(replace(e, value=transform(e.value, rule), reason=None) for e in program.equations)
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,8 @@ def listing(program: Program, share: bool = False) -> Listing:
     on the order of the parameters.
     """
     tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
-    program = program.with_(replace(e, reason=None) for e in fix_labels(program).equations)
+    program = fix_labels(picked_apart(program)[0])
+    program = program.with_(replace(e, reason=None) for e in program.equations)
     unrolled = in_running_order(unroll(program))
     tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
     at_hand: dict[Expr, Expr] = {}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symbp.count.comparison import known_sizes
 from symbp.count.ledger import Ledger
 from symbp.count.table import Cell, Table, shown
 from symbp.program import Program
-from symbp.unroll import concrete_sizes
 
 SHORT = 10**7  # numbers from here on are shown as 1.28e34
 
@@ -17,7 +17,7 @@ def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = 
     rows: list[list[Cell]] = []
     for program in programs:
         own = {name: n for name, n in (sizes or {}).items() if name in program.size_names}
-        ledger = Ledger(program, concrete_sizes(program, own))
+        ledger = Ledger(program, known_sizes(program, own))
         found = [ledger[s] for s in ("forward", "reverse + CSE", "one-sided differences", "expanded")]
         forward, best, differences, expanded = (None if a.total is None else a.total.number for a in found)
         ratio = None if not forward or best is None else round(best / forward, 2)

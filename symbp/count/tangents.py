@@ -18,9 +18,9 @@ from itertools import pairwise
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
-from symbp.count.polynomial import Polynomial, as_polynomial, of_size
+from symbp.count.polynomial import Polynomial, of_size, total
 from symbp.count.tensors import Known, Tensors, own_indices
-from symbp.count.written import Amounts, Written, has_condition, in_order, sizes_of, unconditional, written
+from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over
@@ -68,11 +68,14 @@ class Tangents:
         self._bits = {t.name: 1 << n for n, t in enumerate(self.parameters)}
         for t in self.parameters:
             self.depends[t.name] = Dependence(0, {t.name: t.indices}, {t.name: ONE})
+        for name, (table, places) in self.listing.picked.items():
+            if tensors[table].role == "parameter":
+                self.depends[name] = Dependence(0, {table: places}, {table: ONE})
         self.at_hand = Known(tensors)
         for group in self.listing.groups:
             if group.time is not None:
                 names = ", ".join(e.name for e in group.equations)
-                raise SymbpError(f"{names} form a recurrence, whose tree grows with every step")
+                raise SymbpError(f"the recurrence of {names} has a tree that grows with every step")
             (equation,) = group.equations
             self.equation(equation)
         return self
@@ -134,10 +137,7 @@ class Tangents:
         """How many numbers these parameters hold."""
         found = self._sizes.get(bits)
         if found is None:
-            found = zero
-            for n, t in enumerate(self.parameters):
-                if bits >> n & 1:
-                    found = found + sizes_of(t.indices)
+            found = total(sizes_of(t.indices) for n, t in enumerate(self.parameters) if bits >> n & 1)
             self._sizes[bits] = found
         return found
 
@@ -148,10 +148,19 @@ class Tangents:
         own: Amounts = {}
         grown: Amounts = {}
         found = Dependence()
-        wholes = [self.whole(p, f"{TANGENT}{n}") for n, p in enumerate(pieces)]
+        names: dict[tuple[Access, int], str] = {}  # no parameter is reached by two pieces of one read
+        for p in pieces:
+            names.setdefault((p.read, p.part), f"{TANGENT}{len(names)}")
+        known: dict[tuple[object, ...], Expr] = {}
+        wholes = []
+        for p in pieces:
+            key = p.read, p.part, p.local, p.left, p.known
+            if key not in known:
+                known[key] = self.whole(p, names[p.read, p.part])
+            wholes.append(known[key])
         times: dict[tuple[Access, int], Polynomial] = {}
-        for n, (p, whole) in enumerate(zip(pieces, wholes, strict=True)):
-            inside = written(whole).reads.get(f"{TANGENT}{n}")
+        for p, whole in zip(pieces, wholes, strict=True):
+            inside = written(whole).reads.get(names[p.read, p.part])
             if inside:  # all pieces of one read take its tangents equally often
                 times[p.read, p.part] = inside * sizes_of(p.fixed)
         for region in self.regions(pieces):
@@ -214,8 +223,8 @@ class Tangents:
     def whole(self, p: Piece, tangent: str) -> Expr:
         """Local derivative times tangent, summed."""
         product = mul(p.local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
-        total = sum_over(self.at_hand.read_through(product), p.left)
-        return own_indices(total, {i.label for i in total.free})
+        summed = sum_over(self.at_hand.read_through(product), p.left)
+        return own_indices(summed, {i.label for i in summed.free})
 
     def summed(self, p: Piece, name: str) -> Template:
         """The template with the indices of the sum gone: what is tied to one of them takes all values."""
@@ -286,13 +295,3 @@ class Region:
 def contains(wide: Template, narrow: Template) -> bool:
     """Whether a template has all entries of another one."""
     return all(a is None or a is b for a, b in zip(wide, narrow, strict=True))
-
-
-def plus(a: Mapping[str, Polynomial], b: Mapping[str, Polynomial], times: Polynomial | int = 1) -> Amounts:
-    """a + times b, by kind."""
-    out = dict(a)
-    for kind, n in b.items():
-        out[kind] = out.get(kind, zero) + as_polynomial(n) * times
-    return {k: n for k, n in out.items() if n}
-
-

@@ -6,10 +6,10 @@ Concrete labels, no axes of length one, copies read through, forward values read
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from symbp.count.scalars import fix_labels
+from symbp.count.labels import fix_labels, picked_apart
 from symbp.errors import SymbpError
 from symbp.expr import (
     ONE,
@@ -41,11 +41,15 @@ from symbp.unroll import fix_sizes
 
 @dataclass(frozen=True)
 class Tensors:
-    """Equations in running order. tensors: every tensor by name. outputs: what they are for."""
+    """Equations in running order. tensors: every tensor by name. outputs: what they are for.
+
+    picked: inputs that stand for what integers pick from a table, see `labels`: the table, and at which of its places.
+    """
 
     equations: tuple[Equation, ...]
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
+    picked: Mapping[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -71,7 +75,12 @@ def given_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[str, 
 def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> Tensors:
     """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more."""
     program = program.with_(replace(e, reason=None) for e in program.equations)
-    program = without_ones(fix_labels(fix_sizes(program, sizes) if sizes else program))
+    program, stands_for = picked_apart(fix_sizes(program, sizes) if sizes else program)
+    picked = {}
+    for name, read in stands_for.items():
+        places = zip(read.args, program.tensors[read.label].indices, strict=True)
+        picked[name] = read.label, tuple(ZERO if isinstance(at, Access) else at for at, i in places if not is_single(i))
+    program = without_ones(fix_labels(program))
     known = Known(program.tensors)
     equations = []
     for equation in program.equations:
@@ -79,7 +88,7 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
         copy = known.add(equation.target, value)
         if not copy or equation.name in program.outputs:
             equations.append(Equation(equation.target, own_indices(value, {i.label for i in equation.target.free})))
-    return Tensors(tuple(equations), program.outputs, program.tensors).restricted(program.outputs)
+    return Tensors(tuple(equations), program.outputs, program.tensors, picked).restricted(program.outputs)
 
 
 def is_guarded(e: Expr) -> bool:
@@ -127,7 +136,7 @@ class Known:
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
                 found: dict[Expr, Expr] = {}
-                if _match(pattern, e, found):
+                if match(pattern, e, found):
                     return substitute(target, {i: found[i] for i in target.free})
         return e
 
@@ -141,7 +150,7 @@ class Known:
         return False
 
 
-def _match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
+def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
     """Whether e is the pattern with its indices renamed; found: index of the pattern -> index of e."""
     if isinstance(pattern, Index):
         return isinstance(e, Index) and e.size is pattern.size and found.setdefault(pattern, e) is e
@@ -149,26 +158,28 @@ def _match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
         return False
     if not pattern.args:
         return pattern is e
-    return all(_match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
+    return all(match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
         set(found.values())
     ) == len(found)
+
+
+def is_single(i: Expr) -> bool:
+    """Whether it's an index that has one value."""
+    return isinstance(i, Index) and isinstance(i.size, Num) and i.size.value == 1
 
 
 def without_ones(program: Program) -> Program:
     """The program without axes and sums of length one."""
 
-    def single(i: Expr) -> bool:
-        return isinstance(i, Index) and isinstance(i.size, Num) and i.size.value == 1
-
-    if not any(single(n) for e in program.equations for v in (e.target, e.value) for n in walk(v)):
+    if not any(is_single(n) for e in program.equations for v in (e.target, e.value) for n in walk(v)):
         return program
     kept_axes = {
-        t.name: [k for k, i in enumerate(t.indices) if not single(i)] for t in program.tensors.values()
+        t.name: [k for k, i in enumerate(t.indices) if not is_single(i)] for t in program.tensors.values()
     }
     memo: dict[Expr, Expr] = {}
 
     def convert(e: Expr) -> Expr:
-        if single(e):
+        if is_single(e):
             return ZERO
         if not e.args or isinstance(e, Index):
             return e
@@ -177,7 +188,7 @@ def without_ones(program: Program) -> Program:
             if isinstance(e, Access):
                 found = access(e.label, [convert(e.args[k]) for k in kept_axes[e.label]])
             elif isinstance(e, Reduce):
-                indices = [i for i in e.indices if not single(i)]
+                indices = [i for i in e.indices if not is_single(i)]
                 found = rebuild(e, (convert(e.body), *indices))
             else:
                 found = rebuild(e, [convert(a) for a in e.args])

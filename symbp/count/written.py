@@ -5,11 +5,13 @@ Conditions on indices are taken to hold, so that all entries of a tensor cost th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from symbp.count.polynomial import ONE as one
-from symbp.count.polynomial import Polynomial, as_polynomial, of_size
+from symbp.count.polynomial import ZERO as zero
+from symbp.count.polynomial import Polynomial, as_polynomial, of_size, total
 from symbp.expr import (
     ONE,
     ZERO,
@@ -42,6 +44,7 @@ class Written:
         self.operations[kind] = self.operations.get(kind, as_polynomial(0)) + n
 
 
+@cache
 def written(e: Expr) -> Written:
     """An expression as it stands, for one value of its free indices."""
     out = Written()
@@ -125,3 +128,22 @@ def sizes_of(indices: Iterable[Index]) -> Polynomial:
 def in_order(indices: Iterable[Index]) -> tuple[Index, ...]:
     """By name."""
     return tuple(sorted(indices, key=lambda i: i.label))
+
+
+def plus(a: Mapping[str, Polynomial], b: Mapping[str, Polynomial], times: Polynomial | int = 1) -> Amounts:
+    """a + times b, by kind."""
+    if not b or not times:
+        return dict(a)
+    out = dict(a)
+    for kind, n in b.items():
+        out[kind] = out.get(kind, zero) + n * times
+    return {k: n for k, n in out.items() if n}
+
+
+def added(parts: Iterable[Amounts]) -> Amounts:
+    """The sum, by kind."""
+    by_kind: dict[str, list[Polynomial]] = {}
+    for amounts in parts:
+        for kind, n in amounts.items():
+            by_kind.setdefault(kind, []).append(n)
+    return {kind: n for kind, found in by_kind.items() if (n := total(found))}

@@ -18,10 +18,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from symbp.errors import SymbpError
 from symbp.lower import IN_WORKSPACE
+from symbp.optimisers import OPTIMISERS, Optimiser
 
 WIDTH = 110
 TASKS = ("classification", "binary", "regression")
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
 DTYPES = ("float64", "float32")
 METRICS = {  # task: (in words, key in the history)
     "classification": ("accuracy", "accuracy"),
@@ -271,6 +271,8 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "random_sizes": c.random_sizes,
         "layers": "\n".join(_fill("LAYERS = {", [f'"{p.name}": {p.layer}' for p in c.parameters], "}")),
         "optimizers": c.optimizers,
+        "updates": _updates(c.optimizers),
+        "adamw": OPTIMISERS["adamw"],
         "optimizer_table": "\n".join(_fill("OPTIMIZERS = {", [f'"{name}": {name}' for name in c.optimizers], "}")),
         "decay_text": {
             (True, True): "decoupled for adamw, else L2", (True, False): "decoupled", (False, True): "L2",
@@ -310,6 +312,12 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         if c.parallel and first < len(c.inputs) else "slice(None)",
         "traffic": c.traffic,
     }
+
+
+def _updates(names: Sequence[str]) -> list[Optimiser]:
+    """The optimisers that a module defines line by line: AdamW is Adam with a line in front of it."""
+    needed = {"adam" if name == "adamw" else name for name in names}
+    return [o for name, o in OPTIMISERS.items() if name in needed]
 
 
 def _fast_strings(c: ModuleContext) -> dict[str, object]:
@@ -475,10 +483,10 @@ def _check(c: ModuleContext) -> None:
     if (
         not c.optimizers
         or len(set(c.optimizers)) != len(c.optimizers)
-        or not set(c.optimizers) <= set(OPTIMIZERS)
+        or not set(c.optimizers) <= OPTIMISERS.keys()
     ):
         raise SymbpError(
-            f"optimizers is {c.optimizers!r}: give one or more of {', '.join(OPTIMIZERS)}, each once"
+            f"optimizers is {c.optimizers!r}: give one or more of {', '.join(OPTIMISERS)}, each once"
         )
     if not c.parameters:
         raise SymbpError("the network has no parameters: there is nothing to train")

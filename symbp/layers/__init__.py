@@ -45,7 +45,7 @@ from symbp.layers.dense import (
     WeightNormDense,
 )
 from symbp.layers.dropout import Dropout
-from symbp.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
+from symbp.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions, TiedHead
 from symbp.layers.gated import GLU, FiLM, MixtureOfExperts, SqueezeExcite, SwiGLU
 from symbp.layers.layer import Layer, Loss, size_of
 from symbp.layers.losses import (
@@ -155,6 +155,7 @@ __all__ = [
     "SqueezeExcite",
     "SwiGLU",
     "Tanh",
+    "TiedHead",
     "TransformerBlock",
     "Triplet",
     "WeightNormDense",

@@ -1,0 +1,132 @@
+"""Networks of many equal blocks, as a transformer's: counted at a few of them, whatever the depth.
+
+Block j + 1 is block j with its tensors renamed. A network of KEPT blocks stands for one of N: what it costs, and
+N - KEPT times what a block in its middle costs, one that has equal blocks before and behind it. Two such blocks are
+kept, and have to cost the same, or else the whole network is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from symbp.count.tensors import match
+from symbp.expr import Access, Expr, access, transform
+from symbp.program import Equation, Program, Tensor
+
+KEPT = 4  # the first, two in the middle, the last
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A network by one with fewer blocks.
+
+    short: the network with KEPT of them. left_out: how many aren't in it. middle: the layers of its two middle blocks.
+    stands_for: tensor of the whole network -> the one of the short network that is computed alike.
+    """
+
+    short: Program
+    left_out: int
+    middle: tuple[frozenset[int], frozenset[int]]
+    stands_for: dict[str, str]
+
+
+def find_blocks(program: Program) -> Blocks | None:
+    """The equal blocks of a network, if there are more of them than are kept."""
+    layers: dict[int, list[Tensor]] = {}
+    for t in program.tensors.values():
+        layers.setdefault(t.layer or 0, []).append(t)
+    layers.pop(0, None)
+    last = max(layers, default=0)
+    if sorted(layers) != list(range(1, last + 1)):
+        return None
+    for period in range(1, last // (KEPT + 1) + 1):
+        shift = _shift(layers, period)
+        equal = [_equal(program, layers[k], shift) for k in range(1, last - period + 1)]
+        first, length = _longest_run(equal)
+        count = length // period + 1
+        if count > KEPT:
+            return _shortened(program, layers, first + 1, period, count)
+    return None
+
+
+def _shift(layers: Mapping[int, Sequence[Tensor]], period: int) -> dict[str, str]:
+    """Tensor -> the one in the same place of the layer that is so much further on, where that is laid out alike."""
+    out = {}
+    for k, tensors in layers.items():
+        others = layers.get(k + period, ())
+        if list(map(_layout, tensors)) == list(map(_layout, others)):
+            out.update({t.name: u.name for t, u in zip(tensors, others, strict=True)})
+    return out
+
+
+def _layout(t: Tensor) -> tuple[object, ...]:
+    return t.role, t.dtype, t.shape
+
+
+def _equal(program: Program, tensors: Sequence[Tensor], shift: Mapping[str, str]) -> bool:
+    """Whether the layer's equations, its tensors and all that they read renamed, are those of the later layer."""
+    if any(t.name not in shift for t in tensors):
+        return False
+    for t in tensors:
+        if t.role == "computed":
+            here, there = program.equation(t.name), program.equation(shift[t.name])
+            found: dict[Expr, Expr] = {}
+            moved = (_renamed(e, shift) for e in (here.target, here.value))
+            if not all(match(a, b, found) for a, b in zip(moved, (there.target, there.value), strict=True)):
+                return False
+    return True
+
+
+def _renamed(e: Expr, names: Mapping[str, str]) -> Expr:
+    return transform(e, lambda a: access(names.get(a.label, a.label), a.args) if isinstance(a, Access) else a)
+
+
+def _longest_run(equal: Sequence[bool]) -> tuple[int, int]:
+    """(where it starts, how long it is)."""
+    best, start = (0, 0), 0
+    for n, holds in enumerate(equal):
+        start = start if holds else n + 1
+        best = max(best, (start, n + 1 - start), key=lambda run: run[1])
+    return best
+
+
+def _shortened(
+    program: Program, layers: Mapping[int, Sequence[Tensor]], first: int, period: int, count: int
+) -> Blocks | None:
+    """Without the blocks behind the KEPT first; what reads the last one reads the last that is kept."""
+
+    def block(n: int) -> list[Tensor]:
+        start = first + n * period
+        return [t for k in range(start, start + period) for t in layers[k]]
+
+    kept = [block(n) for n in range(KEPT)]
+    gone = [block(n) for n in range(KEPT, count)]
+    stands_for = {t.name: t.name for t in program.tensors.values()}
+    for n, here in enumerate((kept[-1], *gone)):
+        twin = kept[-1] if n == len(gone) else kept[-2]
+        stands_for.update({t.name: u.name for t, u in zip(here, twin, strict=True)})
+    left_out = {t.name for tensors in gone for t in tensors}
+    inside = left_out | {t.name for tensors in kept for t in tensors}
+    alone = {t.name for t in program.tensors.values() if t.role in ("input", "state")}
+    if any(
+        not program.equation(t.name).value.tensors <= inside | alone
+        for t in (*kept[1], *kept[2])
+        if t.role == "computed"
+    ):  # the adjoint of what all blocks read, as of a weight that they share, has N terms
+        return None
+    readable = {t.name for t in gone[-1]}
+    equations = []
+    for e in program.equations:
+        if e.name in left_out:
+            continue
+        if e.name not in inside and not e.value.tensors.isdisjoint(inside):
+            if not (e.value.tensors & inside) <= readable:
+                return None
+            e = Equation(e.target, _renamed(e.value, stands_for), e.reason)
+        equations.append(e)
+    tensors = {name: t for name, t in program.tensors.items() if name not in left_out}
+    facts = tuple((a, b) for a, b in program.facts if not (a.tensors | b.tensors) & left_out)
+    short = replace(program, tensors=tensors, equations=tuple(equations), facts=facts)
+    one, other = (frozenset(t.layer for t in kept[n] if t.layer) for n in (1, 2))
+    return Blocks(short, count - KEPT, (one, other), stands_for)
