@@ -426,19 +426,19 @@ def adam(params, grads, memory, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 OPTIMIZERS = {"adam": adam, "momentum": momentum, "sgd": sgd}
 
 
-def update(params, grads, memory, settings, lr, flat, flat_grads):
+def update(params, grads, memory, settings, lr, flat_parts, grad_parts):
     """One step in place: gradients clipped by their norm, weights decayed, the optimiser of the settings.
 
-    flat, flat_grads: all params and all grads in pieces, see pieces().
+    flat_parts, grad_parts: all params and all grads in pieces, see pieces().
     """
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in flat_grads.values())) if settings["clip"] else 0.0
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grad_parts.values())) if settings["clip"] else 0.0
     if norm > settings["clip"]:
-        for g in flat_grads.values():
+        for g in grad_parts.values():
             g *= settings["clip"] / norm
     for name, grad in grads.items() if settings["decay"] else ():
         if grad.ndim > 1:
             grad += settings["decay"] * params[name]
-    OPTIMIZERS[settings["optimizer"]](flat, flat_grads, memory, lr)
+    OPTIMIZERS[settings["optimizer"]](flat_parts, grad_parts, memory, lr)
 
 
 def gradient_norms(grads):
