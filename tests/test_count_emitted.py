@@ -29,13 +29,12 @@ def of_softmax(rows: int, classes: int) -> Difference:
 
 
 def of_recurrence(
-    B: int, T: int, I: int, H: int, *, products: int, scaling: int = 0, sigmoids: int = 0, adjoints: int = 1,
-    masked: bool = True,
+    B: int, T: int, I: int, H: int, *, products: int, scaling: int = 0, sigmoids: int = 0, adjoints: int = 1
 ) -> Difference:
     """Of a recurrence from a state of zeros.
 
     products: those with the state, forward and backward, that a step takes. scaling: gates that only scale the state.
-    adjoints: of the state that are taken up from the step behind. sigmoids: a step.
+    adjoints: of states that are taken up from the step behind. sigmoids: a step.
     """
     at_once = products * B * H * H + scaling * (2 * B * I * H + 4 * B * H)
     signs = 1 if adjoints > 1 else 0  # elsewhere the account has a negation in place of a difference with zero
@@ -44,9 +43,7 @@ def of_recurrence(
             ("mul", at_once), ("add", at_once), ("exp", scaling * B * H), ("div", scaling * B * H),
             ("neg", scaling * signs * B * H),
         ),
-        "the loss reads the last step alone: the code adds zeros at the others": (
-            ("mul", masked * T * B * H), ("add", T * B * H + (adjoints - 1) * B * H),
-        ),
+        "nothing comes from behind the last step: the code adds zeros": (("add", (adjoints - 1) * B * H),),
         "a sigmoid that never overflows: the lesser of -z and a limit": (("compare", sigmoids * T * B * H),),
     }  # fmt: skip
 
@@ -85,7 +82,7 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {
         "a mask is what a comparison gives, not a selection": (("select", -2 * 4 * 3 * 8 * 8),),
         "what is the same in a whole window divided once": (("div", 4 * 3 * 4 * 4 - 4 * 3 * 8 * 8),),
     },
-    ("rnn:3-4-1,half_squared_error", "B=3,T=5"): of_recurrence(3, 5, 3, 4, products=2, masked=False) | {
+    ("rnn:3-4-1,half_squared_error", "B=3,T=5"): of_recurrence(3, 5, 3, 4, products=2) | {
         "a constant of sizes, B/2, computed": (("div", 1),),
     },
     ("gru:3-4-1,half_squared_error", "B=3,T=5"): {

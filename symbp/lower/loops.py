@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from symbp.affine import decide, is_mask, learn, opposite, where_nonzero
 from symbp.expr import (
     FALSE,
     ONE,
     TRUE,
+    Add,
     Delta,
     Expr,
     Index,
@@ -20,6 +22,7 @@ from symbp.expr import (
     mul,
     select,
     terms,
+    transform,
     walk,
 )
 from symbp.lower.array import Array, copy
@@ -58,7 +61,7 @@ def hoist_invariants(program: Program) -> Program:
                     equations.append(Equation(target, add(*values), Reason("shared")))
                     rest.append(mul(mask, target))
                 e = replace(e, value=add(*rest))
-            inside.append(replace(e, value=_one_or_the_other(e.value, group.time)))
+            inside.append(replace(e, value=transform(e.value, partial(_one_or_the_other, time=group.time))))
         equations += inside
     return program.with_(equations, new.values()) if new else program
 
@@ -67,7 +70,8 @@ def _one_or_the_other(e: Expr, time: Index) -> Expr:
     """A sum of two terms, of which one is zero just where the other isn't, as a choice: such as what arrives from the
     next step, and at the last step from the loss.
     """
-    masked = [(_mask(t, time), t) for t in terms(e)]
+    masked = [(_mask(t, time), t) for t in terms(e)] if isinstance(e, Add) else []
+    masked.sort(key=lambda found: isinstance(found[0], Delta))  # rather "if t + 1 < T" than "if t == T - 1"
     for mask, t in masked:
         for other, u in masked:
             if mask is not other and ONE not in (mask, other) and _exclude(where_nonzero(mask), where_nonzero(other)):
