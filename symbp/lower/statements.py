@@ -8,7 +8,7 @@ from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.contraction import contract, multiplies
 from symbp.lower.layouts import layouts
-from symbp.lower.loops import hoist_invariants, local_to_step, time_first, turned_before
+from symbp.lower.loops import hoist_invariants, time_first, turned_before
 from symbp.lower.messages import Message, schedule
 from symbp.lower.parallel import Sharded, shard
 from symbp.lower.reads import is_windows
@@ -16,7 +16,7 @@ from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
 from symbp.lower.writer import Writer
 from symbp.program import Equation, Program, Tensor, shape_text
-from symbp.recurrence import Group, groups
+from symbp.recurrence import Group, groups, local_to_step
 from symbp.simplify.share import unused
 
 
