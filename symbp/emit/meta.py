@@ -203,9 +203,9 @@ def _operator(name: str) -> Any:
     ufunc = getattr(np, name)
 
     def method(self: MetaArray, other: Any) -> Any:
-        if CAN_TELL and _references(self) <= TEMPORARY + 1 and _elides(self, other, ufunc):
+        if CAN_TELL and _references(self) <= TEMPORARY and _elides(self, other, ufunc):
             return self
-        if CAN_TELL and name in COMMUTES and _references(other) <= TEMPORARY + 1 and _elides(other, self, ufunc):
+        if CAN_TELL and name in COMMUTES and _references(other) <= TEMPORARY and _elides(other, self, ufunc):
             return other
         return ufunc(self, other)
 
@@ -225,7 +225,7 @@ def _reflected(name: str) -> Any:
     ufunc = getattr(np, name)
 
     def method(self: MetaArray, other: Any) -> Any:
-        if CAN_TELL and name in COMMUTES and _references(self) <= TEMPORARY + 1 and _elides(self, other, ufunc):
+        if CAN_TELL and name in COMMUTES and _references(self) <= TEMPORARY and _elides(self, other, ufunc):
             return self
         return ufunc(other, self)
 
@@ -236,7 +236,7 @@ def _unary(name: str) -> Any:
     ufunc = getattr(np, name)
 
     def method(self: MetaArray) -> Any:
-        if CAN_TELL and _references(self) <= TEMPORARY + 1 and _elides(self, 0, np.add):
+        if CAN_TELL and _references(self) <= TEMPORARY and _elides(self, 0, np.add):
             return self
         return ufunc(self)
 
@@ -244,7 +244,7 @@ def _unary(name: str) -> Any:
 
 
 def _power(self: MetaArray, n: Any) -> Any:
-    if CAN_TELL and n == 2 and _references(self) <= TEMPORARY + 1 and _elides(self, 0, np.add):
+    if CAN_TELL and n == 2 and _references(self) <= TEMPORARY and _elides(self, 0, np.add):
         return self
     return np.power(self, n)
 

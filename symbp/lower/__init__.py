@@ -12,9 +12,10 @@ among ranks, `parallel` says what is a rank's part of a result, `messages` when 
 from __future__ import annotations
 
 from symbp.lower.explain import explanation
+from symbp.lower.last_reads import last_reads
 from symbp.lower.messages import Message
 from symbp.lower.stabilise import stabilise
-from symbp.lower.statements import Loop, Lowered, Statement, lower
+from symbp.lower.statements import Loop, Lowered, Statement, lower, prepare
 from symbp.lower.workspace import IN_WORKSPACE, Workspace, workspace
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Statement",
     "Workspace",
     "explanation",
+    "last_reads",
     "lower",
+    "prepare",
     "stabilise",
     "workspace",
 ]

@@ -81,14 +81,22 @@ class Lowered:
         return tuple(s for s in flat if isinstance(s, Message))
 
 
-def lower(program: Program, sharded: str | None = None, *, placed: bool = False) -> Lowered:
+def prepare(program: Program) -> Program:
+    """A simplified program in forms that don't overflow, with what a recurrence doesn't change outside of it."""
+    return hoist_invariants(stabilise(program))
+
+
+def lower(
+    program: Program, sharded: str | None = None, *, placed: bool = False, prepared: bool = False
+) -> Lowered:
     """Statements of array operations for a simplified program, in forms that don't overflow.
 
     sharded: the size of the batch where each rank has its share of it: sums over it are completed by messages. Raises
     SymbpError where it can't be sharded. placed: results are written to given places, so that their axes may lie in any
-    order (`symbp.lower.layouts`).
+    order (`symbp.lower.layouts`). prepared: the program has been through `prepare`, and what came after it stays: what
+    is computed twice isn't shared.
     """
-    program = hoist_invariants(stabilise(program))
+    program = program if prepared else prepare(program)
     parts = None if sharded is None else shard(program, sharded)
     order: tuple[Group | Message, ...] = tuple(groups(program.equations)) if parts is None else schedule(parts)
     if parts is not None:

@@ -44,9 +44,9 @@ class Workspace:
     lowered: Lowered
 
 
-def workspace(program: Program) -> Workspace:
+def workspace(program: Program, *, prepared: bool = False) -> Workspace:
     """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist."""
-    lowered = lower(program, placed=True)
+    lowered = lower(program, placed=True, prepared=prepared)
     return _Builder(lowered).build()
 
 

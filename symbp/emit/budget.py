@@ -1,0 +1,124 @@
+"""Modules whose training step keeps to a budget of bytes: arrays given back early, values computed twice.
+
+`symbp.schedule` plans on the mathematics alone. What the emitted text takes at its peak, NumPy's temporaries included,
+`footprint` says; the plan is made tighter until that is within the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from symbp.emit.arguments import arguments_of
+from symbp.emit.context import Step
+from symbp.emit.footprint import Footprint, footprint
+from symbp.errors import SymbpError
+from symbp.expr import Size, walk
+from symbp.gradient import gradient
+from symbp.lower import prepare
+from symbp.program import Program
+from symbp.schedule import Plan, Planner, recompute
+from symbp.schedule.lifetimes import ITEM, number
+
+TRIES = 8  # budgets that are tried to find the least work
+SMALL = 200  # an array that is smaller than this part of the budget isn't given back
+
+
+def within_budget(
+    program: Program, budget: int, sizes: Mapping[str, int], dtype: str, write: Callable[[Step], str]
+) -> str:
+    """The text of a module whose step holds no more bytes of arrays than the budget, its docstring saying so.
+
+    sizes: those of the data. write: the module's text for a step. Raises SymbpError for a size without a value, or if
+    no schedule that is found holds the budget.
+    """
+    search = _Search(program, budget, _known(program, sizes), dtype, write)
+    found = search.run()
+    if found is None:
+        least = search.lowest
+        raise SymbpError(
+            f"no schedule found holds {budget:,} bytes at {_at(search.sizes)}: the least is {least:,}, in "
+            "float64 and the readable style more than in float32 and the fast one; or take a smaller batch"
+        )
+    return found
+
+
+def _known(program: Program, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes of the data. Raises SymbpError where one has no value."""
+    data = dict.fromkeys(
+        n.label for t in arguments_of(program).all for s in t.shape for n in walk(s) if isinstance(n, Size)
+    )
+    for name in data:
+        if name not in sizes:
+            raise SymbpError(f"a memory budget depends on the size {name} of the data: add --set {name}=64, say")
+    for name in sizes:
+        if name not in program.size_names:
+            raise SymbpError(f"{program.title} has no size {name}: its sizes are {', '.join(program.size_names)}")
+    return dict(sizes)
+
+
+def _at(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {n}" for name, n in sizes.items())
+
+
+@dataclass
+class _Search:
+    program: Program
+    budget: int
+    sizes: dict[str, int]
+    dtype: str
+    write: Callable[[Step], str]
+    lowest: int = 0
+
+    def run(self) -> str | None:
+        """The text that computes the least twice among those tried."""
+        prepared = prepare(gradient(self.program))
+        planner = Planner(prepared, self.sizes, ITEM[self.dtype])
+        best = self._tried(planner.everything, prepared, frees=False)
+        best = best or self._tried(planner.everything, prepared)
+        if best is not None:
+            return best
+        low, high = planner.least.peak, planner.everything.peak
+        best = self._tried(planner.least, prepared)
+        for _ in range(TRIES if best is not None else 0):
+            middle = (low + high) // 2
+            plan = planner.within(middle)
+            text = None if plan is None else self._tried(plan, prepared)
+            if text is None:
+                high = middle
+            else:
+                low, best = middle, text
+        return best
+
+    def _tried(self, plan: Plan, prepared: Program, frees: bool = True) -> str | None:
+        """The module of a plan if it holds the budget."""
+        program = recompute(prepared, plan.kept) if plan.again else prepared
+        step = Step(program, True, self._worth_freeing(program) if frees else frozenset())
+        found = footprint(self.write(step), self.program, self.sizes)
+        self.lowest = min(self.lowest or found.peak, found.peak)
+        if found.peak > self.budget:
+            return None
+        size = ",".join(f"{name}={n}" for name, n in self.sizes.items())
+        options = f" --memory-budget {self.budget}B" + (f" --set {size}" if size else "")
+        return self.write(replace(step, claim=self._claim(found, plan), options=options))
+
+    def _worth_freeing(self, program: Program) -> frozenset[str]:
+        stays = {*program.outputs, *program.updates.values()}
+        item = ITEM[self.dtype]
+        return frozenset(
+            e.name for e in program.equations if e.name not in stays
+            and item * _length(program, e.name, self.sizes) * SMALL >= self.budget
+        )  # fmt: skip
+
+    def _claim(self, found: Footprint, plan: Plan) -> str:
+        text = f"The arrays of a step take {found.peak:,} bytes at most where {_at(self.sizes)}, gradients included."
+        if plan.again:
+            text += f" Not kept, but computed again: {', '.join(plan.again)}."
+        return text
+
+
+def _length(program: Program, name: str, sizes: Mapping[str, int]) -> int:
+    out = 1
+    for s in program.tensors[name].shape:
+        out *= number(s, sizes)
+    return out
