@@ -20,7 +20,8 @@ from symbp.program import Program
 from symbp.schedule import Plan, Planner, recompute
 from symbp.schedule.lifetimes import ITEM, number
 
-TRIES = 8  # budgets that are tried to find the least work
+TRIES = 5  # plans that are tried to find the least work
+NEAR = 50  # a module that leaves less than this part of the budget is as good as any
 SMALL = 200  # an array that is smaller than this part of the budget isn't given back
 
 
@@ -35,10 +36,9 @@ def within_budget(
     search = _Search(program, budget, _known(program, sizes), dtype, write)
     found = search.run()
     if found is None:
-        least = search.lowest
         raise SymbpError(
-            f"no schedule found holds {budget:,} bytes at {_at(search.sizes)}: the least is {least:,}, in "
-            "float64 and the readable style more than in float32 and the fast one; or take a smaller batch"
+            f"no schedule that was found for {program.title} at {_at(search.sizes)} keeps to {budget:,} bytes: the least "
+            f"takes {search.lowest:,}; allow that, take a smaller batch or float32, or try the other style"
         )
     return found
 
@@ -74,33 +74,36 @@ class _Search:
         """The text that computes the least twice among those tried."""
         prepared = prepare(gradient(self.program))
         planner = Planner(prepared, self.sizes, ITEM[self.dtype])
-        best = self._tried(planner.everything, prepared, frees=False)
-        best = best or self._tried(planner.everything, prepared)
-        if best is not None:
-            return best
+        for frees in (False, True):
+            text, peak = self._tried(planner.everything, prepared, frees)
+            if text is not None:
+                return text
+        best, _ = self._tried(planner.least, prepared)
         low, high = planner.least.peak, planner.everything.peak
-        best = self._tried(planner.least, prepared)
-        for _ in range(TRIES if best is not None else 0):
-            middle = (low + high) // 2
-            plan = planner.within(middle)
-            text = None if plan is None else self._tried(plan, prepared)
-            if text is None:
-                high = middle
-            else:
-                low, best = middle, text
+        plan_for = high - (peak - self.budget)  # a module takes more than its plan: as much more, most likely
+        for _ in range(TRIES):
+            if not low < plan_for < high:
+                plan_for = (low + high) // 2
+            plan = planner.within(plan_for)
+            text, peak = (None, 0) if plan is None else self._tried(plan, prepared)
+            low, high = (low, plan_for) if text is None else (plan_for, high)
+            best = text or best
+            if (text is not None and self.budget - peak < self.budget // NEAR) or high - low < self.budget // NEAR:
+                break
+            plan_for += self.budget - peak
         return best
 
-    def _tried(self, plan: Plan, prepared: Program, frees: bool = True) -> str | None:
-        """The module of a plan if it holds the budget."""
+    def _tried(self, plan: Plan, prepared: Program, frees: bool = True) -> tuple[str | None, int]:
+        """The module of a plan, None if it doesn't hold the budget, and its peak."""
         program = recompute(prepared, plan.kept) if plan.again else prepared
         step = Step(program, True, self._worth_freeing(program) if frees else frozenset())
         found = footprint(self.write(step), self.program, self.sizes)
         self.lowest = min(self.lowest or found.peak, found.peak)
         if found.peak > self.budget:
-            return None
+            return None, found.peak
         size = ",".join(f"{name}={n}" for name, n in self.sizes.items())
         options = f" --memory-budget {self.budget}B" + (f" --set {size}" if size else "")
-        return self.write(replace(step, claim=self._claim(found, plan), options=options))
+        return self.write(replace(step, claim=self._claim(found, plan), options=options)), found.peak
 
     def _worth_freeing(self, program: Program) -> frozenset[str]:
         stays = {*program.outputs, *program.updates.values()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import Expr, mul
 from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
+from symbp.lower.packing import packed_rooms
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
 from symbp.lower.statements import Loop, Lowered, Statement, lower
@@ -45,9 +46,12 @@ class Workspace:
 
 
 def workspace(program: Program, *, prepared: bool = False) -> Workspace:
-    """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist."""
+    """The gradient program's loss, gradients and new state, the gradients in arrays `grads[name]` that exist.
+
+    prepared: as for `lower`; arrays then lie where they take the least room, not where the cache is likely to have it.
+    """
     lowered = lower(program, placed=True, prepared=prepared)
-    return _Builder(lowered).build()
+    return _Builder(lowered).build(packed_rooms if prepared else arrange_rooms)
 
 
 class _Builder:
@@ -73,7 +77,7 @@ class _Builder:
             code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
             self.fixed[new] = self.calls.new(Value(t.shape, "DTYPE", new, form=code))
 
-    def build(self) -> Workspace:
+    def build(self, arrange: Callable[[Sequence[Call]], dict[Value, Room]]) -> Workspace:
         for item in self.lowered.statements:
             self.calls.part += 1
             if isinstance(item, Loop):
@@ -81,7 +85,7 @@ class _Builder:
             elif isinstance(item, Statement):
                 self._statement(item)
         calls = self.calls.calls
-        rooms = arrange_rooms(calls)
+        rooms = arrange(calls)
         calls = [c for c in calls if not _moves_nothing(c, rooms)]
         loss = self.calls.names[str(self.program.loss)]
         self._name(rooms)
@@ -111,6 +115,8 @@ class _Builder:
         self.statements[self.calls.part] = s
         names = self.calls.names
         place = self.fixed.get(s.name)
+        if s.equation.reason is not None and s.equation.reason.kind == "recomputed":
+            self.calls.forget_copies()
         v = self.calls.compute(s.array, place)
         if not v.name and s.name not in IN_WORKSPACE:
             v.name = s.name
@@ -209,7 +215,6 @@ class _Builder:
 
     def _setup(self, rooms: dict[Value, Room]) -> Iterable[str]:
         done: set[str] = set()
-        made: dict[Room, Value] = {}
         for v in self.calls.values:
             if v not in self.used or v.root.bound or v.given or v.place or v.name in done:
                 continue
@@ -219,13 +224,12 @@ class _Builder:
             elif v.form:
                 code = v.form
             else:
-                room = rooms[v]
-                if room not in made:
-                    made[room] = v
-                    first = room.tenants[0]
-                    code = f"np.empty({_shape_code(first.dims)}, {v.dtype})" + _cut(first, v)
-                else:
-                    code = made[room].name + _cut(made[room], v)
+                whole = rooms[v].tenants[0]
+                made = f"np.empty({_shape_code(whole.dims)}, {v.dtype})"
+                if whole is not v and whole.name not in done:  # it comes first, the others are parts of it
+                    done.add(whole.name)
+                    yield from break_line(f"{whole.name} = {made}")
+                code = made if whole is v else whole.name + _cut(whole, v)
             yield from break_line(f"{v.name} = {code}")
 
 
