@@ -6,7 +6,7 @@ computes are there at once, and nothing else but what a later step reads. What N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -59,8 +59,9 @@ class Memory:
     def __post_init__(self) -> None:
         if self.dtype not in ITEM:
             raise SymbpError(f"dtype is {self.dtype!r}: it must be one of {', '.join(ITEM)}")
-        self.ledger = Ledger(self.program)
+        Ledger(self.program)  # refuses what has no gradient
         self.sizes = concrete_sizes(self.program, self.given)
+        self.ledger = Ledger(self.program, self.sizes)
         self.item = ITEM[self.dtype]
         self._found: dict[str, Timeline] = {}
 
@@ -90,6 +91,10 @@ class Memory:
 
     def bytes(self, life: Life) -> int:
         return self.item * number(life.count, self.sizes)
+
+    def kept_bytes(self, kept: Collection[str], strategy: str = "reverse + CSE") -> int:
+        """Of the values of these names."""
+        return sum(self.bytes(life) for life in self.timeline(strategy).lives if life.name in kept)
 
     @cached_property
     def gradient_bytes(self) -> int:
@@ -144,7 +149,7 @@ class Memory:
         lives = found.lives if every else self[strategy].kept
         rows: list[list[Cell]] = []
         for life in lives:
-            until = _shown(found.steps[life.last]) if life.reads and life.reads[-1] == life.last else "the end"
+            until = "the end" if life.last > max(life.reads, default=life.first) else _shown(found.steps[life.last])
             more = [self._live(found, life.first)] if every else []
             rows.append([life.name, shape_text(found.program.tensors[life.name]), str(_numbers(life)),
                          self.bytes(life), *more, f"{life.first + 1} - {life.last + 1}", until])  # fmt: skip

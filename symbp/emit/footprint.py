@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from symbp.emit.arguments import arguments_of
+from symbp.emit.context import module_context
 from symbp.emit.loading import load_module
 from symbp.emit.meta import Account, MetaArray
 from symbp.emit.meta_numpy import MetaNumPy, given
+from symbp.emit.render import render_module
 from symbp.program import Program, Tensor
 from symbp.schedule.lifetimes import number
 
@@ -50,6 +52,14 @@ def footprint(text: str, program: Program, sizes: Mapping[str, int]) -> Footprin
     del found
     lines = text.splitlines()
     return Footprint(account.peak, gradients, lines[account.line - 1].strip() if account.line else "")
+
+
+def module_footprints(program: Program, sizes: Mapping[str, int], dtype: str) -> dict[str, Footprint]:
+    """Of the modules in both styles."""
+    return {
+        style: footprint(render_module(module_context(program, ("sgd",), dtype, 1e-3, "net.py", style)), program, sizes)
+        for style in ("readable", "fast")
+    }
 
 
 def _given(account: Account, t: Tensor, dtype: Any, sizes: Mapping[str, int]) -> MetaArray:
