@@ -75,7 +75,8 @@ class TradeOff:
         budgets = {least + (most - least) * k // (POINTS - 1) for k in range(POINTS)}
         if budget is not None and least <= budget <= most:
             budgets.add(budget)
-        return [(b, self.within(b)) for b in sorted(budgets, reverse=True)]
+        found = sorted(budgets, reverse=True)
+        return [(b, plan) for b, plan in zip(found, self.planner.curve(found), strict=True) if plan is not None]
 
     def table(self, budget: int | None = None) -> Table:
         rows: list[list[Cell]] = [

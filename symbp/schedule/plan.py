@@ -21,6 +21,9 @@ from symbp.recurrence import local_to_step
 from symbp.schedule.lifetimes import Timeline, number, timeline, turning_point
 
 SEGMENTS = 24  # cuts into up to so many segments are tried
+LOOKS = 16  # of what was good last time, so much is looked at again
+WIDENED = 3  # so many of the cheapest plans found are worked on
+TIGHTER = (1, 0.97, 0.93, 0.87)  # of the budget: a plan for less may be cheaper, the search being greedy
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,16 @@ class Plan:
     kept: frozenset[str]
     peak: int
     again: tuple[str, ...]
+    extra: int
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """excess: bytes above the budget, added up over the steps. extra: operations done twice."""
+
+    kept: frozenset[int]
+    peak: int
+    excess: int
     extra: int
 
 
@@ -58,19 +71,29 @@ class Planner:
         """The plan of the lowest peak that is found."""
         return min((*self._segmented(), self._narrowed(0)), key=lambda p: (p.peak, p.extra))
 
-    def within(self, budget: int) -> Plan | None:
-        """The plan with the fewest further operations that is found for a peak of so many bytes; None if none is."""
+    def within(self, budget: int, tighter: Sequence[float] = TIGHTER) -> Plan | None:
+        """The plan with the fewest further operations that is found for a peak of so many bytes; None if none is.
+
+        tighter: parts of the budget to look for plans for. Plans found before are remembered.
+        """
         if self.everything.peak <= budget:
             return self.everything
-        found = [p for p in (self._narrowed(budget), *self._segmented()) if p.peak <= budget]
-        if not found and self.least.peak <= budget:
-            found = [self.least]
-        return min((self._widened(p, budget) for p in found), key=lambda p: (p.extra, p.peak), default=None)
+        if not self._pool:
+            self._pool = dict.fromkeys((*self._segmented(), self.least))
+        self._pool |= dict.fromkeys(self._narrowed(int(part * budget)) for part in tighter)
+        cheapest = sorted((p for p in self._pool if p.peak <= budget), key=lambda p: (p.extra, p.peak))[:WIDENED]
+        return min((self._widened(p, budget) for p in cheapest), key=lambda p: (p.extra, p.peak), default=None)
+
+    def curve(self, budgets: Sequence[int]) -> list[Plan | None]:
+        """A plan for each budget."""
+        found = {b: self.within(b, (1,)) for b in sorted(budgets)}
+        return [found[b] for b in budgets]
 
     # ------------------------------------------------------------------------------------ the program as numbers
 
     def __post_init__(self) -> None:
         found = self.timeline
+        self._pool: dict[Plan, None] = {}
         self.turn = turning_point(found)
         self.names = [life.name for life in found.lives]
         self.place = {name: n for n, name in enumerate(self.names)}
@@ -93,7 +116,11 @@ class Planner:
         self.stays = {self.place[n] for n in (*self.program.outputs, *self.program.updates.values())}
         self.early = {n for group in self.defined[: self.turn + 1] for n in group}
         self.local = {self.place[name] for name in local}
-        late = {t for reads in self.read[self.turn + 1 :] for t in reads}
+        steps = list(zip(self.defined, self.read, strict=True))
+        self._early, self._late = steps[: self.turn + 1], steps[self.turn + 1 :]
+        self._backwards = sorted(self.early, reverse=True)
+        self._not_staying = bytearray(n in self.early and n not in self.stays for n in range(self.count))
+        late = {t for _, reads in self._late for t in reads}
         self._kept_first = frozenset((late & self.early) - self.local - self.stays)
 
     def _plan(self, kept: Collection[int]) -> Plan:
@@ -101,98 +128,112 @@ class Planner:
         names = frozenset(self.names[n] for n in kept if n in read)
         return Plan(names, max(profile), tuple(self.names[n] for n in again), sum(self.cost[n] for n in again))
 
-    def _run(self, kept: Collection[int]) -> tuple[list[int], list[int], set[int]]:
+    def _run(self, kept: Collection[int]) -> tuple[list[int], list[int], list[int]]:
         """(bytes held in every step, what is computed twice, what is read late) where only these are kept.
 
         A copy of value n has the number n + count.
         """
-        lost = self.early - self.stays - set(kept)
-        late: list[tuple[Sequence[int], Sequence[int]]] = []
-        done: dict[int, None] = {}
-        for defined, reads in zip(self.defined[self.turn + 1 :], self.read[self.turn + 1 :], strict=True):
-            for n in self._missing(reads, lost, done):
-                late.append(((n + self.count,), self._mapped(self.operands[n], lost)))
-            late.append((defined, self._mapped(reads, lost)))
-        read = {n for _, reads in late for n in reads if n < self.count}
-        needed = read | self.stays
-        for n in sorted(self.early, reverse=True):
-            if n in needed:
-                needed.update(self.operands[n])
-        steps: list[tuple[Sequence[int], Sequence[int]]] = []
-        for defined, reads in zip(self.defined[: self.turn + 1], self.read[: self.turn + 1], strict=True):
-            if any(n in needed for n in defined):
-                steps.append((defined, reads))
-        steps += late
-        held = [0] * (len(steps) + 1)
-        last: dict[int, int] = dict.fromkeys(self.stays, len(steps) - 1)
-        for k in range(len(steps) - 1, -1, -1):
-            defined, reads = steps[k]
-            for n in (*reads, *defined):
-                last.setdefault(n, k)
+        count, turn = self.count, self.turn
+        lost = bytearray(self._not_staying)
+        for n in kept:
+            lost[n] = 0
+        first, last = [-1] * (2 * count), [-1] * (2 * count)
+        again: list[int] = []
+        k = turn + 1
+        for defined, reads in self._late:
+            for n in reads:
+                if lost[n] and first[n + count] < 0:
+                    for m in self._missing(n, lost, first):
+                        first[m + count] = last[m + count] = k
+                        again.append(m)
+                        for operand in self.operands[m]:
+                            last[operand + count if lost[operand] else operand] = k
+                        k += 1
+            for n in reads:
+                last[n + count if lost[n] else n] = k
             for n in defined:
-                held[k] += self.bytes[n]
+                first[n] = k
+                last[n] = max(last[n], k)
+            k += 1
+        for n in self.stays:
+            last[n] = k - 1
+        read = [n for n in self.early if last[n] > turn]
+        needed = bytearray(count)
+        for n in self._backwards:
+            if last[n] > turn or needed[n]:
+                needed[n] = 1
+                for operand in self.operands[n]:
+                    needed[operand] = 1
+        empty = set()
+        for step, (defined, reads) in enumerate(self._early):
+            if not any(needed[n] for n in defined):
+                empty.add(step)
+            else:
+                for n in (*reads, *defined):
+                    if last[n] < step:
+                        last[n] = step
+                for n in defined:
+                    first[n] = step
+        held = [0] * (k + 1)
+        for n, begin in enumerate(first):
+            if begin >= 0:
+                held[begin] += self.bytes[n]
                 held[last[n] + 1] -= self.bytes[n]
-        return list(accumulate(held)), [n for n in done if n in needed], read
+        profile = [b for step, b in enumerate(accumulate(held)) if step not in empty]
+        return profile, [n for n in again if needed[n]], read
 
-    def _missing(self, reads: Sequence[int], lost: set[int], done: dict[int, None]) -> Iterator[int]:
-        """What must be computed again for these reads, in running order."""
-        work = [(n, False) for n in reversed(reads)]
+    def _missing(self, wanted: int, lost: bytearray, first: list[int]) -> Iterator[int]:
+        """What must be computed again for this value, in running order."""
+        work, seen = [(wanted, False)], set()
         while work:
             n, ready = work.pop()
             if ready:
                 yield n
-            elif n in lost and n not in done:
-                done[n] = None
+            elif n not in seen:
+                seen.add(n)
                 work.append((n, True))
-                work += [(m, False) for m in reversed(self.operands[n])]
-
-    def _mapped(self, reads: Sequence[int], lost: set[int]) -> list[int]:
-        return [n + self.count if n in lost else n for n in reads]
+                work += [(m, False) for m in reversed(self.operands[n]) if lost[m] and first[m + self.count] < 0]
 
     # ------------------------------------------------------------------------------------------- searching
 
     def _narrowed(self, budget: int) -> Plan:
         """Gives up one value after another until the budget holds or nothing helps; the lowest peak on the way."""
-        kept = self._kept_first
-        excess, extra = self._score(kept, budget)
-        best = self._plan(kept)
+        now = self._trial(self._kept_first, budget)
+        best = now
         stale: dict[tuple[int, bool], float] = {}
         while best.peak > budget:
-            found = self._move(kept, excess, extra, budget, stale)
+            found = self._move(now, budget, stale)
             if found is None:
                 break
-            kept, excess, extra = found
-            plan = self._plan(kept)
-            if plan.peak < best.peak:
-                best = plan
-        return best
+            now = found
+            best = min(best, now, key=lambda t: t.peak)
+        return self._plan(best.kept)
 
-    def _move(
-        self, kept: frozenset[int], excess: int, extra: int, budget: int, stale: dict[tuple[int, bool], float]
-    ) -> tuple[frozenset[int], int, int] | None:
+    def _move(self, now: _Trial, budget: int, stale: dict[tuple[int, bool], float]) -> _Trial | None:
         """The best of: give up a value; keep its operands in its place. Those that were better last time come first."""
-        moves = [(n, swap) for n in kept for swap in (False, True)]
+        moves = [(n, swap) for n in now.kept for swap in (False, True)]
         moves.sort(key=lambda m: (-stale.get(m, float("inf")), m))
-        best: tuple[float, frozenset[int], int, int] | None = None
+        best: tuple[float, _Trial] | None = None
+        looks = LOOKS
         for move in moves:
-            if best is not None and stale.get(move, float("inf")) <= best[0]:
+            if best is not None and (looks < 0 or stale.get(move, float("inf")) <= best[0]):
                 break
+            looks -= move in stale
             n, swap = move
             operands = {m for m in self.operands[n] if m not in self.local and m not in self.stays}
-            if swap and operands <= kept:
+            if swap and operands <= now.kept:
                 stale[move] = 0
                 continue
-            candidate = (kept - {n}) | operands if swap else kept - {n}
-            less, more = self._score(candidate, budget)
-            gain = stale[move] = (excess - less) / max(1, more - extra)
+            trial = self._trial((now.kept - {n}) | operands if swap else now.kept - {n}, budget)
+            gain = stale[move] = (now.excess - trial.excess) / max(1, trial.extra - now.extra)
             if gain > 0 and (best is None or gain > best[0]):
-                best = gain, candidate, less, more
-        return None if best is None else best[1:]
+                best = gain, trial
+        return None if best is None else best[1]
 
-    def _score(self, kept: Collection[int], budget: int) -> tuple[int, int]:
-        """(bytes above the budget, added up over the steps; operations computed twice)."""
+    def _trial(self, kept: frozenset[int], budget: int) -> _Trial:
         profile, again, _ = self._run(kept)
-        return sum(b - budget for b in profile if b > budget), sum(self.cost[n] for n in again)
+        excess = sum(b - budget for b in profile if b > budget)
+        return _Trial(kept, max(profile), excess, sum(self.cost[n] for n in again))
 
     def _segmented(self) -> Iterator[Plan]:
         """What crosses the cuts into so many segments is kept, nothing else."""
