@@ -3,8 +3,8 @@
 Greedy: of what is kept where the budget is exceeded, that is given up which takes most off the excess for each
 operation that it costs to compute it again; in the end, what may be kept after all is. Cuts into equal segments (Chen et
 al. 2016, Training deep nets with sublinear memory cost) are tried besides, and the cheapest schedule that holds wins.
-No value is computed more than twice, so the peak of a chain of n equal layers falls to about 2 sqrt(n) of them, no
-further. That is no optimum: to find one is NP-hard (Naumann 2008).
+No value is computed more than twice, so that the peak of a chain of n layers falls to the order of sqrt(n), no further.
+Nothing proves a plan best: to find the best is NP-complete (Naumann 2009, DAG reversal is NP-complete).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from symbp.schedule.lifetimes import Timeline, number, timeline, turning_point
 
 SEGMENTS = 24  # cuts into up to so many segments are tried
 LOOKS = 16  # of what was good last time, so much is looked at again
+LOWER = 0.93  # of the lowest peak found: looked for next
 WIDENED = 3  # so many of the cheapest plans found are worked on
 TIGHTER = (1, 0.97, 0.93, 0.87)  # of the budget: a plan for less may be cheaper, the search being greedy
 
@@ -69,7 +70,10 @@ class Planner:
     @cached_property
     def least(self) -> Plan:
         """The plan of the lowest peak that is found."""
-        return min((*self._segmented(), self._narrowed(0)), key=lambda p: (p.peak, p.extra))
+        best = min((*self._segmented(), self._narrowed(0)), key=lambda p: (p.peak, p.extra))
+        while (lower := self._narrowed(int(LOWER * best.peak))).peak < best.peak:
+            best = lower
+        return best
 
     def within(self, budget: int, tighter: Sequence[float] = TIGHTER) -> Plan | None:
         """The plan with the fewest further operations that is found for a peak of so many bytes; None if none is.
