@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symbp.count.memory import Memory
-from symbp.count.table import Table
+from symbp.count.table import Cell, Table
 from symbp.count.tradeoff import TradeOff, memory_sweep
 from symbp.emit.footprint import module_footprints
 from symbp.errors import SymbpError
@@ -57,7 +57,7 @@ def memory_report(request: Request, load: Callable[[str], Program]) -> str:
 
 
 def _modules(found: Memory) -> Table:
-    rows = [
+    rows: list[list[Cell]] = [
         [style, f.peak, f.gradients, f.line.split("  #")[0].strip()]
         for style, f in module_footprints(found.program, found.sizes, found.dtype).items()
     ]

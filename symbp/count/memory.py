@@ -132,7 +132,8 @@ class Memory:
         for name in STRATEGIES:
             held = self[name]
             gradients = 0 if name == "forward" else self.gradient_bytes
-            row: list[Cell] = [name, held.kept_bytes, gradients, held.peak, f"{held.step} of {held.steps}, {held.computes}"]
+            where = f"{held.step} of {held.steps}, {held.computes}"
+            row: list[Cell] = [name, held.kept_bytes, gradients, held.peak, where]
             rows.append([*row, str(held.form)] if formula else row)
         header = ["strategy", "kept, bytes", "gradients", "peak, bytes", "in step"]
         notes = [
@@ -149,7 +150,8 @@ class Memory:
         lives = found.lives if every else self[strategy].kept
         rows: list[list[Cell]] = []
         for life in lives:
-            until = "the end" if life.last > max(life.reads, default=life.first) else _shown(found.steps[life.last])
+            stays = life.name in (*found.program.outputs, *found.program.updates.values())
+            until = "the end" if stays else _shown(found.steps[life.last])
             more = [self._live(found, life.first)] if every else []
             rows.append([life.name, shape_text(found.program.tensors[life.name]), str(_numbers(life)),
                          self.bytes(life), *more, f"{life.first + 1} - {life.last + 1}", until])  # fmt: skip

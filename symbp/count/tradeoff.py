@@ -19,7 +19,8 @@ from symbp.schedule import Plan, Planner
 POINTS = 8  # on the curve
 SHORT = 10**10  # bytes from here on are shown as 1.28e34
 METHOD = (
-    "Each value is computed at most twice. The choice is greedy, besides cuts into equal segments: good, not proved best."
+    "Each value is computed at most twice. The choice is greedy, besides cuts into equal segments: good, not proved "
+    "best."
 )
 
 
@@ -51,8 +52,8 @@ class TradeOff:
         plan = self.planner.within(budget)
         if plan is None:
             raise SymbpError(
-                f"no schedule that was found for {self.memory.program.title} keeps to {budget:,} bytes: the least takes "
-                f"{self.planner.least.peak:,}"
+                f"no schedule that was found for {self.memory.program.title} keeps to {budget:,} bytes: the least "
+                f"takes {self.planner.least.peak:,}"
             )
         return plan
 
@@ -63,10 +64,10 @@ class TradeOff:
             return f"{budget:,} bytes hold everything: at most {plan.peak:,} are needed."
         return (
             f"Within {budget:,} bytes: {plan.peak:,} at most, by computing {len(plan.again)} values a second time for "
-            f"{figure(self.extra(plan))} further operations ({self._share(plan)}): {', '.join(plan.again)}."
+            f"{figure(self.extra(plan))} further operations ({self.share(plan)}): {', '.join(plan.again)}."
         )
 
-    def _share(self, plan: Plan) -> str:
+    def share(self, plan: Plan) -> str:
         return f"{100 * self.extra(plan) / max(1, sum(self.operations.values())):.1f}%"
 
     def curve(self, budget: int | None = None) -> list[tuple[int, Plan]]:
@@ -80,8 +81,8 @@ class TradeOff:
 
     def table(self, budget: int | None = None) -> Table:
         rows: list[list[Cell]] = [
-            [f"{b:,}", plan.peak, self.memory.kept_bytes(plan.kept), len(plan.again), self.extra(plan), self._share(plan)]
-            for b, plan in self.curve(budget)
+            [f"{b:,}", p.peak, self.memory.kept_bytes(p.kept), len(p.again), self.extra(p), self.share(p)]
+            for b, p in self.curve(budget)
         ]
         header = ["budget, bytes", "peak", "kept", "computed twice", "further operations", "of all"]
         words = [] if budget is None else [self.sentence(budget)]
@@ -111,9 +112,7 @@ def memory_sweep(
         trade = TradeOff(memory)
         least = trade.planner.least
         peaks: list[Cell] = [memory[s].peak for s in STRATEGIES]
-        rows.append([value, *peaks, least.peak, trade._share(least)])
+        rows.append([value, *peaks, least.peak, trade.share(least)])
     header = [name, *STRATEGIES, "recomputing", "operations twice"]
     notes = ["Peaks in bytes. recomputing: the least that is found for reverse + CSE. " + METHOD]
     return Table(f"{net}: peak memory in {dtype}", header, rows, notes, long=SHORT)
-
-

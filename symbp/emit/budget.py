@@ -37,8 +37,8 @@ def within_budget(
     found = search.run()
     if found is None:
         raise SymbpError(
-            f"no schedule that was found for {program.title} at {_at(search.sizes)} keeps to {budget:,} bytes: the least "
-            f"takes {search.lowest:,}; allow that, take a smaller batch or float32, or try the other style"
+            f"no schedule that was found for {program.title} at {_at(search.sizes)} keeps to {budget:,} bytes: the "
+            f"least takes {search.lowest:,}; allow that, take a smaller batch or float32, or try the other style"
         )
     return found
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-ELISION = 256 * 1024  # bytes from which on NumPy writes over a temporary operand: numpy/_core/src/multiarray/temp_elide.c
+ELISION = 256 * 1024  # bytes from which on NumPy writes over a temporary operand (its temp_elide.c)
+PYTHON_NUMBER = 32  # bytes of a float and its place in a list
 COMMUTES = ("add", "multiply", "bitwise_and", "bitwise_or")
 
 
@@ -135,7 +136,7 @@ class MetaArray:
         return (self[k] for k in range(len(self)))
 
     def tolist(self) -> list[Any]:
-        return np.zeros(self.shape).tolist()
+        return Numbers(self.buffer.account, self.size)
 
     # ------------------------------------------------------------------------------------------- new arrays
 
@@ -150,7 +151,7 @@ class MetaArray:
 
     def take(self, places: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> MetaArray:
         if out is not None:
-            return out  # type: ignore[no-any-return]
+            return out
         n = 0 if axis is None else axis
         before, after = ((), ()) if axis is None else (self.shape[:n], self.shape[n + 1 :])
         return self.new((*before, *np.shape(places), *after), self.dtype)
@@ -246,7 +247,8 @@ def _unary(name: str) -> Any:
 def _power(self: MetaArray, n: Any) -> Any:
     if CAN_TELL and n == 2 and _references(self) <= TEMPORARY and _elides(self, 0, np.add):
         return self
-    return np.power(self, n)
+    power: Any = np.power
+    return power(self, n)
 
 
 def _in_place(self: MetaArray, other: object) -> MetaArray:
@@ -261,8 +263,17 @@ for _name, _ufunc in {"add": "add", "sub": "subtract", "mul": "multiply", "trued
 for _name, _ufunc in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal",
                       "ne": "not_equal", "matmul": "matmul", "rpow": "power"}.items():  # fmt: skip
     setattr(MetaArray, f"__{_name}__", (lambda u: lambda self, other: u(self, other))(getattr(np, _ufunc)))
-MetaArray.__neg__, MetaArray.__invert__ = _unary("negative"), _unary("invert")  # type: ignore[attr-defined]
-MetaArray.__abs__, MetaArray.__pow__ = _unary("absolute"), _power  # type: ignore[attr-defined]
+for _name, _method in {"neg": _unary("negative"), "invert": _unary("invert"), "abs": _unary("absolute"),
+                       "pow": _power}.items():  # fmt: skip
+    setattr(MetaArray, f"__{_name}__", _method)
+
+
+class Numbers(list[float]):
+    """As many Python numbers, and as many more, which are made of them one by one."""
+
+    def __init__(self, account: Account | None, n: int) -> None:
+        super().__init__([1.0] * n)
+        self.buffer = Buffer(account, 2 * PYTHON_NUMBER * n)
 
 
 # ---------------------------------------------------------------------------------------------- layout in memory

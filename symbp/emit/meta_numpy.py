@@ -22,7 +22,7 @@ class MetaNumPy:
         return getattr(np, name)
 
     def new(self, shape: Any, dtype: Any = np.float64) -> MetaArray:
-        return made(self.account, (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape), dtype)
+        return made(self.account, (int(shape),) if np.ndim(shape) == 0 else tuple(shape), dtype)
 
     empty = zeros = ones = new
 

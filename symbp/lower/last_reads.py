@@ -1,4 +1,4 @@
-"""Which arrays nothing reads any more after a statement: readable code gives them back there if it is short of memory."""
+"""Which arrays nothing reads any more after a statement: readable code gives them back there if memory is short."""
 
 from __future__ import annotations
 

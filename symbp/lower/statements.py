@@ -86,9 +86,7 @@ def prepare(program: Program) -> Program:
     return hoist_invariants(stabilise(program))
 
 
-def lower(
-    program: Program, sharded: str | None = None, *, placed: bool = False, prepared: bool = False
-) -> Lowered:
+def lower(program: Program, sharded: str | None = None, *, placed: bool = False, prepared: bool = False) -> Lowered:
     """Statements of array operations for a simplified program, in forms that don't overflow.
 
     sharded: the size of the batch where each rank has its share of it: sums over it are completed by messages. Raises

@@ -1,8 +1,8 @@
 """Which values to keep for the backward pass so that a budget of bytes holds, the others being computed twice.
 
 Greedy: of what is kept where the budget is exceeded, that is given up which takes most off the excess for each
-operation that it costs to compute it again; in the end, what may be kept after all is. Cuts into equal segments (Chen et
-al. 2016, Training deep nets with sublinear memory cost) are tried besides, and the cheapest schedule that holds wins.
+operation that it costs to compute it again; in the end, what may be kept after all is. Cuts into equal segments (Chen
+et al. 2016, Training deep nets with sublinear memory cost) are tried besides, and the cheapest plan that holds wins.
 No value is computed more than twice, so that the peak of a chain of n layers falls to the order of sqrt(n), no further.
 Nothing proves a plan best: to find the best is NP-complete (Naumann 2009, DAG reversal is NP-complete).
 """
@@ -82,11 +82,14 @@ class Planner:
         """
         if self.everything.peak <= budget:
             return self.everything
-        if not self._pool:
-            self._pool = dict.fromkeys((*self._segmented(), self.least))
-        self._pool |= dict.fromkeys(self._narrowed(int(part * budget)) for part in tighter)
-        cheapest = sorted((p for p in self._pool if p.peak <= budget), key=lambda p: (p.extra, p.peak))[:WIDENED]
+        self._found |= dict.fromkeys(self._narrowed(int(part * budget)) for part in tighter)
+        cheapest = sorted((p for p in self._found if p.peak <= budget), key=lambda p: (p.extra, p.peak))[:WIDENED]
         return min((self._widened(p, budget) for p in cheapest), key=lambda p: (p.extra, p.peak), default=None)
+
+    @cached_property
+    def _found(self) -> dict[Plan, None]:
+        """All plans found so far, in the order in which they were."""
+        return dict.fromkeys((*self._segmented(), self.least))
 
     def curve(self, budgets: Sequence[int]) -> list[Plan | None]:
         """A plan for each budget."""
@@ -97,7 +100,6 @@ class Planner:
 
     def __post_init__(self) -> None:
         found = self.timeline
-        self._pool: dict[Plan, None] = {}
         self.turn = turning_point(found)
         self.names = [life.name for life in found.lives]
         self.place = {name: n for n, name in enumerate(self.names)}
@@ -105,8 +107,7 @@ class Planner:
         local = {n for g in found.steps if g.time is not None for n in local_to_step(g, self.program)}
         self.bytes = [self.item * number(life.count, self.sizes) for life in found.lives]
         self.bytes += [  # of the copies: one of a value that is local to a step is an array over time
-            self.item * prod(number(s, self.sizes) for s in self.program.tensors[name].shape)
-            for name in self.names
+            self.item * prod(number(s, self.sizes) for s in self.program.tensors[name].shape) for name in self.names
         ]
         self.defined = [[self.place[e.name] for e in g.equations] for g in found.steps]
         self.operands = [

@@ -18,7 +18,7 @@ def recompute(program: Program, kept: Collection[str]) -> Program:
     """The program with nothing kept behind the loss but these of the tensors computed up to it.
 
     Whatever else is read behind the loss is computed a second time, once, just before the first equation that reads it,
-    from what is kept; or only there, where nothing reads it before. Copies have the equations of what they are copies of, so
+    from what is kept; or only there, where nothing reads it before. Copies have the equations of their originals, so
     results are the same but for rounding, where lowering adds in another order. What is local to a step of a recurrence
     can't be kept.
     """
