@@ -169,7 +169,7 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
               "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
               "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12\n"
               "  symbp count gpt:layers=2,heads=4,width=128,context=64,vocabulary=256 --memory --set B=8\n"
-              "  symbp count mlp:64-64-32-10,relu,cross_entropy --memory --budget 100kB --set B=64")  # fmt: skip
+              "  symbp count mlp:64-64-32-10,relu,cross_entropy --memory --budget 105kB --set B=64")  # fmt: skip
 @click.argument("net")
 @set_option
 @click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation"]), default="strategy",
@@ -293,6 +293,8 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style
         budget = bytes_option(memory_budget, "--memory-budget")
         if settings and budget is None:
             raise SymbpError("--set is for --memory-budget: a module reads its sizes off the data")
+        if explain and budget is not None:
+            raise SymbpError("--explain shows the lines of a module without a budget: leave out one of the two")
         emit(program, output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel,
              memory_budget=budget, sizes=sizes_option(settings))  # fmt: skip
     if explain:
