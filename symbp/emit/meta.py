@@ -12,7 +12,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+
+from symbp.emit.strides import hollow, product_shape, strides_in_place, strides_like
 
 ELISION = 256 * 1024  # bytes from which on NumPy writes over a temporary operand (its temp_elide.c)
 PYTHON_NUMBER = 32  # bytes of a float and its place in a list
@@ -276,85 +277,19 @@ class Numbers(list[float]):
         self.buffer = Buffer(account, 2 * PYTHON_NUMBER * n)
 
 
-# ---------------------------------------------------------------------------------------------- layout in memory
-
-
 def made(
     account: Account | None, shape: tuple[int, ...], dtype: Any, like: Sequence[np.ndarray[Any, Any]] = ()
 ) -> MetaArray:
     """A new array; its axes lie in memory as in all of the arrays `like`, or as they stand."""
-    order = list(range(len(shape)))
-    for k in range(1, len(shape)):
-        for place in range(k, 0, -1):
-            if not _inside(like, order[place - 1], order[place]):
-                break
-            order[place - 1 : place + 1] = order[place], order[place - 1]
-    strides, step = [0] * len(shape), np.dtype(dtype).itemsize
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= shape[axis]
-    size = prod(shape) * np.dtype(dtype).itemsize
-    return MetaArray(hollow(shape, dtype, tuple(strides)), Buffer(account, size), owns=True)
-
-
-def _inside(like: Sequence[np.ndarray[Any, Any]], outer: int, inner: int) -> bool:
-    """Whether the outer axis moves in shorter steps than the inner one in all arrays that have both."""
-    steps = [(a.strides[outer], a.strides[inner]) for a in like if a.shape[outer] > 1 and a.shape[inner] > 1]
-    return bool(steps) and all(0 < abs(o) < abs(i) for o, i in steps)
-
-
-def hollow(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> np.ndarray[Any, Any]:
-    """An array of this layout that has no numbers to look at."""
-    return as_strided(np.empty(1, dtype), shape, strides)
-
-
-def strides_in_place(a: np.ndarray[Any, Any], shape: Sequence[int]) -> tuple[int, ...] | None:
-    """The strides of the array in another shape, None where its numbers have to be copied for that."""
-    old = [(n, s) for n, s in zip(a.shape, a.strides, strict=True) if n != 1]
-    out: list[int] = []
-    start = 0
-    k = 0
-    while k < len(shape):
-        if shape[k] == 1:
-            out.append(a.itemsize)
-            k += 1
-            continue
-        end, last = start + 1, k + 1
-        if start >= len(old):
-            return None
-        here, there = old[start][0], shape[k]
-        while here != there:
-            if there < here:
-                there *= shape[last]
-                last += 1
-            else:
-                here *= old[end][0]
-                end += 1
-        if any(old[n][1] != old[n + 1][0] * old[n + 1][1] for n in range(start, end - 1)):
-            return None
-        step = old[end - 1][1]
-        part: list[int] = []
-        for n in reversed(shape[k:last]):
-            part.insert(0, step)
-            step *= n
-        out += part
-        start, k = end, last
-    return tuple(out)
+    item = np.dtype(dtype).itemsize
+    form = hollow(shape, dtype, strides_like(shape, item, like))
+    return MetaArray(form, Buffer(account, prod(shape) * item), owns=True)
 
 
 def indexed_shape(shape: tuple[int, ...], keys: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape of what an index with arrays of integers picks."""
     small = np.broadcast_to(np.empty((), np.int8), shape)
     return small[tuple(np.broadcast_to(np.intp(0), np.shape(k)) if isinstance(k, MetaArray) else k for k in keys)].shape
-
-
-def product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a matrix product."""
-    if len(b) == 1:
-        return a[:-1]
-    if len(a) == 1:
-        return (*b[:-2], b[-1])
-    return (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-1])
 
 
 def type_of(x: Any) -> Any:

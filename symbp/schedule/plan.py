@@ -10,7 +10,7 @@ Nothing proves a plan best: to find the best is NP-complete (Naumann 2009, DAG r
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
@@ -19,6 +19,7 @@ from symbp.operations import cost
 from symbp.program import Program
 from symbp.recurrence import local_to_step
 from symbp.schedule.lifetimes import Timeline, number, timeline, turning_point
+from symbp.schedule.recompute import recompute
 
 SEGMENTS = 24  # cuts into up to so many segments are tried
 LOOKS = 16  # of what was good last time, so much is looked at again
@@ -73,7 +74,7 @@ class Planner:
         best = min((*self._segmented(), self._narrowed(0)), key=lambda p: (p.peak, p.extra))
         while (lower := self._narrowed(int(LOWER * best.peak))).peak < best.peak:
             best = lower
-        return best
+        return self._exactly(best)
 
     def within(self, budget: int, tighter: Sequence[float] = TIGHTER) -> Plan | None:
         """The plan with the fewest further operations that is found for a peak of so many bytes; None if none is.
@@ -84,7 +85,8 @@ class Planner:
             return self.everything
         self._found |= dict.fromkeys(self._narrowed(int(part * budget)) for part in tighter)
         cheapest = sorted((p for p in self._found if p.peak <= budget), key=lambda p: (p.extra, p.peak))[:WIDENED]
-        return min((self._widened(p, budget) for p in cheapest), key=lambda p: (p.extra, p.peak), default=None)
+        found = [self._exactly(self._widened(p, budget)) for p in cheapest]
+        return min((p for p in found if p.peak <= budget), key=lambda p: (p.extra, p.peak), default=None)
 
     @cached_property
     def _found(self) -> dict[Plan, None]:
@@ -198,6 +200,13 @@ class Planner:
                 seen.add(n)
                 work.append((n, True))
                 work += [(m, False) for m in reversed(self.operands[n]) if lost[m] and first[m + self.count] < 0]
+
+    def _exactly(self, plan: Plan) -> Plan:
+        """The plan with the peak of its program: what a recurrence takes again may be one step or several."""
+        if all(group.time is None for group in self.timeline.steps):
+            return plan
+        peak, _ = timeline(recompute(self.program, plan.kept)).peak(self.item, self.sizes)
+        return replace(plan, peak=peak)
 
     # ------------------------------------------------------------------------------------------- searching
 
