@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from symbp.emit.arguments import arguments_of
 from symbp.emit.context import Step
-from symbp.emit.footprint import Footprint, footprint
+from symbp.emit.footprint import footprint
 from symbp.errors import SymbpError
 from symbp.expr import Size, walk
 from symbp.gradient import gradient
@@ -22,7 +22,7 @@ from symbp.schedule.lifetimes import ITEM, number
 
 TRIES = 5  # plans that are tried to find the least work
 NEAR = 50  # a module that leaves less than this part of the budget is as good as any
-SMALL = 200  # an array that is smaller than this part of the budget isn't given back
+SMALL = 1000  # an array that is smaller than this part of the budget isn't given back
 
 
 def within_budget(
@@ -72,20 +72,23 @@ class _Search:
 
     def run(self) -> str | None:
         """The text that computes the least twice among those tried."""
-        prepared = prepare(gradient(self.program))
+        derived = gradient(self.program)
+        text, _ = self._tried(Step(derived))
+        if text is not None:
+            return text
+        prepared = prepare(derived)
         planner = Planner(prepared, self.sizes, ITEM[self.dtype])
-        for frees in (False, True):
-            text, peak = self._tried(planner.everything, prepared, frees)
-            if text is not None:
-                return text
-        best, _ = self._tried(planner.least, prepared)
+        text, peak = self._tried(self._step(prepared, planner.everything))
+        if text is not None:
+            return text
+        best, _ = self._tried(self._step(prepared, planner.least))
         low, high = planner.least.peak, planner.everything.peak
         plan_for = high - (peak - self.budget)  # a module takes more than its plan: as much more, most likely
         for _ in range(TRIES):
             if not low < plan_for < high:
                 plan_for = (low + high) // 2
             plan = planner.within(plan_for)
-            text, peak = (None, 0) if plan is None else self._tried(plan, prepared)
+            text, peak = (None, 0) if plan is None else self._tried(self._step(prepared, plan))
             low, high = (low, plan_for) if text is None else (plan_for, high)
             best = text or best
             if (text is not None and self.budget - peak < self.budget // NEAR) or high - low < self.budget // NEAR:
@@ -93,17 +96,21 @@ class _Search:
             plan_for += self.budget - peak
         return best
 
-    def _tried(self, plan: Plan, prepared: Program, frees: bool = True) -> tuple[str | None, int]:
-        """The module of a plan, None if it doesn't hold the budget, and its peak."""
-        program = recompute(prepared, plan.kept) if plan.again else prepared
-        step = Step(program, True, self._worth_freeing(program) if frees else frozenset())
+    def _step(self, prepared: Program, plan: Plan) -> Step:
+        program = recompute(prepared, plan.kept)
+        claim = f" Not kept, but computed again: {', '.join(plan.again)}." if plan.again else ""
+        return Step(program, True, self._worth_freeing(program), claim)
+
+    def _tried(self, step: Step) -> tuple[str | None, int]:
+        """The module of a step, None if it doesn't hold the budget, and its peak."""
         found = footprint(self.write(step), self.program, self.sizes)
         self.lowest = min(self.lowest or found.peak, found.peak)
         if found.peak > self.budget:
             return None, found.peak
         size = ",".join(f"{name}={n}" for name, n in self.sizes.items())
         options = f" --memory-budget {self.budget}B" + (f" --set {size}" if size else "")
-        return self.write(replace(step, claim=self._claim(found, plan), options=options)), found.peak
+        claim = f"The arrays of a step take {found.peak:,} bytes at most where {_at(self.sizes)}, gradients included."
+        return self.write(replace(step, claim=claim + step.claim, options=options)), found.peak
 
     def _worth_freeing(self, program: Program) -> frozenset[str]:
         stays = {*program.outputs, *program.updates.values()}
@@ -112,12 +119,6 @@ class _Search:
             e.name for e in program.equations if e.name not in stays
             and item * _length(program, e.name, self.sizes) * SMALL >= self.budget
         )  # fmt: skip
-
-    def _claim(self, found: Footprint, plan: Plan) -> str:
-        text = f"The arrays of a step take {found.peak:,} bytes at most where {_at(self.sizes)}, gradients included."
-        if plan.again:
-            text += f" Not kept, but computed again: {', '.join(plan.again)}."
-        return text
 
 
 def _length(program: Program, name: str, sizes: Mapping[str, int]) -> int:

@@ -283,7 +283,7 @@ def _body(
             lines += [f"    {line}" for s in item.body for line in commented(s, numbers, column)]
         else:
             lines += commented(item, numbers, column)
-        if k in done:
+        if k in done and k + 1 < len(lowered.statements):
             lines.append(f"del {', '.join(done[k])}")
     return Body(reads, tuple(lines))
 
