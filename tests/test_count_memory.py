@@ -23,6 +23,7 @@ from symbp.emit import generate
 from symbp.emit.arguments import arguments_of, label_limit
 from symbp.emit.footprint import footprint
 from symbp.emit.loading import load_module
+from symbp.emit.strides import strides_in_place, strides_like
 from symbp.errors import SymbpError
 from symbp.evaluate import evaluate
 from symbp.program import Program
@@ -168,6 +169,31 @@ def test_a_deep_chain_needs_the_square_root() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ emitted modules
+
+
+def test_arrays_without_numbers_lie_as_numpys_do() -> None:
+    """Reshaping copies where NumPy copies, and results have NumPy's strides."""
+    rng = random.Random(3)
+    copies = 0
+    for _ in range(400):
+        shape = [rng.choice((1, 2, 3, 4)) for _ in range(rng.randint(1, 4))]
+        axes = rng.sample(range(len(shape)), len(shape))
+        a = np.zeros(shape).transpose(axes)[:: rng.choice((1, 1, 2))]
+        b = np.zeros([a.shape[n] for n in axes]).transpose(np.argsort(axes))
+        parts = rng.choice([(a.size,), (-1, a.shape[-1]), (a.shape[0], -1), (*a.shape[::-1],), (*a.shape, 1)])
+        wanted = np.empty(a.shape, np.int8).reshape(parts).shape
+        found, there = strides_in_place(a, wanted), a.reshape(parts)
+        copied = not np.shares_memory(a, there)
+        assert (found is None) == copied
+        if found is not None and there.size > 1:
+            moved = [(n, s) for n, s in zip(wanted, found, strict=True) if n > 1]
+            assert moved == [(n, s) for n, s in zip(wanted, there.strides, strict=True) if n > 1]
+        copies += copied
+        result = np.add(a, b)
+        like = strides_like(a.shape, 8, [a, b])
+        pairs = zip(a.shape, like, result.strides, strict=True)
+        assert all(ours == theirs for n, ours, theirs in pairs if n > 1)
+    assert 20 < copies < 380
 
 
 @pytest.mark.parametrize("style", ["readable", "fast"])

@@ -80,8 +80,7 @@ class Memory:
         found = self.timeline(strategy)
         turn = turning_point(found)
         peak, step = found.peak(self.item, self.sizes)
-        kept = tuple(life for life in found.lives if life.first <= turn < life.last and life.reads) if turn else ()
-        kept = tuple(life for life in kept if life.reads[-1] > turn)
+        kept = tuple(life for life in found.lives if life.first <= turn and life.reads and life.reads[-1] > turn)
         form = total(_numbers(life) for life in found.at(step))
         if strategy == "forward mode":  # one pass after the other fills the gradients
             peak += self.gradient_bytes
@@ -102,9 +101,9 @@ class Memory:
 
     @cached_property
     def input_bytes(self) -> int:
-        item = {"int": INTEGER}
+        """Of the inputs and states."""
         return sum(
-            item.get(t.dtype, self.item) * _count(t).at(self.sizes).number
+            (INTEGER if t.dtype == "int" else self.item) * _count(t).at(self.sizes).number
             for t in (*self.program.inputs, *self.program.state)
         )
 

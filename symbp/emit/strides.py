@@ -15,24 +15,32 @@ def hollow(shape: Sequence[int], dtype: Any, strides: Sequence[int]) -> np.ndarr
 
 
 def strides_like(shape: Sequence[int], item: int, like: Sequence[np.ndarray[Any, Any]]) -> tuple[int, ...]:
-    """The strides of a new array: its axes lie in memory as in all of the arrays, or as they stand."""
-    order = list(range(len(shape)))
-    for k in range(1, len(shape)):
-        for place in range(k, 0, -1):
-            if not _inside(like, order[place - 1], order[place]):
+    """The strides of a new array: its axes lie in memory as in all of the arrays, or as they stand.
+
+    By insertion, the innermost axis first, as NumPy's nditer orders axes (npyiter_find_best_axis_ordering).
+    """
+    inside: list[int] = []
+    for axis in reversed(range(len(shape))):
+        place = len(inside)
+        for k in reversed(range(len(inside))):
+            smaller = _smaller(like, axis, inside[k])
+            if smaller:
+                place = k
+            elif smaller is not None:
                 break
-            order[place - 1 : place + 1] = order[place], order[place - 1]
+        inside.insert(place, axis)
     strides = [0] * len(shape)
-    for axis in reversed(order):
+    for axis in inside:
         strides[axis] = item
         item *= shape[axis]
     return tuple(strides)
 
 
-def _inside(like: Sequence[np.ndarray[Any, Any]], outer: int, inner: int) -> bool:
-    """Whether the outer axis moves in shorter steps than the inner one in all arrays that have both."""
-    steps = [(a.strides[outer], a.strides[inner]) for a in like if a.shape[outer] > 1 and a.shape[inner] > 1]
-    return bool(steps) and all(0 < abs(o) < abs(i) for o, i in steps)
+def _smaller(like: Sequence[np.ndarray[Any, Any]], axis: int, other: int) -> bool | None:
+    """Whether an axis moves in shorter steps than another in all arrays that have both; None where none has."""
+    steps = [(abs(a.strides[axis]), abs(a.strides[other])) for a in like if a.shape[axis] > 1 and a.shape[other] > 1]
+    steps = [(one, two) for one, two in steps if one and two]
+    return all(one < two for one, two in steps) if steps else None
 
 
 def strides_in_place(a: np.ndarray[Any, Any], shape: Sequence[int]) -> tuple[int, ...] | None:

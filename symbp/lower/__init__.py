@@ -5,8 +5,9 @@
 `stabilise` turns sums of exponentials into forms that never overflow. `writer` hands each kind of node to its rule:
 `reads` (views), `product`, `conditions`, `contraction` (matrix products), `scatter` (adjoints of reads). The rules look
 at indices only, never at layers, and build trees of `array` operations. Readable code prints the trees (`lower`); fast
-code takes them apart into `calls` and finds `rooms` where their results lie (`workspace`). Where the batch is shared
-among ranks, `parallel` says what is a rank's part of a result, `messages` when it is completed.
+code takes them apart into `calls` and finds `rooms` where their results lie (`workspace`), by `packing` where memory is
+short; `last_reads` says what readable code gives back then. Where the batch is shared among ranks, `parallel` says what
+is a rank's part of a result, `messages` when it is completed.
 """
 
 from __future__ import annotations
