@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,18 @@ def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
     return out
 
 
+def bytes_option(text: str | None, option: str) -> int | None:
+    """20MB, 1.5GiB, 4000 as bytes. Raises SymbpError for anything else."""
+    if text is None:
+        return None
+    number = text.rstrip("BGKMik")
+    factor = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    unit = text[len(number) :]
+    if unit not in factor or not number.isascii() or not number.replace(".", "", 1).isdigit():
+        raise SymbpError(f"{option} {text}: write a number of bytes, as in {option} 20MB (kB, MB, GB, KiB, MiB, GiB)")
+    return int(Fraction(number) * factor[unit])
+
+
 set_option = click.option("--set", "settings", multiple=True, metavar="SIZE=N,...", help="Symbolic sizes, e.g. B=2.")
 
 
@@ -160,7 +173,9 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
               "  symbp count gpt:gpt2,head=tied,context=T --formula    in the batch and the sequence's length\n"
               "  symbp count mlp:2-3-2-1,sigmoid,half_squared_error --time\n"
               "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
-              "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12")  # fmt: skip
+              "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12\n"
+              "  symbp count gpt:layers=2,heads=4,width=128,context=64,vocabulary=256 --memory --set B=8\n"
+              "  symbp count mlp:64-64-32-10,relu,cross_entropy --memory --budget 105kB --set B=64")  # fmt: skip
 @click.argument("net")
 @set_option
 @click.option("--by", type=click.Choice(["strategy", "kind", "stage", "layer", "equation", "optimizer"]),
@@ -174,11 +189,17 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
 @click.option("--formula", is_flag=True, help="Closed forms in the sizes that are not --set; with --by, too.")
 @click.option("--sweep", "swept", metavar="SIZE=A..B", help="A range of a symbolic size, or of {SIZE} in NET's text.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="The sweep as a picture: .png, .svg, .pdf.")
+@click.option("--memory", is_flag=True, help="Bytes instead: values kept for the backward pass, lifetimes, the peak.")
+@click.option("--budget", metavar="BYTES", help="With --memory: what to compute twice to keep to 20MB, and the price.")
+@click.option("--emitted", is_flag=True, help="With --memory: what the emitted modules take, to the byte.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True,
+              help="Of --memory.")  # fmt: skip
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
 @click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
 def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer: str, timing: bool, formula: bool,
-          swept: str | None, plot: str | None, form: str | None) -> None:  # fmt: skip
+          swept: str | None, plot: str | None, memory: bool, budget: str | None, emitted: bool, dtype: str,
+          form: str | None) -> None:  # fmt: skip
     """Exact operation counts of every way to compute NET's gradients, at any size.
 
     \b
@@ -191,6 +212,19 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
     from symbp.count.sweep import sweep
 
     sizes = sizes_option(settings) or None
+    if memory:
+        from symbp.memory import Request, memory_report
+
+        if plot is not None:
+            raise SymbpError("--plot draws operations: leave out --plot or --memory")
+        allowed = bytes_option(budget, "--budget")
+        request = Request(net, sizes or {}, dtype, by, strategy, formula, swept, allowed, emitted, form)
+        with working(f"counting {net}"):
+            report = memory_report(request, load)
+        click.echo(report)
+        return
+    if budget or emitted:
+        raise SymbpError("--budget and --emitted are about memory: add --memory")
     table: Table
     counts: Counts | None = None
     with working(f"counting {net}"):
@@ -249,7 +283,8 @@ def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) 
 
 @main.command(epilog="\b\nExamples:\n"
               "  symbp generate mlp:64-64-32-10,relu,cross_entropy -o digits_net.py\n"
-              "  symbp generate mynet.py -o mynet_numpy.py --optimizer sgd,momentum --dtype float32")  # fmt: skip
+              "  symbp generate mynet.py -o mynet_numpy.py --optimizer sgd,momentum --dtype float32\n"
+              "  symbp generate mynet.py -o small.py --memory-budget 20MB --set B=64")  # fmt: skip
 @click.argument("net")
 @click.option("-o", "output", required=True, type=click.Path(dir_okay=False), help="The module to write.")
 @click.option("--optimizer", default="adam,momentum,sgd", show_default=True,
@@ -260,8 +295,10 @@ def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) 
               help="fast: gradients are computed in arrays that are made once.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Also print what rule made each line of the gradient.")
 @click.option("--parallel", type=click.Choice(["mpi"]), help="Share every batch among the processes of mpiexec.")
+@click.option("--memory-budget", metavar="BYTES", help="Keep the arrays of a step to 20MB, computing values twice.")
+@set_option
 def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str, explain: bool,
-             parallel: str | None) -> None:  # fmt: skip
+             parallel: str | None, memory_budget: str | None, settings: tuple[str, ...]) -> None:  # fmt: skip
     """A standalone NumPy module that trains NET: forward, loss, gradients, optimisers, a command line.
 
     \b
@@ -275,7 +312,13 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style
     with working(f"generating {output}"):
         names = tuple(name.strip() for name in optimizer.split(","))
         program = load(net)
-        emit(program, output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel)
+        budget = bytes_option(memory_budget, "--memory-budget")
+        if settings and budget is None:
+            raise SymbpError("--set is for --memory-budget: a module reads its sizes off the data")
+        if explain and budget is not None:
+            raise SymbpError("--explain shows the lines of a module without a budget: leave out one of the two")
+        emit(program, output, optimizers=names, dtype=dtype, learning_rate=lr, style=style, parallel=parallel,
+             memory_budget=budget, sizes=sizes_option(settings))  # fmt: skip
     if explain:
         click.echo(explain_lines(program, style))
     click.echo(f"wrote {output}", err=True)

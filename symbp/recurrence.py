@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from symbp.affine import affine
 from symbp.errors import SymbpError
 from symbp.expr import Access, Index, Num
-from symbp.program import Equation
+from symbp.program import Equation, Program
 
 
 @dataclass(frozen=True)
@@ -149,3 +149,12 @@ def _within_a_step(members: list[Equation], time: Index) -> list[Equation]:
     return list(done.values())
 
 
+def local_to_step(group: Group, program: Program) -> set[str]:
+    """The members that nothing reads but the same step: they need no array over time."""
+    assert group.time is not None
+    kept = {*program.outputs, *program.updates.values(), *(n for n in (program.prediction,) if n)}
+    for e in program.equations:
+        for read in e.value.accesses:
+            if read.label in group.names and (e.name not in group.names or step(read, group.time) != 0):
+                kept.add(read.label)
+    return set(group.names) - kept

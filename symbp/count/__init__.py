@@ -10,12 +10,15 @@ What an operation is, `symbp.operations` says. From the programs of all strategi
 - `neurons`, `scalars` and `repeats` do the same on the unrolled network, where each operation can be looked at: the
   proof, and what small networks show besides.
 
-docs/counting.md explains the figures.
+- `memory` says which values are kept how long and what is there at the peak, `tradeoff` what a smaller peak costs.
+
+docs/counting.md and docs/memory.md explain the figures.
 """
 
 from symbp.count.comparison import compare
 from symbp.count.counts import Counts, Row
 from symbp.count.ledger import STRATEGIES, Ledger
+from symbp.count.memory import Memory
 from symbp.count.repeats import Repeat, Repeats
 
-__all__ = ["STRATEGIES", "Counts", "Ledger", "Repeat", "Repeats", "Row", "compare"]
+__all__ = ["STRATEGIES", "Counts", "Ledger", "Memory", "Repeat", "Repeats", "Row", "compare"]

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from symbp.emit.context import module_context
+from symbp.emit.budget import within_budget
+from symbp.emit.context import Step, module_context
 from symbp.emit.render import ModuleContext, render_module
 from symbp.errors import SymbpError
 from symbp.gradient import gradient
@@ -30,18 +32,28 @@ def generate(
     learning_rate: float = 1e-3,
     style: str = "readable",
     parallel: str | None = None,
+    memory_budget: int | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> str:
     """The text of a module with init_params, forward, loss, loss_and_grads, train, predict and a command line.
 
     path: where to write it, whole or not at all. optimizers: those to include, the first the default.
     dtype: "float64" or "float32". style: "readable", or "fast": the gradient works in arrays that are made once.
-    parallel: "mpi" for a module whose batches are shared among the ranks of MPI. Raises SymbpError for a program that
-    can't be trained, or shared, as it stands.
+    parallel: "mpi" for a module whose batches are shared among the ranks of MPI. memory_budget: bytes that the arrays
+    of a step may take at the given sizes of the data, gradients included, parameters and batch not; values are computed
+    twice where that is needed. Raises SymbpError for a program that can't be trained, or shared, as it stands, or for a
+    budget that no schedule found holds.
     """
     if style not in STYLES:
         raise SymbpError(f"style is {style!r}: it must be {' or '.join(STYLES)}")
     name = "net.py" if path is None else Path(path).name
-    text = render_module(module_context(program, optimizers, dtype, learning_rate, name, style, parallel))
+    if memory_budget is not None and parallel:
+        raise SymbpError("a memory budget is for modules of one process: leave out memory_budget or parallel")
+
+    def written(step: Step | None = None) -> str:
+        return render_module(module_context(program, optimizers, dtype, learning_rate, name, style, parallel, step))
+
+    text = written() if memory_budget is None else within_budget(program, memory_budget, sizes or {}, dtype, written)
     if path is not None:
         write_whole(Path(path), text)
     return text

@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 
 import symbp
@@ -26,7 +27,7 @@ from symbp.expr import size as size_of
 from symbp.gradient import gradient
 from symbp.initialisers import parse_initialiser
 from symbp.language import to_sympy
-from symbp.lower import Loop, Lowered, Message, Statement, Workspace, lower, workspace
+from symbp.lower import Loop, Lowered, Message, Statement, Workspace, last_reads, lower, workspace
 from symbp.lower.constants import constant
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
 from symbp.simplify import simplify
@@ -35,6 +36,21 @@ from symbp.simplify.nominal import nominal
 LICENCE = "MIT"
 LARGE = 10**6  # more numbers than this in a step: the system's part in giving memory and taking it back is felt
 COLUMN = 60  # comments start in one column, as far right as this
+
+
+@dataclass(frozen=True)
+class Step:
+    """What computes the loss and its gradients: the simplified program, or a prepared one (`symbp.lower.prepare`).
+
+    frees: arrays that readable code gives back behind their last use. claim: what the docstring says of its memory.
+    options: what made it so, on the command line.
+    """
+
+    program: Program
+    prepared: bool = False
+    frees: frozenset[str] = frozenset()
+    claim: str = ""
+    options: str = ""
 
 
 def equation_text(e: Equation) -> str:
@@ -50,8 +66,12 @@ def module_context(
     name: str,
     style: str = "readable",
     parallel: str | None = None,
+    step: Step | None = None,
 ) -> ModuleContext:
-    """The strings of the emitted module, a file of this name. Raises SymbpError if the program can't be trained."""
+    """The strings of the emitted module, a file of this name. Raises SymbpError if the program can't be trained.
+
+    step: what computes the gradients; left out, all values are kept as long as a function runs.
+    """
     if parallel not in (None, "mpi"):
         raise SymbpError(f"parallel is {parallel!r}: it must be 'mpi' or left out")
     found = arguments_of(program)
@@ -63,16 +83,17 @@ def module_context(
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting), batch), lower(simplify(judging), batch)
-    backward = gradient(program)
-    work = workspace(backward, batch) if style == "fast" else None
-    grads, units = lower(backward, batch) if work is None else work.lowered, lower(simplify(watching), batch)
+    step = step or Step(gradient(program))
+    work = workspace(step.program, batch, prepared=step.prepared) if style == "fast" else None
+    grads = lower(step.program, batch, prepared=step.prepared) if work is None else work.lowered
+    units = lower(simplify(watching), batch)
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
     prediction = str(inference.prediction)
     target = metric_target(program, found)
     return ModuleContext(
         title=program.title,
         equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
-        command=command(program, optimizers, dtype, learning_rate, name, style, parallel),
+        command=command(program, optimizers, dtype, learning_rate, name, style, parallel) + step.options,
         version=symbp.__version__,
         licence=LICENCE,
         dtype=dtype,
@@ -90,7 +111,7 @@ def module_context(
         ),
         forward=_body(forward, predicting, found.batch, {}),
         loss=_body(loss, judging, found.batch, {}),
-        grads=_body(grads, seen_by(program, found.all), found.batch, numbers),
+        grads=_body(grads, seen_by(program, found.all), found.batch, numbers, step.frees),
         activations=_body(units, watching, found.batch, {}) if hidden else None,
         activation_kinds=tuple(hidden.items()),
         prediction=prediction,
@@ -101,10 +122,11 @@ def module_context(
         metric_target=None if target is None else target.name,
         optimizers=optimizers,
         learning_rate=learning_rate,
-        keeps_memory=work is None and _numbers_in(backward) > LARGE,
+        keeps_memory=work is None and _numbers_in(step.program) > LARGE,
         fast=None if work is None else _fast_body(work, seen_by(program, found.all), found.batch, numbers),
         parallel=parallel,
         traffic=traffic(grads) if parallel else (),
+        claim=step.claim,
     )
 
 
@@ -241,8 +263,10 @@ def init_text(tensor: Tensor, program: Program) -> str:
     return f"orthogonal(rng, {shape}, {tuple(n for n, inside in enumerate(summed) if inside)})"
 
 
-def _body(lowered: Lowered, program: Program, batch: str, numbers: dict[str, int]) -> Body:
-    """A function's lines, each with its equation's number, its reason and its shape."""
+def _body(
+    lowered: Lowered, program: Program, batch: str, numbers: dict[str, int], frees: frozenset[str] = frozenset()
+) -> Body:
+    """A function's lines, each with its equation's number, its reason and its shape. frees: what they give back."""
     both = [s for item in lowered.statements for s in (item.body if isinstance(item, Loop) else (item,))]
     flat = [s for s in both if isinstance(s, Statement)]
     read = {name for s in flat for name in s.equation.value.tensors}
@@ -252,12 +276,15 @@ def _body(lowered: Lowered, program: Program, batch: str, numbers: dict[str, int
     lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes if name != lowered.total]
     if lowered.total:
         lines.append(_total(lowered, program, batch))
-    for item in lowered.statements:
+    done = last_reads(lowered, frees)
+    for k, item in enumerate(lowered.statements):
         if isinstance(item, Loop):
             lines += item.head
             lines += [f"    {line}" for s in item.body for line in commented(s, numbers, column)]
         else:
             lines += commented(item, numbers, column)
+        if k in done and k + 1 < len(lowered.statements):
+            lines.append(f"del {', '.join(done[k])}")
     return Body(reads, tuple(lines))
 
 
@@ -323,6 +350,9 @@ def comment(s: Statement | Message, numbers: dict[str, int]) -> str:
     shape = s.shape if s.shape != "()" else "scalar"
     if s.name in numbers:
         return f"({numbers[s.name]})  {shape}"
+    if reason is not None and reason.kind == "recomputed":
+        first = f"({numbers[reason.wrt]})" if reason.wrt in numbers else reason.wrt
+        return f"{first} again  {shape}"
     if reason is None or reason.kind not in ("adjoint", "tangent"):
         return shape
     uses = [t.through.label for t in (*reason.via, *reason.terms)]

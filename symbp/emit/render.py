@@ -125,7 +125,8 @@ class ModuleContext:
     grads `loss_name`; those of grads also d_<name> for each parameter and State.update for each state. task: one of
     TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
     can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style. keeps_memory:
-    whether the process is made to keep the memory of a step for the next one. parallel: "mpi" where the lines complete
+    whether the process is made to keep the memory of a step for the next one. claim: a sentence on the memory of
+    loss_and_grads, "" for none. parallel: "mpi" where the lines complete
     sums over the ranks of MPI, else None; traffic: lines that say what a rank sends in a step.
     """
 
@@ -160,6 +161,7 @@ class ModuleContext:
     keeps_memory: bool = False
     fast: FastBody | None = None
     parallel: str | None = None
+    claim: str = ""
     traffic: tuple[str, ...] = ()
 
 
@@ -245,7 +247,7 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "loss_body": _body(c.loss),
         "loss_name": c.loss_name,
         "grads_arguments": _arguments((*c.inputs, *c.random, *c.targets)),
-        "grads_docstring": _docstring(f"{returns}, for {a_batch}: {all_doc}."),
+        "grads_docstring": _docstring(f"{returns}, for {a_batch}: {all_doc}.", c.claim),
         "grads_body": _body(c.grads),
         **_fast_strings(c),
         "grads_return": "\n".join(_indent(grads)),
@@ -390,8 +392,12 @@ def _module_docstring(c: ModuleContext) -> str:
     return "\n".join([*lines, '"""'])
 
 
-def _docstring(text: str) -> str:
-    """The text as the docstring of a function, on one line where it fits."""
+def _docstring(text: str, more: str = "") -> str:
+    """The text as the docstring of a function, on one line where it fits. more: a paragraph below it."""
+    if more:
+        first = _docstring(text).removesuffix('"""').rstrip()
+        rows = textwrap.wrap(more, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+        return "\n".join([first, "", *rows, '    """'])
     if len(text) + 4 + 6 <= WIDTH:
         return f'    """{text}"""'
     lines = textwrap.wrap(

@@ -1,21 +1,16 @@
-"""Emitted modules in this process: loading one, and its gradients for the checks."""
+"""An emitted module's gradients in this process, for the checks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from symbp.emit import generate
 from symbp.emit.arguments import arguments_of
+from symbp.emit.loading import load_module
 from symbp.program import Program
 
-
-def load_module(text: str, name: str = "emitted") -> ModuleType:
-    """The module of a text that `generate` wrote."""
-    module = ModuleType(name)
-    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
-    return module
+__all__ = ["load_module", "module_gradients"]
 
 
 def module_gradients(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:

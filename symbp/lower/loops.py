@@ -27,7 +27,7 @@ from symbp.expr import (
 )
 from symbp.lower.array import Array, copy
 from symbp.program import Equation, Program, Reason, Tensor
-from symbp.recurrence import Group, groups, step
+from symbp.recurrence import Group, groups, local_to_step
 from symbp.simplify.share import unused
 
 
@@ -101,17 +101,6 @@ def _at_some_times(term: Expr, time: Index) -> tuple[Expr, Expr]:
     masks = [f for f in factors(term) if _is_of(f, time)]
     value = mul(*(f for f in factors(term) if f not in masks))
     return (mul(*masks), value) if masks and time not in value.free else (ONE, term)
-
-
-def local_to_step(group: Group, program: Program) -> set[str]:
-    """The members that nothing reads but the same step: they need no array over time."""
-    assert group.time is not None
-    kept = {*program.outputs, *program.updates.values(), *(n for n in (program.prediction,) if n)}
-    for e in program.equations:
-        for read in e.value.accesses:
-            if read.label in group.names and (e.name not in group.names or step(read, group.time) != 0):
-                kept.add(read.label)
-    return set(group.names) - kept
 
 
 def turned_before(a: Array, group: Group, program: Program, before: dict[str, Array]) -> Array:

@@ -195,6 +195,10 @@ class Recorder:
             return self._views[key]
         return self._copied(v, into, rule)
 
+    def forget_copies(self) -> None:
+        """What follows makes its own copies: those made so far needn't be kept for it."""
+        self._views = {key: v for key, v in self._views.items() if key[1] != "copy"}
+
     def _copied(self, v: Value, into: Value, rule: str, in_place: bool = False) -> Value:
         return self.call("copyto", v, out=into, in_place=in_place, form="copyto({out}, {})", rule=rule)
 

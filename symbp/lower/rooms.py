@@ -26,7 +26,7 @@ def arrange_rooms(calls: Sequence[Call], may_be_zero: Expr | None = None) -> dic
     Arrays over time share a room step by step too: what a step has read for the last time, it may write over.
     may_be_zero: a size that isn't always one or more.
     """
-    lives = _lives(calls)
+    lives = lives_of(calls)
     rooms: dict[Value, Room] = {}
     free: list[Room] = []
     by_step: list[Room] = []  # in a loop: arrays over time lay there that this step has read for the last time
@@ -40,7 +40,7 @@ def arrange_rooms(calls: Sequence[Call], may_be_zero: Expr | None = None) -> dic
                 continue
             over_time = inside and lives[v].over_time
             choice = [*(r for r in by_step if _same(r, v)), *untouched] if over_time else free
-            room = _own(call, v, k, lives, rooms) or _smallest(v, choice, may_be_zero) or Room(v.dtype, v.count)
+            room = own_room(call, v, k, lives, rooms) or _smallest(v, choice, may_be_zero) or Room(v.dtype, v.count)
             for rest in (free, by_step, untouched):
                 if room in rest:
                     rest.remove(room)
@@ -56,7 +56,7 @@ def arrange_rooms(calls: Sequence[Call], may_be_zero: Expr | None = None) -> dic
 
 
 @dataclass
-class _Life:
+class Life:
     """first, last: positions of calls. over_time: written step by step in the loop where it begins, first of all by the
     call `first` (what reads it before that, reads what earlier steps have written). by_step: it ends in a loop that
     reads at every step that step's part of it and no other.
@@ -68,12 +68,12 @@ class _Life:
     by_step: bool = False
 
 
-def _lives(calls: Sequence[Call]) -> dict[Value, _Life]:
-    lives: dict[Value, _Life] = {}
+def lives_of(calls: Sequence[Call]) -> dict[Value, Life]:
+    lives: dict[Value, Life] = {}
     for k, call in enumerate(calls):
         for v in call.values:
             if v.root.needs_room:
-                lives.setdefault(v.root, _Life(k, k)).last = k
+                lives.setdefault(v.root, Life(k, k)).last = k
     for start, end in _loops(calls):
         used: dict[Value, list[str]] = {}
         for call in calls[start:end]:
@@ -103,7 +103,7 @@ def _same(room: Room, v: Value) -> bool:
     return room.tenants[-1].dims == v.dims
 
 
-def _own(call: Call, new: Value, k: int, lives: dict[Value, _Life], rooms: dict[Value, Room]) -> Room | None:
+def own_room(call: Call, new: Value, k: int, lives: dict[Value, Life], rooms: dict[Value, Room]) -> Room | None:
     """The room of an argument that is read here for the last time, entry by entry."""
     if call.out is None or call.out.root is not new or not call.in_place:
         return None

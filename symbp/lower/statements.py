@@ -8,7 +8,7 @@ from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.contraction import contract, multiplies
 from symbp.lower.layouts import layouts
-from symbp.lower.loops import hoist_invariants, local_to_step, time_first, turned_before
+from symbp.lower.loops import hoist_invariants, time_first, turned_before
 from symbp.lower.messages import Message, schedule
 from symbp.lower.parallel import Sharded, shard
 from symbp.lower.precision import in_precision
@@ -17,7 +17,7 @@ from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
 from symbp.lower.writer import Writer
 from symbp.program import Equation, Program, Tensor, shape_text
-from symbp.recurrence import Group, groups
+from symbp.recurrence import Group, groups, local_to_step
 from symbp.simplify.share import unused
 
 
@@ -82,14 +82,20 @@ class Lowered:
         return tuple(s for s in flat if isinstance(s, Message))
 
 
-def lower(program: Program, sharded: str | None = None, *, placed: bool = False) -> Lowered:
+def prepare(program: Program) -> Program:
+    """A simplified program in forms that don't overflow, with what a recurrence doesn't change outside of it."""
+    return hoist_invariants(stabilise(program))
+
+
+def lower(program: Program, sharded: str | None = None, *, placed: bool = False, prepared: bool = False) -> Lowered:
     """Statements of array operations for a simplified program, in forms that don't overflow.
 
     sharded: the size of the batch where each rank has its share of it: sums over it are completed by messages. Raises
     SymbpError where it can't be sharded. placed: results are written to given places, so that their axes may lie in any
-    order (`symbp.lower.layouts`).
+    order (`symbp.lower.layouts`). prepared: the program has been through `prepare`, and what came after it stays: what
+    is computed twice isn't shared.
     """
-    program = hoist_invariants(stabilise(program))
+    program = program if prepared else prepare(program)
     parts = None if sharded is None else shard(program, sharded)
     order: tuple[Group | Message, ...] = tuple(groups(program.equations)) if parts is None else schedule(parts)
     if parts is not None:

@@ -12,6 +12,7 @@ from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
 from symbp.lower.messages import Message
 from symbp.lower.offsets import Affine, offsets_as_weights
+from symbp.lower.packing import packed_rooms
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
 from symbp.lower.statements import Loop, Lowered, Statement, lower
@@ -44,14 +45,15 @@ class Workspace:
     lowered: Lowered
 
 
-def workspace(program: Program, sharded: str | None = None) -> Workspace:
+def workspace(program: Program, sharded: str | None = None, *, prepared: bool = False) -> Workspace:
     """The gradient program's loss, gradients and new state.
 
     All parameters lie in one array `flat`, their gradients in `flat_grads`, in the parameters' order; the old state is
     in the dict `state`. sharded: the size of the batch where each rank has its share of it, see `symbp.lower.lower`.
+    prepared: as there; arrays then lie where they take the least room, not where the cache is likely to have it.
     """
-    lowered = lower(program, sharded, placed=True)
-    return _Builder(lowered).build(None if sharded is None else size(sharded))
+    lowered = lower(program, sharded, placed=True, prepared=prepared)
+    return _Builder(lowered).build(None if sharded is None else size(sharded), packed=prepared)
 
 
 class _Builder:
@@ -78,7 +80,7 @@ class _Builder:
             code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
             self.fixed[new] = self.calls.new(Value(t.shape, "DTYPE", new, form=code))
 
-    def build(self, may_be_zero: Expr | None = None) -> Workspace:
+    def build(self, may_be_zero: Expr | None = None, packed: bool = False) -> Workspace:
         for item in self.lowered.statements:
             self.calls.part += 1
             if isinstance(item, Loop):
@@ -89,7 +91,7 @@ class _Builder:
                 self._message(item, [self.calls.names[name] for name in item.names])
         offsets_as_weights(self.calls, self.layers)
         calls = self.calls.calls
-        rooms = arrange_rooms(calls, may_be_zero)
+        rooms = packed_rooms(calls) if packed else arrange_rooms(calls, may_be_zero)
         calls = [c for c in calls if not _moves_nothing(c, rooms)]
         loss = self.calls.names[str(self.program.loss)]
         self._name(rooms)
@@ -138,6 +140,8 @@ class _Builder:
         self.statements[self.calls.part] = s
         names = self.calls.names
         place = self.fixed.get(s.name)
+        if s.equation.reason is not None and s.equation.reason.kind == "recomputed":
+            self.calls.forget_copies()
         v = self.calls.compute(s.array, place)
         if not v.name and s.name not in IN_WORKSPACE:
             v.name = s.name
@@ -275,7 +279,6 @@ class _Builder:
 
     def _setup(self, rooms: dict[Value, Room]) -> Iterable[str]:
         done: set[str] = set()
-        made: dict[Room, Value] = {}
         for v in self.calls.values:
             if v not in self.used or v.root.bound or v.place or v.name in done:
                 continue
@@ -285,13 +288,12 @@ class _Builder:
             elif v.form:
                 code = v.form
             else:
-                room = rooms[v]
-                if room not in made:
-                    made[room] = v
-                    first = room.tenants[0]
-                    code = f"np.empty({_shape_code(first.dims)}, {v.dtype})" + _cut(first, v)
-                else:
-                    code = made[room].name + _cut(made[room], v)
+                whole = rooms[v].tenants[0]
+                made = f"np.empty({_shape_code(whole.dims)}, {v.dtype})"
+                if whole is not v and whole.name not in done:  # it comes first, the others are parts of it
+                    done.add(whole.name)
+                    yield from break_line(f"{whole.name} = {made}")
+                code = made if whole is v else whole.name + _cut(whole, v)
             yield from break_line(f"{v.name} = {code}")
 
 
