@@ -1,4 +1,4 @@
-"""One table of figures, as text, CSV and LaTeX."""
+"""One table of figures, as text, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from textwrap import wrap
 
 WIDTH = 100
@@ -56,6 +57,26 @@ class Table:
         head = " & ".join(map(_latex, self.header)) + r" \\"
         return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule",
                           r"\end{tabular}"])  # fmt: skip
+
+
+    def html(self) -> str:
+        """A table with its notes below; every word is escaped."""
+        head = "".join(f'<th scope="col">{escape(h)}</th>' for h in self.header)
+        rows = (
+            "".join(
+                f'<th scope="row">{text}</th>' if n == 0 else f"<td>{text}</td>"
+                for n, text in enumerate(escape(shown(c, self.long)) for c in row)
+            )
+            for row in self.rows
+        )
+        body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+        notes = "\n".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return (
+            f'<table class="data figures"><caption>{escape(self.title)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+            f"<tbody>\n{body}\n</tbody></table>\n{notes}"
+        )
+
+    _repr_html_ = html
 
 
 def shown(cell: Cell, long: int = LONG) -> str:
