@@ -55,7 +55,7 @@ class Latex:
         return name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")
 
     def constant(self, name: str) -> str:
-        return f"\\{name}"
+        return {"oo": r"\infty"}.get(name, f"\\{name}")
 
     def partial(self, of: str, wrt: str) -> str:
         return rf"\frac{{\partial {of}}}{{\partial {wrt}}}"
@@ -88,10 +88,10 @@ class Latex:
                 if short
                 else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
             )
-        if "(" in template and len(TABLE[function].defaults) + 1 >= len(arguments):
-            return template.partition("(")[0].replace("{{", "{").replace("}}", "}") + self.brackets(
-                breaks.deeper(arguments[0])
-            )
+        if "({0})" in template:
+            named = template.partition("(")[0].replace("{{", "{").replace("}}", "}")
+            given = f"_{{{','.join(breaks.unmarked(a) for a in arguments[1:])}}}" if arguments[1:] else ""
+            return named + given + self.brackets(breaks.deeper(arguments[0]))
         if template.count("{0}") and re.search(r"[A-Za-z}] \{0\}$", template):
             held = [
                 a if b >= POWER else self.brackets(breaks.deeper(a)) for a, b in zip(arguments, binding, strict=True)

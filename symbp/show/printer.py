@@ -26,8 +26,10 @@ from symbp.expr import (
     Size,
     coefficient,
     mul,
+    num,
     walk,
 )
+from symbp.functions import TABLE
 from symbp.show import breaks
 from symbp.show.decimals import as_decimal
 from symbp.show.order import Product, ordered_terms, product
@@ -123,7 +125,7 @@ class Printer:
             case Pow():
                 return self.power(e)
             case Call():
-                pieces = [self.piece(a) for a in e.args]
+                pieces = [self.piece(a) for a in spoken_arguments(e)]
                 return style.call(e.label, [p[0] for p in pieces], [p[1] for p in pieces]), ATOM
             case Reduce():
                 return self.reduce(e), PRODUCT
@@ -316,4 +318,15 @@ class Printer:
         if e.label == "not":
             return self.style.relation("not") + self.style.brackets(self.write(e.args[0]))
         sign = self.style.relation(e.label)
-        return f" {sign} ".join(self.write(a) for a in e.args)
+        return f" {sign} ".join(self.style.brackets(self.write(a)) if mixed(a, e) else self.write(a) for a in e.args)
+
+
+def spoken_arguments(e: Call) -> tuple[Expr, ...]:
+    """The arguments without those at the end that have their usual values."""
+    usual = tuple(num(d) for d in TABLE[e.label].defaults)
+    return e.args[: len(e.args) - len(usual)] if usual and e.args[-len(usual) :] == usual else e.args
+
+
+def mixed(part: Expr, whole: Condition) -> bool:
+    """Whether this is an "or" within an "and" or the other way round, which nobody should have to disentangle."""
+    return part.label in ("and", "or") and part.label != whole.label

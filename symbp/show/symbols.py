@@ -95,16 +95,18 @@ def _word(text: str) -> str:
 
 def with_symbols(program: Program) -> Program:
     """The program with a symbol for every tensor that is no derivative; two tensors never share one."""
-    used = {t.symbol for t in program.tensors.values() if t.symbol}
+    used: set[str] = set()
+    given = {t.symbol for t in program.tensors.values()}
     derived = {e.name for e in program.equations if e.reason and e.reason.kind in ("adjoint", "tangent")}
     tensors = dict(program.tensors)
     for name, t in tensors.items():
-        if not t.symbol and name not in derived:
-            symbol = default_symbol(name)
-            if symbol in used:
-                symbol = _upright(name)
+        if name not in derived or t.symbol:
+            symbol = t.symbol
+            if not symbol or symbol in used:
+                symbol = default_symbol(name)
+                symbol = _upright(name) if symbol in used | given else symbol
+                tensors[name] = replace(t, symbol=symbol)
             used.add(symbol)
-            tensors[name] = replace(t, symbol=symbol)
     return replace(program, tensors=tensors)
 
 

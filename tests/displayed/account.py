@@ -188,8 +188,9 @@ class Account:
         value = meaning.value(tree)
         target = left.wrt if isinstance(left, t.Derivative) else left
         shape = np.shape(self.tensor(target.tensor))
-        wide = np.shape(meaning.value(left))
-        return np.broadcast_to(value, wide).reshape(shape), meaning.slack
+        if np.size(value) == 1 and not shape:  # a row times a column
+            return np.reshape(value, ()), meaning.slack
+        return np.broadcast_to(value, np.shape(meaning.value(left))).reshape(shape), meaning.slack
 
     def values_said(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
         left = read(texts[0], self.arrays, None)

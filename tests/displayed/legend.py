@@ -35,15 +35,14 @@ class Row:
 class Legend:
     """What the symbols mean.
 
-    lengths: numbers for sizes. symbols: by nucleus. spelled: rows whose symbol is a derivative, by its text. origin,
-    labels: what indices and integer inputs count from. ranges: the last values of each index.
+    lengths: numbers for sizes. symbols: by nucleus. spelled: rows whose symbol is a derivative, by its text. origin:
+    what indices count from. ranges: the last values of each index.
     """
 
     lengths: dict[str, int]
     symbols: dict[str, list[Row]] = field(default_factory=dict)
     spelled: dict[str, Row] = field(default_factory=dict)
     origin: int = 1
-    labels: int = 1
     ranges: dict[str, list[str]] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
 
@@ -131,16 +130,17 @@ def _ranges(out: Legend, derivation: Any) -> None:
             origins.add(int(m[2]))
     if len(origins) > 1:
         raise Unreadable(f"indices count from {origins}")
-    out.origin = out.labels = origins.pop() if origins else 1
+    out.origin = origins.pop() if origins else 1
 
 
-_PERMUTED = re.compile(r"(\S+)_\{(\w+)\} = (\S+)_\{(\w+)\}")
+_PERMUTED = re.compile(r"(\S+)_\{(.+)\} = (\S+)_\{(.+)\}")
+_LETTER = re.compile(r"(?:\\[A-Za-z]+|[A-Za-z])(?:_\{\d+\})?'*")
 
 
 def _entries(out: Legend, derivation: Any) -> None:
     """Single entries: small letters, subscripts from 1, none for a batch of one; `w_{ji} = W_{ij}` in the notes."""
-    turned = {m[3]: (m[2], m[4]) for note in derivation.notes for f in MATH.findall(note.latex)
-              if (m := _PERMUTED.fullmatch(f))}  # fmt: skip
+    said = [f for note in derivation.notes for f in MATH.findall(note.latex)]
+    turned = {m[3]: (_LETTER.findall(m[2]), _LETTER.findall(m[4])) for m in map(_PERMUTED.fullmatch, said) if m}
     arrays = out.rows()
     whole = {r.name for r in derivation.symbols if "integers" in r.role.latex and r.shape.latex.startswith("$")}
     out.symbols = {}
@@ -169,4 +169,3 @@ def _entries(out: Legend, derivation: Any) -> None:
                 joined = ("" if all(len(w) == 1 for w in texts) else ",").join(texts)
                 below = ",".join(part for part in (row.below, joined) if part)
                 out.add(Row(row.tensor, nucleus, row.above, below, row.primes, (), at))
-    out.labels = 0  # "integer inputs hold values that count from 0"

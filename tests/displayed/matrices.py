@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,10 @@ from displayed.meaning import Meaning, Value
 
 
 class Lazy:
-    """The ones, or the identity, before the size is known."""
+    """The ones, or the identity (transposed: None), before the size is known."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, transposed: bool | None) -> None:
+        self.transposed = transposed
 
 
 class Matrices(Meaning):
@@ -46,10 +48,10 @@ class Matrices(Meaning):
                 return np.asarray(self.value(base), float) ** self.value(exponent)
             case t.Transpose(of):
                 return np.transpose(self.value(of))
-            case t.Ones():
-                return Lazy("ones")
+            case t.Ones(transposed):
+                return Lazy(transposed)
             case t.Identity():
-                return Lazy("identity")
+                return Lazy(None)
         return super().value(tree)
 
     def gradient(self, of: str, wrt: str) -> Value:
@@ -61,10 +63,10 @@ class Matrices(Meaning):
         return array
 
     def product(self, factors: tuple[Any, ...]) -> Value:
-        out: Value = np.asarray(1.0)
-        for f in factors:
-            out = _times(out, self.value(f))
-        return out
+        values = [self.value(f) for f in factors]
+        number = prod(v for v in values if not isinstance(v, Lazy) and np.ndim(v) == 0)
+        whole = [v for v in values if isinstance(v, Lazy) or np.ndim(v)]
+        return number * reduce(_matmul, whole) if whole else number
 
 
 def _entrywise(a: Value, b: Value) -> Value:
@@ -73,18 +75,18 @@ def _entrywise(a: Value, b: Value) -> Value:
     return a * b
 
 
-def _times(a: Value, b: Value) -> Value:
-    """The matrix product; with a number, the multiple."""
+def _matmul(a: Value, b: Value) -> Value:
+    """The matrix product; ones before a matrix add up its rows, behind it its columns."""
     if isinstance(a, Lazy) and isinstance(b, Lazy):
         raise t.Unreadable("ones times ones")
     if isinstance(a, Lazy):
-        return b.sum(0, keepdims=True) if a.kind == "ones" else b
+        if a.transposed is False:
+            raise t.Unreadable("a column of ones before a matrix")
+        return b if a.transposed is None else b.sum(0, keepdims=True)
     if isinstance(b, Lazy):
-        if np.ndim(a) == 0:
-            raise t.Unreadable("a multiple of ones")
-        return a.sum(1, keepdims=True) if b.kind == "ones" else a
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
+        if b.transposed:
+            raise t.Unreadable("a row of ones behind a matrix")
+        return a if b.transposed is None else a.sum(1, keepdims=True)
     if a.shape[1] != b.shape[0]:
         raise t.Unreadable(f"a matrix product of {a.shape} and {b.shape}")
     return a @ b

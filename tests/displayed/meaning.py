@@ -110,11 +110,7 @@ class Meaning:
         value = self.tensor(name)
         if np.ndim(value):
             raise t.Unreadable(f"{name} has indices, and none is written")
-        return self.counted(np.asarray(value))
-
-    def counted(self, array: Value) -> Value:
-        """Integers as the account counts them; arrays hold them from 0."""
-        return array + self.legend.labels if array.dtype.kind == "i" else array
+        return value
 
     def entries(self, array: Value, indices: tuple[Any, ...]) -> Value:
         """The array read at index expressions; where that is outside of it, no number."""
@@ -126,7 +122,7 @@ class Meaning:
         for place, length in zip(places, np.shape(array), strict=True):
             inside &= (place >= 0) & (place < length)
             held.append(np.clip(place, 0, length - 1).astype(int))
-        found = self.counted(np.asarray(array)[tuple(held)])
+        found = np.asarray(array)[tuple(held)]
         return found if inside.all() else np.where(inside, found, np.nan)
 
     def product(self, factors: tuple[Any, ...]) -> Value:

@@ -422,7 +422,9 @@ class Reader:
             return None
         row, indices, transposed, end = found[0]
         if letter and letter[0] in self.bound and end <= letter.end():
-            raise self.fail(f"this may be {row.tensor} or the index {letter[0]}")
+            if not row.shape:
+                raise self.fail(f"this may be {row.tensor} or the index {letter[0]}")
+            return None  # a tensor never stands without its indices where there are any
         self.at = end
         name = Name(row.meaning, indices)
         return Transpose(name) if transposed else name
