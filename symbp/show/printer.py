@@ -191,7 +191,8 @@ class Printer:
         over, under = Fraction(p.number.numerator), p.number.denominator
         if as_decimal(p.number) is not None and p.number.numerator != 1:
             over, under = p.number, 1
-        above = ([style.number(over)] if over != 1 else []) + [self.at_least(c, POWER) for c in p.constants]
+        above = [style.number(over)] if over != 1 else []
+        above += [self.enclosing(c) if isinstance(c, Call) else self.at_least(c, POWER) for c in p.constants]
         below = ([style.number(Fraction(under))] if under != 1 else []) + [self.at_least(c, POWER) for c in p.below]
         if p.bottom:
             return self.over_values(p, above, below)
@@ -265,6 +266,8 @@ class Printer:
                 written.append(self.style.brackets(breaks.deeper(self.sum(f, True))))
             elif isinstance(f, Reduce) and k == len(p.top) - 1:
                 written.append(self.write(f))
+            elif isinstance(f, Call) and not isinstance(p.top[min(k + 1, len(p.top) - 1)], Call):
+                written.append(self.enclosing(f))
             else:
                 written.append(self.at_least(f, POWER))
         marks = [breaks.mark(breaks.FACTOR)] * len(written)
@@ -272,6 +275,10 @@ class Printer:
             marks[1] = ""  # a symbol alone makes no good line
         inside = [breaks.deeper(w) for w in written]
         return inside[0] + "".join(m + self.style.space + w for m, w in zip(marks[1:], inside[1:], strict=True))
+
+    def enclosing(self, f: Call) -> str:
+        """A function with brackets around its argument, where more of the product follows."""
+        return self.style.call(f.label, [self.write(a) for a in spoken_arguments(f)], [0] * len(f.args))
 
     def is_symbol(self, f: Expr) -> bool:
         """Whether the factor is a tensor written as one symbol."""

@@ -186,14 +186,16 @@ class Account:
     def matrix(self, tree: Any, left: Any) -> tuple[Any, float]:
         meaning = Matrices(self.arrays, self.tensor, self.derivative)
         value = meaning.value(tree)
-        target = left.wrt if isinstance(left, t.Derivative) else left
-        shape = np.shape(self.tensor(target.tensor))
+        parts = (left.of, left.wrt) if isinstance(left, t.Derivative) else (left,)
+        shape = tuple(n for part in parts for n in np.shape(self.tensor(part.tensor)))
         if np.size(value) == 1 and not shape:  # a row times a column
             return np.reshape(value, ()), meaning.slack
         return np.broadcast_to(value, np.shape(meaning.value(left))).reshape(shape), meaning.slack
 
     def values_said(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
         left = read(texts[0], self.arrays, None)
+        if len(texts) == 1:  # only mentioned
+            return [(0.0, 0.0)]
         free = tuple(dict.fromkeys(free_indices(left)))
         if free:
             return [self.array(read(text, self.arrays, frozenset(free)), left, free) for text in texts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -35,27 +36,53 @@ class Row:
 class Legend:
     """What the symbols mean.
 
-    lengths: numbers for sizes. symbols: by nucleus. spelled: rows whose symbol is a derivative, by its text. origin:
+    lengths: numbers for sizes. symbols: by nucleus and scripts. spelled: rows whose symbol is a derivative, by its text. origin:
     what indices count from. ranges: the last values of each index.
     """
 
     lengths: dict[str, int]
-    symbols: dict[str, list[Row]] = field(default_factory=dict)
+    symbols: dict[str, dict[tuple[int, str, str], Row]] = field(default_factory=dict)
     spelled: dict[str, Row] = field(default_factory=dict)
     origin: int = 1
     ranges: dict[str, list[str]] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
 
-    def nuclei(self) -> list[str]:
-        """The longest first."""
-        return sorted(self.symbols, key=lambda n: (-len(n), n))
+    @cached_property
+    def nuclei(self) -> dict[str, list[str]]:
+        """By their first character."""
+        out: dict[str, list[str]] = {}
+        for nucleus in self.symbols:
+            out.setdefault(nucleus[0], []).append(nucleus)
+        return out
 
     def shape(self, tensor: str) -> tuple[str, ...]:
         """The sizes of a tensor's axes as they are written in the table."""
-        return next((r.shape for r in (*self.rows(), *self.spelled.values()) if r.meaning == tensor), ())
+        return self.shapes.get(tensor, ())
 
     def rows(self) -> list[Row]:
-        return [row for rows in self.symbols.values() for row in rows]
+        return [row for rows in self.symbols.values() for row in rows.values()]
+
+    def candidates(self, nucleus: str, primes: int, above: str, below: str) -> list[Row]:
+        """The rows that scripts may belong to: entries have just these, arrays take indices and transposes."""
+        rows = self.symbols[nucleus]
+        single = [rows.get((primes, above, below)), rows.get((primes, "", below)) if above else None]
+        arrays = self.arrays.get(nucleus, [])
+        return [row for row in single if row is not None and row.entry is not None] + [
+            row for row in arrays if row.primes == primes
+        ]
+
+    @cached_property
+    def arrays(self) -> dict[str, list[Row]]:
+        """The rows that are no entries, by nucleus."""
+        out: dict[str, list[Row]] = {}
+        for row in self.rows():
+            if row.entry is None:
+                out.setdefault(row.nucleus, []).append(row)
+        return out
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[str, ...]]:
+        return {r.meaning: r.shape for r in (*self.rows(), *self.spelled.values())}
 
     @property
     def sample_sizes(self) -> set[str]:
@@ -64,11 +91,10 @@ class Legend:
         return {s[0] for s in shapes} - {s[1] for s in shapes}
 
     def add(self, row: Row) -> None:
-        same = (row.above, row.below, row.primes)
-        for other in self.symbols.setdefault(row.nucleus, []):
-            if (other.above, other.below, other.primes) == same:
-                raise Unreadable(f"{other.tensor} and {row.tensor} share the symbol {row.nucleus}^{row.above}")
-        self.symbols[row.nucleus].append(row)
+        scripts = (row.primes, row.above, row.below)
+        other = self.symbols.setdefault(row.nucleus, {}).setdefault(scripts, row)
+        if other is not row:
+            raise Unreadable(f"{other.meaning} and {row.meaning} share the symbol {row.nucleus}^{row.above}_{row.below}")
 
 
 def legend(derivation: Any, lengths: dict[str, int], entries: bool = False) -> Legend:

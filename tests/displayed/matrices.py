@@ -56,10 +56,10 @@ class Matrices(Meaning):
 
     def gradient(self, of: str, wrt: str) -> Value:
         array = np.asarray(self.derivative(of, wrt))
-        if np.ndim(self.tensor(of)) or array.ndim > 2:
+        if array.ndim > 2:
             raise t.Unreadable(f"the derivative of {of} by {wrt} is no matrix")
         if array.ndim == 1:
-            return array[:, None] if self.is_column(wrt) else array[None, :]
+            return array[:, None] if self.is_column(of if np.ndim(self.tensor(of)) else wrt) else array[None, :]
         return array
 
     def product(self, factors: tuple[Any, ...]) -> Value:

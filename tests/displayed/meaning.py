@@ -126,13 +126,13 @@ class Meaning:
         return found if inside.all() else np.where(inside, found, np.nan)
 
     def product(self, factors: tuple[Any, ...]) -> Value:
-        """0 where a bracket [A], or a delta, is 0, whatever the other factors are there."""
+        """0 where a bracket [A], a delta or the "0 else" of a brace is 0, whatever the other factors are there."""
         out: Value = 1
         off: Value = False
         for f in factors:
             value = self.value(f)
             out = out * value
-            if isinstance(f, (t.Iverson, t.Kronecker)):
+            if isinstance(f, (t.Iverson, t.Kronecker)) or (isinstance(f, t.Cases) and t.Number(0) in (f.then, f.otherwise)):
                 off = off | (value == 0)
         return np.where(off, 0, out) if off is not False else out
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 from displayed.functions import BRACKETED, PREFIX, WITH_PARAMETER
@@ -47,8 +46,9 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _COMMAND = re.compile(r"\\operatorname\{[A-Za-z]+\}|\\[A-Za-z]+")
 _INDEX = re.compile(r"(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])(?:_\{\d+\})?'*(?:_\{\d+\})?")
 _LETTERS = re.compile(r"\s*(?:(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])'*(?:_\{\d+\})?|\d)\s*")
-_ENDS = (")", "]", "}", "&", ",", "+", "-", "=", "<", ">", "/", r"\\", r"\odot", r"\end", r"\rvert", r"\rVert", r"\wedge",
-         r"\vee", r"\le", r"\ge", r"\ne", r"\text", r"\top")  # fmt: skip
+_END = re.compile(
+    r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$"
+)
 _RELATIONS = {r"\le": "<=", r"\ge": ">=", r"\ne": "!=", "<": "<", ">": ">", "=": "=="}
 
 
@@ -144,12 +144,14 @@ class Reader:
     def ring(self) -> Any:
         parts = [self.product()]
         while self.accept(r"\odot"):
+            if self.loose is not None and not self.sees_function():
+                raise self.fail(f"does {self.loose} end here, or does its argument go on?")
             parts.append(self.product())
         return parts[0] if len(parts) == 1 else Ring(tuple(parts))
 
     def product(self) -> Any:
         parts = [self.factor()]
-        while not self.done() and not any(map(self.sees, _ENDS)):
+        while not self.done() and not _END.match(self.text, self.at):
             if self.loose is not None and not self.sees_function():
                 raise self.fail(f"does {self.loose} end here, or does its argument go on?")
             parts.append(self.factor())
@@ -296,11 +298,10 @@ class Reader:
             if not reader.done():
                 raise reader.fail("no single symbol in a derivative")
         of, wrt = names
-        bare = rf"\partial {self.without_indices(top)}/\partial {self.without_indices(bottom)}"
-        spelled = self.legend.spelled.get(bare)
-        if spelled:
-            return Name(spelled.tensor, (*of.indices, *wrt.indices))
-        return Derivative(of, wrt)
+        spelled = self.legend.spelled and self.legend.spelled.get(
+            rf"\partial {self.without_indices(top)}/\partial {self.without_indices(bottom)}"
+        )
+        return Name(spelled.tensor, (*of.indices, *wrt.indices)) if spelled else Derivative(of, wrt)
 
     def operand(self) -> Name:
         found = self.bracketed("(", ")", self.sum) if self.sees("(") else self.name()
@@ -308,19 +309,14 @@ class Reader:
             raise self.fail("a tensor expected in a derivative")
         return found
 
-    @cached_property
-    def _nuclei(self) -> list[str]:
-        return self.legend.nuclei()
-
     def without_indices(self, text: str) -> str:
         """A symbol as the table has it."""
         reader = self.within(text.strip())
         name = reader.name()
-        for rows in self.legend.symbols.values():
-            for row in rows:
-                if isinstance(name, Name) and row.tensor == name.tensor:
-                    above = rf"\prime" * row.primes + row.above
-                    return row.nucleus + (f"^{{{above}}}" if above else "") + (f"_{{{row.below}}}" if row.below else "")
+        for row in self.legend.rows():
+            if isinstance(name, Name) and row.tensor == name.tensor:
+                above = r"\prime" * row.primes + row.above
+                return row.nucleus + (f"^{{{above}}}" if above else "") + (f"_{{{row.below}}}" if row.below else "")
         return text.strip()
 
     def root(self) -> Any:
@@ -412,7 +408,7 @@ class Reader:
         """A symbol of the table with its indices, None if there is none here."""
         self.skip()
         start = self.at
-        nuclei = [nucleus for nucleus in self._nuclei if self.sees(nucleus)]
+        nuclei = [n for n in self.legend.nuclei.get(self.text[start : start + 1], ()) if self.sees(n)]
         found = [r for nucleus in nuclei for r in self.with_scripts(nucleus, start)]
         self.at = start
         letter = _INDEX.match(self.text, start)
@@ -444,7 +440,7 @@ class Reader:
         if self.text.startswith("_{", self.at):
             self.at += 1
             below = self.group()
-        rows = [row for row in self.legend.symbols[nucleus] if row.primes == primes]
+        rows = self.legend.candidates(nucleus, primes, above, below)
         out = [r for row in rows for r in self.readings(row, above, below, before)]
         plain = any(not row.above for row, *_ in out)
         if plain and (nucleus == "e" and above or nucleus == r"\delta" and below):
