@@ -60,7 +60,10 @@ def parse(latex: str) -> Symbol:
             depth += (c == "{") - (c == "}")
             rest += c
         k += 1
-    return Symbol(rest.strip(), tuple(scripts["^"]), tuple(scripts["_"]), primes)
+    nucleus = rest.strip()
+    if re.fullmatch("[A-Za-z]{2,}", nucleus):  # a word, no product of its letters
+        nucleus = _upright(nucleus)
+    return Symbol(nucleus, tuple(scripts["^"]), tuple(scripts["_"]), primes)
 
 
 def group(latex: str, k: int) -> tuple[str, int]:

@@ -91,6 +91,7 @@ class Account:
     def __init__(self, d: Any, wide: Any, point: Point, derived: Mapping[str, Any], lengths: dict[str, int]) -> None:
         self.d, self.wide, self.point, self.derived = d, wide, point, derived
         self.loss = point.program.loss
+        self.columns: set[str] = set()
         self.arrays = legend(d, lengths)
         self.entries = legend(d, lengths, True) if d.level == "neuron" else None
         rows = self.entries.rows() if self.entries else []
@@ -169,6 +170,7 @@ class Account:
         free = tuple(dict.fromkeys(free_indices(left)))
         trees = [left, *(read(text, self.arrays, frozenset(free)) for text in texts[1:])]
         if not any(has_indices(tree) for tree in trees):
+            self.orient(left, trees[-1])
             return [self.matrix(tree, left) for tree in trees]
         return [self.array(tree, left, free) for tree in trees]
 
@@ -185,12 +187,22 @@ class Account:
 
     def matrix(self, tree: Any, left: Any) -> tuple[Any, float]:
         meaning = Matrices(self.arrays, self.tensor, self.derivative)
+        meaning.columns = self.columns
         value = meaning.value(tree)
         parts = (left.of, left.wrt) if isinstance(left, t.Derivative) else (left,)
         shape = tuple(n for part in parts for n in np.shape(self.tensor(part.tensor)))
         if np.size(value) == 1 and not shape:  # a row times a column
             return np.reshape(value, ()), meaning.slack
         return np.broadcast_to(value, np.shape(meaning.value(left))).reshape(shape), meaning.slack
+
+    def orient(self, left: Any, right: Any) -> None:
+        """Notes a vector of as many entries as a matrix has rows and columns, where its formula gives a column."""
+        if isinstance(left, t.Name) and np.ndim(self.tensor(left.tensor)) == 1:
+            (size,) = self.arrays.shape(left.tensor)
+            meaning = Matrices(self.arrays, self.tensor, self.derivative)
+            meaning.columns = self.columns
+            if size in self.arrays.square_sizes and np.shape(meaning.value(right))[1:] == (1,):
+                self.columns.add(left.tensor)
 
     def values_said(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
         left = read(texts[0], self.arrays, None)

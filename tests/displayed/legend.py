@@ -59,6 +59,10 @@ class Legend:
         """The sizes of a tensor's axes as they are written in the table."""
         return self.shapes.get(tensor, ())
 
+    def range_of(self, label: str) -> list[str]:
+        """What the notes say; an index with primes that they leave out runs like the letter itself."""
+        return self.ranges.get(label) or [last for i in self.ranges if stem(i) == stem(label) for last in self.ranges[i]]
+
     def rows(self) -> list[Row]:
         return [row for rows in self.symbols.values() for row in rows.values()]
 
@@ -84,11 +88,19 @@ class Legend:
     def shapes(self) -> dict[str, tuple[str, ...]]:
         return {r.meaning: r.shape for r in (*self.rows(), *self.spelled.values())}
 
+    @cached_property
+    def _matrices(self) -> list[tuple[str, ...]]:
+        return [r.shape for r in self.rows() if len(r.shape) == 2 and r.tensor not in self.parameters]
+
     @property
     def sample_sizes(self) -> set[str]:
         """Sizes that count the rows of matrices of values, and never columns."""
-        shapes = [r.shape for r in self.rows() if len(r.shape) == 2 and r.tensor not in self.parameters]
-        return {s[0] for s in shapes} - {s[1] for s in shapes}
+        return {s[0] for s in self._matrices} - self.square_sizes - {s[1] for s in self._matrices}
+
+    @property
+    def square_sizes(self) -> set[str]:
+        """Sizes that count rows and columns."""
+        return {s[0] for s in self._matrices} & {s[1] for s in self._matrices}
 
     def add(self, row: Row) -> None:
         scripts = (row.primes, row.above, row.below)
@@ -145,6 +157,11 @@ def closing(text: str, start: int) -> int:
         if depth == 0:
             return k
     raise Unreadable(f"a group that does not end: {text[start:]}")
+
+
+def stem(label: str) -> str:
+    """An index without primes and number."""
+    return re.sub(r"_\{\d+\}|'", "", label)
 
 
 def _ranges(out: Legend, derivation: Any) -> None:

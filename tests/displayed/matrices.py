@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import reduce
 from math import prod
 from typing import Any
@@ -20,7 +21,9 @@ class Lazy:
 
 
 class Matrices(Meaning):
-    """Tensors have two axes here, scalars none."""
+    """Tensors have two axes here, scalars none. columns: vectors that a definition shows to be columns."""
+
+    columns: Container[str] = ()
 
     def scalar(self, name: str) -> Value:
         array = np.asarray(self.tensor(name))
@@ -33,7 +36,7 @@ class Matrices(Meaning):
     def is_column(self, name: str) -> bool:
         """Whether a vector has one number a sample: its size counts the rows of values, and no columns."""
         (size,) = self.legend.shape(name)
-        return size in self.legend.sample_sizes
+        return size in self.legend.sample_sizes or name in self.columns
 
     def value(self, tree: Any) -> Value:
         match tree:

@@ -41,7 +41,7 @@ class Meaning:
         out = []
         for label in labels:
             found = set(self.uses(label, body))
-            said = {self.last(text) for text in self.legend.ranges.get(label, [])}
+            said = {self.last(text) for text in self.legend.range_of(label)}
             if len(found) > 1 or (said and not found <= said) or not (found or len(said) == 1):
                 raise t.Unreadable(f"the index {label} runs over {found}, the notes say {said or 'nothing'}")
             out.append((found or said).pop())

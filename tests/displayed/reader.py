@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from displayed.functions import BRACKETED, PREFIX, WITH_PARAMETER
-from displayed.legend import Legend, Row, closing
+from displayed.legend import Legend, Row, closing, stem
 from displayed.tree import (
     Call,
     Cases,
@@ -501,12 +501,8 @@ class Reader:
 
     def is_declared(self, label: str) -> bool:
         """Whether the notes speak of an index of this letter."""
-        known = {_stem(r) for r in self.legend.ranges}
-        return _stem(label) in known or not known
-
-
-def _stem(label: str) -> str:
-    return re.sub(r"_\{\d+\}|'", "", label)
+        known = {stem(r) for r in self.legend.ranges}
+        return stem(label) in known or not known
 
 
 def _split(text: str) -> list[str]:
