@@ -123,7 +123,8 @@ class _Maker:
             legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(
-                self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron, self.sizes
+                self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron, self.sizes,
+                self.plan.program.equations,
             ),
         )  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from symbp.expr import ONE, Access, Condition, Delta, Expr, Index, Reduce, substitute, walk
-from symbp.program import Program, Tensor
+from symbp.program import Equation, Program, Tensor
+from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
 from symbp.show.symbols import parse
 from symbp.unroll import small_letters
@@ -56,6 +57,7 @@ def notes(
     forward: bool,
     neuron: bool,
     sizes: Mapping[Expr, Expr],
+    derived: Iterable[Equation] = (),
 ) -> tuple[Said, ...]:
     """A sentence for each convention that was made use of."""
     examples = {
@@ -75,7 +77,7 @@ def notes(
                 parts.append(writer.math(writer.both(lambda p: f"{p.style.ones(transposed=True)} A")))
             out.append(writer.say(f"note_{key}", *parts, letter))
     if indexed and any(t.indices for t in base.tensors.values()):
-        out.append(_ranges(writer, base))
+        out.append(_ranges(writer, base, derived))
     if neuron:
         out += _entries(writer, base, sizes)
     if neuron and any(t.dtype == "int" and t.indices for t in base.tensors.values()):
@@ -105,11 +107,16 @@ def _entries(writer: Writer, base: Program, sizes: Mapping[Expr, Expr]) -> list[
     return out
 
 
-def _ranges(writer: Writer, base: Program) -> Said:
+def _ranges(writer: Writer, base: Program, derived: Iterable[Equation]) -> Said:
     """What each index runs over: from 1 as in books, from 0 where one is computed with or held by an input."""
     nodes = [n for e in base.equations for n in walk(e.value)]
     found = dict.fromkeys(i for t in base.tensors.values() for i in t.indices)
     found |= dict.fromkeys(sorted((n for n in nodes if isinstance(n, Index)), key=lambda i: (i.label, i.digest)))
+    for i in sorted(
+        {n for e in derived for n in walk(e.value) if isinstance(n, Index)} - found.keys(), key=lambda i: i.label
+    ):  # j'' runs like j, unless j and j' run over different things
+        if len({f.size for f in found if stem(f) == stem(i)}) > 1:
+            found[i] = None
     first = 0 if any(map(_computes_with_indices, nodes)) else 1
     parts = []
     for i in found:

@@ -96,6 +96,7 @@ class Account:
         self.entries = legend(d, lengths, True) if d.level == "neuron" else None
         rows = self.entries.rows() if self.entries else []
         self.places = {r.meaning: (r.tensor, r.entry) for r in rows if r.entry is not None}
+        self.named = {"_".join((tensor, *map(str, at))): (tensor, at) for tensor, at in self.places.values()}
 
     # ------------------------------------------------------------------------------------- what is shown
 
@@ -144,7 +145,7 @@ class Account:
     def compared(self, shown: Shown, values: Callable[[], Any], expected: Callable[[], Any]) -> list[str]:
         try:
             found, exact = values(), expected()
-        except (t.Unreadable, ValueError, IndexError, KeyError) as error:
+        except (t.Unreadable, ValueError, LookupError, TypeError, AttributeError) as error:
             return [f"{shown.where}: {type(error).__name__}: {error}"]
         exact = found[0][0] if exact is None else exact
         return [
@@ -159,8 +160,9 @@ class Account:
             return self.derived[name]
         if name in self.point.values:
             return self.point.values[name]
-        tensor, at = self.d.program.tensors[name].entry
-        return self.derived[tensor][at]
+        known = self.d.program.tensors.get(name)
+        tensor, at = known.entry if known else self.named[name]
+        return self.tensor(tensor)[at]
 
     def values(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
         """The value of each side, with how exact it is as far as digits are cut off."""
@@ -205,9 +207,10 @@ class Account:
                 self.columns.add(left.tensor)
 
     def values_said(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
-        left = read(texts[0], self.arrays, None)
-        if len(texts) == 1:  # only mentioned
+        if len(texts) == 1:  # a quantity is only mentioned
+            self.mentioned(texts[0])
             return [(0.0, 0.0)]
+        left = read(texts[0], self.arrays, None)
         free = tuple(dict.fromkeys(free_indices(left)))
         if free:
             return [self.array(read(text, self.arrays, frozenset(free)), left, free) for text in texts]
@@ -215,6 +218,15 @@ class Account:
         if isinstance(left, t.Derivative) and left.of.tensor != self.loss:
             return [self.diagonal(left), *(self.entrywise(tree, left) for tree in trees[1:])]
         return [self.entrywise(tree, left) for tree in trees]
+
+    def mentioned(self, text: str) -> None:
+        """Reads the name of an array, or of an entry."""
+        try:
+            read(text, self.arrays, None)
+        except t.Unreadable:
+            if self.entries is None:
+                raise
+            read(text, self.entries)
 
     def diagonal(self, left: t.Derivative) -> tuple[Any, float]:
         """The derivative of each entry by its own, where it has no others."""

@@ -16,7 +16,7 @@ import numpy as np
 from symbp.check import random_values
 from symbp.errors import SymbpError
 from symbp.evaluate import evaluate
-from symbp.expr import Access, Index, access, index, transform
+from symbp.expr import Access, Call, Condition, Index, Num, Reduce, Select, access, index, transform, walk
 from symbp.program import Equation, Program, Tensor
 
 _STEP = 1e-30
@@ -102,14 +102,35 @@ def _indices(args: Iterable[Any]) -> tuple[Index, ...]:
     return tuple(a for a in args if isinstance(a, Index))
 
 
-def values_for(net: Program, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Random values at which something can be seen and binary targets are 0 or 1."""
-    for seed in range(10):
+def tensor_sizes(net: Program) -> dict[str, int]:
+    """Small symbolic sizes that no other axis has, so that no index passes for another."""
+    fixed = {int(s.value) for t in net.tensors.values() for s in t.shape if isinstance(s, Num)}
+    free = (n for n in range(2, 1000) if n not in fixed)
+    return {name: next(free) for name in net.size_names}
+
+
+def values_for(net: Program, sizes: Mapping[str, int], seed: int = 0, scale: float = 1.0) -> dict[str, Any]:
+    """Random values at which everything is finite and binary targets are 0 or 1. scale: of real inputs."""
+    for attempt in range(seed, seed + 10):
         try:
-            values = random_values(net, seed, sizes)
+            values = random_values(net, attempt, sizes)
             break
         except SymbpError:  # a mask that hides everything, by chance
             continue
+    for x in net.inputs:
+        if x.dtype == "real" and not net.facts:
+            values[x.name] = values[x.name] * scale
+    if any(isinstance(n, Reduce) and n.label == "max" for e in net.equations for n in walk(e.value)):
+        for p in net.parameters:  # no maximum of several zeros: there its derivative is a matter of taste
+            values[p.name] = values[p.name] + (len(p.indices) == 1)
     if net.task == "binary" and "t" in values:
         values["t"] = (values["t"] > 0).astype(float)
     return values
+
+
+def is_piecewise(net: Program) -> bool:
+    """Whether what holds at one point may not at another."""
+    kinds = (Select, Condition)
+    jumps = ("abs", "sign", "maximum", "minimum", "relu", "leaky_relu", "elu", "selu", "hard_tanh", "softsign")
+    nodes = [n for e in net.equations for n in walk(e.value)]
+    return any(isinstance(n, kinds) or (isinstance(n, Call) and n.label in jumps) for n in nodes)
