@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 from displayed.account import Network, Shown
 from displayed.legend import MATH
@@ -51,12 +52,12 @@ def network(name, seed=0):
 
 
 @cache
-def neurons(name):
+def neurons(name, seed=0):
     """At sizes for single neurons: one sample where that makes sense."""
     net = network(name).net
     batch = 2 if name.startswith(BATCH_STATISTICS) or "batch_norm" in name else 1
     sizes = {size: batch if size == "B" else 2 for size in net.size_names}
-    return Network(net, values_for(net, sizes), sizes)
+    return Network(net, values_for(net, sizes, seed, 1 + 2 * seed), sizes)
 
 
 def assert_true(account):
@@ -68,6 +69,74 @@ def assert_true(account):
 
 @pytest.mark.parametrize("name", [*NETS, *BUILT_IN, *FILES])
 def test_formulas_of_tensors(name):
+    assert_true(network(name).account("index"))
+    assert_true(network(name).account("matrix"))
+    if is_piecewise(network(name).net):
+        assert_true(network(name, 1).account("index"))
+
+
+FEW_NEURONS = (TEXTBOOK, "BatchNorm", "Embedding of one", "CrossEntropy weighted", "MaxPool2D padded", "Attention", "RNN",
+               "Conv2D", "FiLM", "MultiHeadAttention rotary", "mlp:4-5-3,relu,cross_entropy", "examples/custom_layer.py")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*NETS, *BUILT_IN[:6]] if EVERYTHING else FEW_NEURONS)
+def test_formulas_of_neurons(name):
     for seed in range(2 if is_piecewise(network(name).net) else 1):
-        assert_true(network(name, seed).account("index"))
-        assert_true(network(name, seed).account("matrix"))
+        assert_true(neurons(name, seed).account("neuron"))
+
+
+FEW_FORWARD = (TEXTBOOK, "Softmax", "RNN", "InfoNCE", "ConvTranspose1D")
+
+
+@pytest.mark.parametrize("name", [*NETS, *BUILT_IN[:6]] if EVERYTHING else FEW_FORWARD)
+def test_formulas_of_forward_accumulation(name):
+    assert_true(network(name).account("matrix", "forward"))
+    assert_true(network(name).account("index", "forward"))
+    if name == TEXTBOOK or EVERYTHING:
+        assert_true(neurons(name).account("neuron", "forward"))
+
+
+@pytest.mark.parametrize("name", [TEXTBOOK, *(BUILT_IN[1:6] if EVERYTHING else BUILT_IN[5:6])])
+def test_formulas_written_out(name):
+    assert_true(neurons(name).account("neuron", "naive"))
+
+
+# ------------------------------------------------------------------------------------- checking the check
+
+MUTATED = (TEXTBOOK, "BatchNorm", "Softmax", "GRU", "Conv2D", "Huber", "MultiHeadAttention rotary")
+# A mistake that leaves the value as it is at every point isn't one: j for i under delta_{ij}, say.
+EQUIVALENT = 0.015
+POINTS = 3  # a mistake in a branch shows where that branch is taken
+
+
+def wrong_formulas(account, rng, count):
+    """(kind of mistake, formula with it, the check of such formulas) for some formulas of an account."""
+    symbols = sorted({MATH.fullmatch(r.symbol.latex)[1] for r in account.d.symbols}, key=lambda s: (-len(s), s))
+    shown = [s for s in account.shown() if len(s.sides) > 1]
+    for s in rng.sample(shown, min(count, len(shown))):
+        if np.max(np.abs(account.expected(s.name))) < 1e-9:
+            continue  # a zero stays one: the gradient by a bias in front of batch norm, the first step of a recurrence
+        k = rng.randrange(1, len(s.sides))
+        for kind, wrong in mutants(s.sides[k], symbols, rng):
+            yield kind, replace(s, sides=(*s.sides[:k], wrong, *s.sides[k + 1 :])), "check"
+    for s in account.said():
+        for kind, wrong in mutants(s.sides[1], symbols, rng) if len(s.sides) > 1 else ():
+            yield kind, Shown(s.where, (s.sides[0], wrong)), "check_said"
+
+
+def test_a_mistake_in_a_displayed_formula_is_found():
+    rng = random.Random(1)
+    made, missed = Counter(), []
+    for name in MUTATED:
+        for level in ("matrix", "index", "neuron"):
+            of = neurons if level == "neuron" else network
+            accounts = [of(name, seed).account(level) for seed in range(POINTS)]
+            for kind, shown, check in wrong_formulas(accounts[0], rng, 10):
+                made[kind] += 1
+                if not any(getattr(account, check)(shown) for account in accounts):
+                    missed.append((name, level, kind, shown.sides))
+    if os.environ.get("DBG"):
+        print(len(missed), made.total())
+        for m in missed: print(m[:3])
+    assert set(made) == {*KINDS, "symbol"} and min(made.values()) >= 3, made
+    assert len(missed) <= EQUIVALENT * made.total(), missed

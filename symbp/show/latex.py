@@ -14,11 +14,13 @@ from symbp.show.decimals import as_decimal
 from symbp.show.printer import Printer
 from symbp.show.style import POWER
 from symbp.show.symbols import GREEK, Symbol, group, names_of, with_helper_letters, with_symbols
+from symbp.show.width import width
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
     "and": r"\wedge", "or": r"\vee", "not": r"\neg",
 }  # fmt: skip
+CONDITION = 12.0  # em of a line of a condition beside a brace
 _SIZES = ("", r"\bigl", r"\Bigl", r"\biggl", r"\Biggl")
 
 
@@ -103,7 +105,8 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        return rf"\begin{{cases}}{then} & \text{{if }} {condition}\\ {otherwise} & \text{{else}}\end{{cases}}"
+        where = (r" \wedge{}" + "\\\\ & ").join(_rows(condition))
+        return rf"\begin{{cases}}{then} & \text{{if }} {where}\\ {otherwise} & \text{{else}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]
@@ -138,6 +141,20 @@ def _slashed(latex: str) -> str:
     above, at = group(r"{\partial " + rest, 0)
     below, end = group(r"{\partial " + rest, at)
     return f"{head}{_slashed(above)}/{_slashed(below)}" + _slashed((r"{\partial " + rest)[end:])
+
+
+def _rows(condition: str) -> list[str]:
+    """A long "and" in parts that stand below each other."""
+    if "(" in condition or r"\vee" in condition:
+        return [condition]
+    rows: list[str] = []
+    for part in condition.split(r" \wedge "):
+        longer = rf"{rows[-1]} \wedge {part}" if rows else part
+        if rows and width(longer) <= CONDITION:
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    return rows
 
 
 def _subscripts(indices: Sequence[str]) -> str:

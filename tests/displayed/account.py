@@ -41,6 +41,7 @@ class Network:
     def __init__(self, net: Program, given: Mapping[str, Any], sizes: Mapping[str, int], wrt: Any = None) -> None:
         self.net, self.given, self.sizes, self.wrt = net, given, sizes, wrt
         self.points: dict[tuple[Any, ...], Point] = {}
+        self.checked: dict[Any, list[str]] = {}
 
     def derivation(self, level: str, method: str = "reverse") -> Any:
         with warnings.catch_warnings():
@@ -57,7 +58,7 @@ class Network:
     def account(self, level: str, method: str = "reverse") -> Account:
         if level != "neuron":
             d, derived = self.tensors(level, method)
-            return Account(d, d, self.point(d), derived, self.lengths)
+            return Account(d, d, self.point(d), derived, self.lengths, self.checked)
         wide, derived = self.tensors("index", "reverse" if method == "naive" else method)
         return Account(self.derivation(level, method), wide, self.point(wide), derived, self.lengths)
 
@@ -86,10 +87,20 @@ class Account:
     """A derivation with what its formulas are compared with.
 
     wide: the same, or at neuron level the one in index notation. derived: values of all that it computes, by name.
+    checked: what was found about formulas that another account of the network shows as well.
     """
 
-    def __init__(self, d: Any, wide: Any, point: Point, derived: Mapping[str, Any], lengths: dict[str, int]) -> None:
+    def __init__(
+        self,
+        d: Any,
+        wide: Any,
+        point: Point,
+        derived: Mapping[str, Any],
+        lengths: dict[str, int],
+        checked: dict[Any, list[str]] | None = None,
+    ) -> None:
         self.d, self.wide, self.point, self.derived = d, wide, point, derived
+        self.checked = {} if checked is None else checked
         self.loss = point.program.loss
         self.columns: set[str] = set()
         self.arrays = legend(d, lengths)
@@ -136,7 +147,13 @@ class Account:
         """Every side has the value that the program computes."""
         if len(shown.sides) < 2:
             return [f"{shown.where}: nothing is said of {shown.sides}"]
-        return self.compared(shown, lambda: self.values(shown.sides), lambda: self.expected(shown.name))
+        key = None if self.entries else (shown.name, shown.sides, self.d.method, self.arrays.key)
+        found = self.checked.get(key)
+        if found is None:
+            found = self.compared(shown, lambda: self.values(shown.sides), lambda: self.expected(shown.name))
+        if key:
+            self.checked[key] = found
+        return found
 
     def check_said(self, shown: Shown) -> list[str]:
         """A formula within a sentence: of arrays as a whole, entry by entry, or in index notation."""

@@ -85,6 +85,12 @@ class Legend:
         return out
 
     @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for legends in which a formula with indices means the same."""
+        ranges = tuple((i, *last) for i, last in self.ranges.items())
+        return (frozenset(self.rows()), tuple(self.spelled.items()), self.origin, ranges)
+
+    @cached_property
     def shapes(self) -> dict[str, tuple[str, ...]]:
         return {r.meaning: r.shape for r in (*self.rows(), *self.spelled.values())}
 

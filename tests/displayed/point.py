@@ -117,15 +117,19 @@ def values_for(net: Program, sizes: Mapping[str, int], seed: int = 0, scale: flo
             break
         except SymbpError:  # a mask that hides everything, by chance
             continue
+    largest = takes_maximum(net)
     for x in net.inputs:
-        if x.dtype == "real" and not net.facts:
+        if x.dtype == "real" and not net.facts and not largest:
             values[x.name] = values[x.name] * scale
-    if any(isinstance(n, Reduce) and n.label == "max" for e in net.equations for n in walk(e.value)):
-        for p in net.parameters:  # no maximum of several zeros: there its derivative is a matter of taste
-            values[p.name] = values[p.name] + (len(p.indices) == 1)
+    for p in net.parameters:  # no maximum of several zeros: there its derivative is a matter of taste
+        values[p.name] = values[p.name] + (largest and len(p.indices) == 1)
     if net.task == "binary" and "t" in values:
         values["t"] = (values["t"] > 0).astype(float)
     return values
+
+
+def takes_maximum(net: Program) -> bool:
+    return any(isinstance(n, Reduce) and n.label == "max" for e in net.equations for n in walk(e.value))
 
 
 def is_piecewise(net: Program) -> bool:
@@ -133,4 +137,6 @@ def is_piecewise(net: Program) -> bool:
     kinds = (Select, Condition)
     jumps = ("abs", "sign", "maximum", "minimum", "relu", "leaky_relu", "elu", "selu", "hard_tanh", "softsign")
     nodes = [n for e in net.equations for n in walk(e.value)]
+    if takes_maximum(net):  # another point may lie on a tie
+        return False
     return any(isinstance(n, kinds) or (isinstance(n, Call) and n.label in jumps) for n in nodes)

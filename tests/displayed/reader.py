@@ -387,6 +387,9 @@ class Reader:
     def conjunction(self) -> Any:
         parts = [self.relation()]
         while self.accept(r"\wedge"):
+            if self.accept("{}"):  # the next line of a brace
+                self.expect(r"\\")
+                self.expect("&")
             parts.append(self.relation())
         return parts[0] if len(parts) == 1 else Logic("and", tuple(parts))
 
