@@ -91,14 +91,14 @@ def default_symbol(name: str) -> str:
 
 
 def _word(text: str) -> str:
-    if len(text) == 1:
+    if len(text) == 1 and text.isalpha():
         return text
     return f"\\{text}" if text in GREEK else _upright(text)
 
 
 def with_symbols(program: Program) -> Program:
     """The program with a symbol for every tensor that is no derivative; two tensors never share one."""
-    used: set[str] = set()
+    used = {*RESERVED, *(t.adjoint for t in program.tensors.values())}
     given = {t.symbol for t in program.tensors.values()}
     derived = {e.name for e in program.equations if e.reason and e.reason.kind in ("adjoint", "tangent")}
     tensors = dict(program.tensors)
@@ -117,6 +117,7 @@ def _upright(text: str) -> str:
     return r"\mathrm{" + text.replace("_", r"\_") + "}"
 
 
+RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
 _LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
 
