@@ -19,7 +19,8 @@ from displayed.mutants import KINDS, mutants
 from displayed.point import is_piecewise, tensor_sizes, values_for
 from whole_networks import NETS
 
-from symbp.architectures import FAMILIES, load
+from symbp.architectures import load
+from symbp.show.page_latex import PREAMBLE
 
 EVERYTHING = os.environ.get("SYMBP_DISPLAYED") == "all"
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
@@ -101,6 +102,36 @@ def test_formulas_written_out(name):
     assert_true(neurons(name).account("neuron", "naive"))
 
 
+# ------------------------------------------------------------------------------------------- the pages
+
+LAYOUT = re.compile(r"[\ue000-\ue7ff]|\\tag\{\d+\}|\\hspace\{[\d.]+em\}|&|\\\\|\{\}|\\cdot|\\,|\s")
+
+
+@pytest.mark.parametrize("name", [TEXTBOOK, "BatchNorm", "GRU", "Conv2D", "TransformerBlock"])
+def test_a_page_displays_the_formulas_that_were_checked_and_no_others(name):
+    for level in ("matrix", "index", "neuron"):
+        d = (neurons if level == "neuron" else network)(name).account(level).d
+        formulas = [*d.definitions, *d.updates, *(f for step in d.steps for f in step.formulas)]
+        checked = "".join("=".join(s.latex for s in f.sides) for f in formulas)
+        displays = re.findall(r"\\begin\{(align(?:at)?\*)\}(?:\{\d+\})?(.*?)\\end\{\1\}", d.latex(), re.DOTALL)
+        assert LAYOUT.sub("", "".join(text for _, text in displays)) == LAYOUT.sub("", checked)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_all_of_it_compiles(tmp_path):
+    """Every network in matrix notation, and in index notation and neuron by neuron where that's checked above."""
+    from test_show_latex import compiled
+
+    parts = [network(name).derivation("matrix").latex() for name in (*NETS, *BUILT_IN, *FILES)]
+    parts += [network(name).derivation("index").latex() for name in FEW_NEURONS]
+    parts += [neurons(name).derivation("neuron").latex() for name in FEW_NEURONS]
+    document = PREAMBLE + r"\begin{document}" + "\n".join(parts) + r"\end{document}"
+    log = compiled(document, tmp_path)
+    assert not re.search(r"^!|Undefined control", log, re.MULTILINE), log[-3000:]
+    too_wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", log)]
+    assert max(too_wide, default=0) <= 10
+
+
 # ------------------------------------------------------------------------------------- checking the check
 
 MUTATED = (TEXTBOOK, "BatchNorm", "Softmax", "GRU", "Conv2D", "Huber", "MultiHeadAttention rotary")
@@ -135,8 +166,5 @@ def test_a_mistake_in_a_displayed_formula_is_found():
                 made[kind] += 1
                 if not any(getattr(account, check)(shown) for account in accounts):
                     missed.append((name, level, kind, shown.sides))
-    if os.environ.get("DBG"):
-        print(len(missed), made.total())
-        for m in missed: print(m[:3])
     assert set(made) == {*KINDS, "symbol"} and min(made.values()) >= 3, made
     assert len(missed) <= EQUIVALENT * made.total(), missed
