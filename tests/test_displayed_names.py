@@ -37,7 +37,7 @@ def network(place, name, title="names"):
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", SPECIAL)
 def test_a_name_with_special_characters_is_refused(place, name):
-    with pytest.raises((SymbpError, ValueError), match="not a plain identifier|Symbol"):
+    with pytest.raises((SymbpError, ValueError), match=r"not a plain identifier|Symbol"):
         network(place, name)
 
 

@@ -39,7 +39,10 @@ class Latex:
         return symbol.nucleus + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
 
     def index(self, stem: str, primes: int, number: str) -> str:
-        letter = stem if len(stem) == 1 and stem.isalpha() else f"\\{stem}" if stem in GREEK else rf"\mathit{{{stem}}}".replace("_", r"\_")
+        if len(stem) == 1 and stem.isalpha():
+            letter = stem
+        else:
+            letter = f"\\{stem}" if stem in GREEK else rf"\mathit{{{stem}}}".replace("_", r"\_")
         return letter + "'" * primes + (f"_{{{number}}}" if number else "")
 
     def number(self, value: Fraction) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from displayed.meaning import Meaning
 from displayed.point import Point
 from displayed.reader import read, sides
 from displayed.tree import children
-
 from symbp.errors import UnusedParameterWarning
 from symbp.expr import Index
 from symbp.program import Equation, Program, Tensor
@@ -36,24 +34,31 @@ class Shown:
 
 
 class Network:
-    """A network at a random point, for all its accounts."""
+    """A network at a random point, for all its accounts. like: the same at another point."""
 
-    def __init__(self, net: Program, given: Mapping[str, Any], sizes: Mapping[str, int], wrt: Any = None) -> None:
-        self.net, self.given, self.sizes, self.wrt = net, given, sizes, wrt
+    def __init__(
+        self, net: Program, given: Mapping[str, Any], sizes: Mapping[str, int], like: Network | None = None
+    ) -> None:
+        self.net, self.given, self.sizes = net, given, sizes
+        self.derivations: dict[tuple[str, str], Any] = like.derivations if like else {}
         self.points: dict[tuple[Any, ...], Point] = {}
+        self.values: dict[tuple[str, str], dict[str, Any]] = {}
         self.checked: dict[Any, list[str]] = {}
 
     def derivation(self, level: str, method: str = "reverse") -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnusedParameterWarning)
-            sizes = self.sizes if level == "neuron" else None
-            return derivation(self.net, self.wrt, level=level, method=method, sizes=sizes)
+        if (level, method) not in self.derivations:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UnusedParameterWarning)
+                sizes = self.sizes if level == "neuron" else None
+                self.derivations[level, method] = derivation(self.net, level=level, method=method, sizes=sizes)
+        return self.derivations[level, method]
 
-    @cache
     def tensors(self, level: str, method: str) -> Any:
         """The account at tensor level and the values there of all that it derives."""
         d = self.derivation(level, method)
-        return d, {n: np.asarray(v) for n, v in d.program.evaluate(self.given).items()}
+        if (level, method) not in self.values:
+            self.values[level, method] = {n: np.asarray(v) for n, v in d.program.evaluate(self.given).items()}
+        return d, self.values[level, method]
 
     def account(self, level: str, method: str = "reverse") -> Account:
         if level != "neuron":

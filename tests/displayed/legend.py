@@ -36,8 +36,8 @@ class Row:
 class Legend:
     """What the symbols mean.
 
-    lengths: numbers for sizes. symbols: by nucleus and scripts. spelled: rows whose symbol is a derivative, by its text. origin:
-    what indices count from. ranges: the last values of each index.
+    lengths: numbers for sizes. symbols: by nucleus and scripts. spelled: rows whose symbol is a derivative, by its
+    text. origin: what indices count from. ranges: the last values of each index.
     """
 
     lengths: dict[str, int]
@@ -61,7 +61,8 @@ class Legend:
 
     def range_of(self, label: str) -> list[str]:
         """What the notes say; an index with primes that they leave out runs like the letter itself."""
-        return self.ranges.get(label) or [last for i in self.ranges if stem(i) == stem(label) for last in self.ranges[i]]
+        like = [i for i in self.ranges if stem(i) == stem(label)]
+        return self.ranges.get(label) or [last for i in like for last in self.ranges[i]]
 
     def rows(self) -> list[Row]:
         return [row for rows in self.symbols.values() for row in rows.values()]
@@ -112,7 +113,8 @@ class Legend:
         scripts = (row.primes, row.above, row.below)
         other = self.symbols.setdefault(row.nucleus, {}).setdefault(scripts, row)
         if other is not row:
-            raise Unreadable(f"{other.meaning} and {row.meaning} share the symbol {row.nucleus}^{row.above}_{row.below}")
+            shared = f"{row.nucleus}^{row.above}_{row.below}"
+            raise Unreadable(f"{other.meaning} and {row.meaning} share the symbol {shared}")
 
 
 def legend(derivation: Any, lengths: dict[str, int], entries: bool = False) -> Legend:

@@ -1,4 +1,4 @@
-"""The value of a formula in matrix notation: rows are samples, so a vector is a row, or a column of one number a sample."""
+"""The value of a formula in matrix notation: rows are samples, a vector is a row or, one number a sample, a column."""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ class Meaning:
         for f in factors:
             value = self.value(f)
             out = out * value
-            if isinstance(f, (t.Iverson, t.Kronecker)) or (isinstance(f, t.Cases) and t.Number(0) in (f.then, f.otherwise)):
+            brace = isinstance(f, t.Cases) and t.Number(0) in (f.then, f.otherwise)
+            if brace or isinstance(f, (t.Iverson, t.Kronecker)):
                 off = off | (value == 0)
         return np.where(off, 0, out) if off is not False else out
 
@@ -166,4 +167,3 @@ class Meaning:
             case t.Logic("or", parts):
                 return np.logical_or.reduce(np.broadcast_arrays(*map(self.condition, parts)))
         raise t.Unreadable(f"no condition: {tree}")
-

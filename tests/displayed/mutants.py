@@ -76,7 +76,9 @@ KINDS: dict[str, Mutation] = {
     "leading sign": lambda text, _: text[1:] if text.startswith("-") else f"-{text}",
     "factor": lambda text, rng: rf"{rng.choice([2, 3])}\,{text}" if not re.search(" [+-] ", text) else None,
     "number": _somewhere(r"(?<=\{)\d+(?=\})|(?<![\d_^{])\d+(?=[ \\])", lambda m: str(int(m[0]) + 1)),
-    "factor left out": _somewhere(r"\\,(?:[a-z]|\\(?!b|B|[lr]v|frac|sum|sqrt|operatorname)[a-z]+)(?:\^\{\(\d+\)\})?(?:_\{[^{}]*\})?", lambda m: ""),
+    "factor left out": _somewhere(
+        r"\\,(?:[a-z]|\\(?!b|B|[lr]v|frac|sum|sqrt|operatorname)[a-z]+)(?:\^\{\(\d+\)\})?(?:_\{[^{}]*\})?", lambda m: ""
+    ),
     "ring left out": _somewhere(r" \\odot (?:\\[a-z]+ ?)?[A-Za-z](?:\^\{\(\d+\)\})?", lambda m: ""),
     "index": _index,
     "entry": _digit_of_entry,

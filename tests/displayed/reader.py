@@ -1,9 +1,9 @@
 """A recursive-descent parser of displayed LaTeX.
 
-    sum      = ["-"] ring (("+" | "-") ring)*           ring    = product ("\\odot" product)*
-    product  = factor factor*                            factor  = atom ("^" group)*
-    atom     = number | name | "(" sum ")" | "[" condition "]" | fraction | root | cases | norm | function | ...
-    function = "\\tanh" factor | "\\sigma" "(" sum ")"   reduction = ("\\sum" | "\\max") "_" group product
+sum      = ["-"] ring (("+" | "-") ring)*           ring    = product ("\\odot" product)*
+product  = factor factor*                            factor  = atom ("^" group)*
+atom     = number | name | "(" sum ")" | "[" condition "]" | fraction | root | cases | norm | function | ...
+function = "\\tanh" factor | "\\sigma" "(" sum ")"   reduction = ("\\sum" | "\\max") "_" group product
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _COMMAND = re.compile(r"\\operatorname\{[A-Za-z]+\}|\\[A-Za-z]+")
 _INDEX = re.compile(r"(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])(?:_\{\d+\})?'*(?:_\{\d+\})?")
 _LETTERS = re.compile(r"\s*(?:(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])'*(?:_\{\d+\})?|\d)\s*")
-_END = re.compile(
-    r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$"
-)
+_END = re.compile(r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$")
 _RELATIONS = {r"\le": "<=", r"\ge": ">=", r"\ne": "!=", "<": "<", ">": ">", "=": "=="}
 
 
@@ -92,7 +90,7 @@ class Reader:
     # ------------------------------------------------------------------------------------------ characters
 
     def fail(self, why: str) -> Unreadable:
-        return Unreadable(f"{why}: {self.text[:self.at]} >>> {self.text[self.at:]}")
+        return Unreadable(f"{why}: {self.text[: self.at]} >>> {self.text[self.at :]}")
 
     def skip(self) -> None:
         self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
@@ -446,7 +444,7 @@ class Reader:
         rows = self.legend.candidates(nucleus, primes, above, below)
         out = [r for row in rows for r in self.readings(row, above, below, before)]
         plain = any(not row.above for row, *_ in out)
-        if plain and (nucleus == "e" and above or nucleus == r"\delta" and below):
+        if plain and ((nucleus == "e" and above) or (nucleus == r"\delta" and below)):
             raise self.fail(f"{nucleus} is a symbol of the table and the exponential or Kronecker's delta")
         if plain and nucleus in BRACKETED and self.sees("("):
             raise self.fail(f"{nucleus} is a symbol of the table and a function")
