@@ -19,6 +19,8 @@ from displayed.account import Network, Shown
 from displayed.legend import MATH
 from displayed.mutants import KINDS, mutants
 from displayed.point import is_piecewise, tensor_sizes, values_for
+from sympy import Idx, IndexedBase, Symbol
+from sympy import Sum as SympySum
 from whole_networks import NETS
 
 from symbp.architectures import load
@@ -42,7 +44,7 @@ BUILT_IN = (
 FILES = tuple(f"examples/{name}" for name in (
     "attention.net", "batch_norm.net", "classifier.net", "convolution.net", "gru.net", "language_model.net",
     "layers.net", "lstm.net", "mlp.net", "circle.py", "custom_layer.py", "dense_relu.py", "one_hidden_neuron.py",
-    "xor.py",
+    "hessian.py", "textbook_2_3_2_1.py", "vanishing_gradients.py", "xor.py",
 ))  # fmt: skip
 DOCUMENT = Path(__file__).parents[1] / "docs" / "checked_formulas.md"
 BATCH_STATISTICS = ("BatchNorm", "ResNetBlock", "InfoNCE")
@@ -106,6 +108,18 @@ def test_formulas_of_forward_accumulation(name):
 @pytest.mark.parametrize("name", [TEXTBOOK, *(BUILT_IN[1:6] if EVERYTHING else BUILT_IN[5:6])])
 def test_formulas_written_out(name):
     assert_true(neurons(name).account("neuron", "naive"))
+
+
+def test_formulas_of_second_derivatives():
+    """The derivative of a squared gradient, which the table of symbols has under its own name."""
+    first = load("mlp:2-2-1,tanh/linear,half_squared_error").gradient(["W2"])
+    j, k, q = Idx("j", 2), Idx("k", 1), Symbol("q")
+    second = first.extend([(q, SympySum(IndexedBase("d_W2")[j, k] ** 2, j, k))], loss=q)
+    sizes = tensor_sizes(second)
+    found = Network(second, values_for(second, sizes), sizes)
+    assert r"\partial q}{\partial \Bigl(" in found.derivation("index").latex()
+    for level in ("index", "matrix"):
+        assert_true(found.account(level))
 
 
 # ------------------------------------------------------------------------------------------- the pages

@@ -121,7 +121,10 @@ def _ranges(writer: Writer, base: Program, derived: Iterable[Equation]) -> Said:
     parts = []
     for i in found:
         last = i.size if first else i.size - 1
-        latex, text = (f"{p.index(i)} = {first}, {p.style.dots}, {p.write(last)}" for p in (writer.latex, writer.text))
+        latex, text = (
+            f"{p.index(i)} = {first}" + ("" if i.size is ONE else f", {p.style.dots}, {p.write(last)}")
+            for p in (writer.latex, writer.text)
+        )
         parts.append(writer.math(Said(latex, text)))
     return writer.say("indices", writer.listed(parts))
 

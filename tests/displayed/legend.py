@@ -10,7 +10,7 @@ from typing import Any
 
 from displayed.tree import Unreadable
 
-_RANGE = re.compile(r"(\S+) = (\d+), \\ldots, (.+)")
+_RANGE = re.compile(r"(\S+) = (\d+)(?:, \\ldots, (.+))?")
 MATH = re.compile(r"\$([^$]+)\$")
 
 
@@ -177,7 +177,7 @@ def _ranges(out: Legend, derivation: Any) -> None:
     origins = set()
     for note in derivation.notes:
         for m in filter(None, map(_RANGE.fullmatch, MATH.findall(note.latex))):
-            out.ranges.setdefault(m[1], []).append(m[3])
+            out.ranges.setdefault(m[1], []).append(m[3] or m[2])
             origins.add(int(m[2]))
     if len(origins) > 1:
         raise Unreadable(f"indices count from {origins}")
