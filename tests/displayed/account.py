@@ -272,8 +272,8 @@ class Account:
         return self.derived[name] if name in self.derived else self.point.values[name]
 
     def derivative(self, of: str, wrt: str) -> Any:
-        """Of the loss, or in forward accumulation by a parameter: along all paths. Else of one equation."""
-        along = of == self.loss or (self.d.method == "forward" and wrt in self.arrays.parameters)
+        """Along all paths of the loss; in forward accumulation, by a parameter. Else of one equation."""
+        along = wrt in self.arrays.parameters if self.d.method == "forward" else of == self.loss
         if along:
             return self.point.total(of, wrt)
         if wrt not in self.point.program.equation(of).value.tensors:
