@@ -161,6 +161,8 @@ class _Reader:
         raise self.fail(f"{name} is not in symbp's language ({e}): {nearest(name.lower(), TABLE)}")
 
     def index(self, i: Any) -> Index:
+        if not (i.name.isidentifier() and i.name.isascii()):
+            raise self.fail(f"index name {i.name!r} is not a plain identifier: use letters, digits and _")
         if i.lower is None or i.upper is None:
             raise self.fail(f"index {i.name} has no size: write Idx({i.name!r}, size)")
         if i.lower != 0:

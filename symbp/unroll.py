@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from functools import reduce
 from itertools import product
@@ -50,14 +50,16 @@ def unroll(program: Program, sizes: Mapping[str, int] | None = None) -> Program:
             f"{program.title} has {entries} entries at neuron level, more than {LIMIT}: use the tensor level"
         )
     tensors: dict[str, Tensor] = {}
+    symbols = {t.symbol for t in program.tensors.values()}
     for t in program.tensors.values():
         if t.dtype == "int" and t.indices:
             tensors[t.name] = t
             continue
+        letters = small_letters(t, symbols)
         for at in positions(t):
             tensors[entry_name(t.name, at)] = Tensor(
-                entry_name(t.name, at), (), t.role, t.dtype, t.init, t.layer, entry_symbol(t, at),
-                entry_symbol(t, at, t.adjoint) if t.adjoint else "", entry=(t.name, at),
+                entry_name(t.name, at), (), t.role, t.dtype, t.init, t.layer, entry_symbol(t, at, letters),
+                entry_symbol(t, at, t.adjoint), entry=(t.name, at),
             )  # fmt: skip
     equations: list[Equation] = []
     for equation in program.equations:
@@ -169,13 +171,17 @@ def entry_name(name: str, at: tuple[int, ...]) -> str:
     return "_".join((name, *map(str, at)))
 
 
-def entry_symbol(tensor: Tensor, at: tuple[int, ...], symbol: str | None = None) -> str:
+def small_letters(tensor: Tensor, taken: Container[str]) -> str:
+    """The symbol that the entries of a tensor have: w for W, unless that is another one's."""
+    symbol = tensor.symbol
+    small = symbol[:1].lower() + symbol[1:]
+    return small if len(tensor.indices) > 1 and small not in taken else symbol
+
+
+def entry_symbol(tensor: Tensor, at: tuple[int, ...], letters: str) -> str:
     """LaTeX of one entry as textbooks write it: w^{(1)}_{12}, counted from 1, without a batch axis of length one."""
-    letters = symbol or tensor.symbol
     if not letters:
         return ""
-    if symbol is None and len(at) > 1 and len(letters) > 0 and letters[0].isupper() and letters[0] != "\\":
-        letters = letters[0].lower() + letters[1:]
     lengths = shape(tensor)
     order = tensor.subscripts or tuple(range(len(at)))
     if all(n == 1 for n in lengths):

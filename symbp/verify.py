@@ -43,10 +43,15 @@ def verify(program: Program, after: str = "declaration", before: Program | None 
     return program
 
 
-def check_name(name: str, what: str) -> None:
-    """Raises SymbpError unless the name can stand in an emitted module."""
+def check_identifier(name: str, what: str) -> None:
+    """Raises SymbpError unless the name can stand in a formula, whatever that is written in."""
     if not name.isidentifier() or not name.isascii():
         raise SymbpError(f"{what} {name!r} is not a plain identifier: use letters, digits and _, not first a digit")
+
+
+def check_name(name: str, what: str) -> None:
+    """Raises SymbpError unless the name can stand in an emitted module."""
+    check_identifier(name, what)
     if keyword.iskeyword(name) or name in ("None", "True", "False"):
         raise SymbpError(f"{what} {name!r} is a Python keyword: choose another name, e.g. {name}_")
     if name in RESERVED:
@@ -81,6 +86,8 @@ def _size_names(program: Program) -> frozenset[str]:
 
 def _verify(program: Program, before: Program | None) -> None:
     size_names = _size_names(program)
+    for size in size_names:
+        check_identifier(size, "size")
     if before is not None and _size_names(before) != size_names:
         before = None
     old_tensors = {} if before is None else before.tensors

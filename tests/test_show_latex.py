@@ -78,6 +78,7 @@ MEASURED = [
     r"\Bigl(\frac{\partial L}{\partial u^{(3)}} - \frac{1}{B}\,\hat x^{(3)}\Bigr) \odot \gamma^{(3)}",
     r"w^{(1)}_{11}\,x_{1} + w^{(1)}_{12}\,x_{2} + b^{(1)}_{1}",
     r"\tanh z^{(1)}_{nj} - \sqrt{v^{(1)} + 10^{-5}}",
+    r"\begin{cases}x_{2h} & \text{if } 2\,h \ge 1 \wedge{}\\ & 2\,h < 4\\ 0 & \text{else}\end{cases} + b",
 ]
 
 

@@ -16,6 +16,10 @@ class Declared(NamedTuple):
     formal: tuple[Index, ...]
     summed: tuple[Index, ...]
 
+    def of_other_size(self, i: Index) -> set[str]:
+        """Names that an index made up beside this one can't have: they run over something else."""
+        return {d.label for found in self for d in found if d.size is not i.size}
+
 
 def declared_indices(program: Program) -> Declared:
     """Every index in the program's tensors and equations, by name."""
@@ -56,11 +60,12 @@ def _name(i: Index, used: set[str], declared: Declared) -> Index:
     """The index itself if it is a tensor's and not in use, else the first of its letter and size that isn't."""
     if i in declared.formal and i.label not in used:
         return i
-    like = [d for found in declared for d in found if d.size is i.size and _stem(d) == _stem(i) and d.label not in used]
-    return like[0] if like else fresh_index(i, set(used))
+    like = [d for found in declared for d in found if d.size is i.size and stem(d) == stem(i) and d.label not in used]
+    return like[0] if like else fresh_index(i, used | declared.of_other_size(i))
 
 
-def _stem(i: Index) -> str:
+def stem(i: Index) -> str:
+    """The letter of an index without its number."""
     return i.label.rstrip("0123456789") or i.label
 
 

@@ -21,7 +21,7 @@ from symbp.expr import (
 )
 from symbp.program import Equation, Program, Term
 from symbp.recurrence import leading_to
-from symbp.show.binders import reads
+from symbp.show.binders import declared_indices, reads
 from symbp.show.order import factor_key
 from symbp.show.printer import Printer
 from symbp.show.symbols import Names
@@ -41,7 +41,7 @@ class Uses:
 
     def __init__(self, program: Program, loss: str) -> None:
         needed = leading_to(program.equations, (loss,))
-        self.program, self.loss = program, loss
+        self.program, self.loss, self.declared = program, loss, declared_indices(program)
         self.equations = [e for e in program.equations if e.name in needed]
 
     def of(self, name: str) -> list[Equation]:
@@ -71,8 +71,10 @@ class Uses:
         for i in equation.target.args:
             if i not in renamed and isinstance(i, Index):
                 clash = any(isinstance(f, Index) and f.label == i.label for f in formal.args)
-                renamed[i] = fresh_index(i, set(taken)) if clash else i
-                summed.append(renamed[i])  # type: ignore[arg-type]
+                new = fresh_index(i, taken | self.declared.of_other_size(i)) if clash else i
+                taken.add(new.label)
+                renamed[i] = new
+                summed.append(new)
         through = substitute(equation.target, renamed)
         return Use(through, formal, tuple(summed))  # type: ignore[arg-type]
 
@@ -95,10 +97,12 @@ def contracted(names: Names, program: Program, adjoint: str, term: Term) -> tupl
     tensor = program.tensors[term.read.label]
     equation = program.equation(term.through.label)
     taken = {i.label for i in (*tensor.indices, *equation.target.args) if isinstance(i, Index)}
-    names_taken = {i.label for i in tensor.indices}
+    names_taken, declared = {i.label for i in tensor.indices}, declared_indices(program)
     renamed: dict[Expr, Expr] = {}
     for i in sorted((n for n in _indices(term) if n.label in names_taken), key=lambda n: n.label):
-        renamed[i] = fresh_index(i, taken)
+        new = fresh_index(i, taken | declared.of_other_size(i))
+        taken.add(new.label)
+        renamed[i] = new
     through = substitute(term.through, renamed)
     local = substitute(with_forward_values(term.local, equation), renamed)
     read = substitute(term.read, renamed)

@@ -122,7 +122,10 @@ class _Maker:
             self.base.title, self.level, self.method, self.shown_program,
             legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
-            legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
+            legend.notes(
+                self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron, self.sizes,
+                self.plan.program.equations,
+            ),
         )  # fmt: skip
 
     # ---------------------------------------------------------------------------------- what is shown

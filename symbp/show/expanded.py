@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from symbp.expr import Expr, num, size
 from symbp.program import Program
-from symbp.show.legend import symbols
+from symbp.show.legend import notes, symbols
 from symbp.show.pieces import Formula, Step, Writer
 from symbp.show.request import Request
 from symbp.show.result import Derivation
@@ -45,6 +45,8 @@ def expanded(base: Program, wanted: Request, sizes: Mapping[str, int] | None) ->
         wrt = e.reason.wrt if e.reason else ""
         steps.append(Step(n, e.name, wrt, rule, title, (), (formula,), (), 0))
     numbers: dict[Expr, Expr] = {size(name): num(value) for name, value in concrete_sizes(base, sizes).items()}
-    rows = symbols(Writer(names_of(base, base, ranks)), base.tensors.values(), numbers)
+    wide = Writer(names_of(base, base, ranks))
+    rows = symbols(wide, base.tensors.values(), numbers)
+    remarks = notes(wide, base, set(), False, False, True, numbers)
     intro = (writer.say("note_naive", len(gradients), total),)
-    return Derivation(base.title, "neuron", "naive", program, rows, definitions, (), tuple(steps), (), intro, ())
+    return Derivation(base.title, "neuron", "naive", program, rows, definitions, (), tuple(steps), (), intro, remarks)

@@ -14,11 +14,13 @@ from symbp.show.decimals import as_decimal
 from symbp.show.printer import Printer
 from symbp.show.style import POWER
 from symbp.show.symbols import GREEK, Symbol, group, names_of, with_helper_letters, with_symbols
+from symbp.show.width import width
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
     "and": r"\wedge", "or": r"\vee", "not": r"\neg",
 }  # fmt: skip
+CONDITION = 12.0  # em of a line of a condition beside a brace
 _SIZES = ("", r"\bigl", r"\Bigl", r"\biggl", r"\Biggl")
 
 
@@ -37,7 +39,10 @@ class Latex:
         return symbol.nucleus + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
 
     def index(self, stem: str, primes: int, number: str) -> str:
-        letter = stem if len(stem) == 1 else f"\\{stem}" if stem in GREEK else rf"\mathit{{{stem}}}".replace("_", r"\_")
+        if len(stem) == 1 and stem.isalpha():
+            letter = stem
+        else:
+            letter = f"\\{stem}" if stem in GREEK else rf"\mathit{{{stem}}}".replace("_", r"\_")
         return letter + "'" * primes + (f"_{{{number}}}" if number else "")
 
     def number(self, value: Fraction) -> str:
@@ -55,7 +60,7 @@ class Latex:
         return name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")
 
     def constant(self, name: str) -> str:
-        return f"\\{name}"
+        return {"oo": r"\infty"}.get(name, f"\\{name}")
 
     def partial(self, of: str, wrt: str) -> str:
         return rf"\frac{{\partial {of}}}{{\partial {wrt}}}"
@@ -88,10 +93,10 @@ class Latex:
                 if short
                 else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
             )
-        if "(" in template and len(TABLE[function].defaults) + 1 >= len(arguments):
-            return template.partition("(")[0].replace("{{", "{").replace("}}", "}") + self.brackets(
-                breaks.deeper(arguments[0])
-            )
+        if "({0})" in template:
+            named = template.partition("(")[0].replace("{{", "{").replace("}}", "}")
+            given = f"_{{{','.join(breaks.unmarked(a) for a in arguments[1:])}}}" if arguments[1:] else ""
+            return named + given + self.brackets(breaks.deeper(arguments[0]))
         if template.count("{0}") and re.search(r"[A-Za-z}] \{0\}$", template):
             held = [
                 a if b >= POWER else self.brackets(breaks.deeper(a)) for a, b in zip(arguments, binding, strict=True)
@@ -103,7 +108,8 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        return rf"\begin{{cases}}{then} & \text{{if }} {condition}\\ {otherwise} & \text{{else}}\end{{cases}}"
+        where = (r" \wedge{}" + "\\\\ & ").join(_rows(condition))
+        return rf"\begin{{cases}}{then} & \text{{if }} {where}\\ {otherwise} & \text{{else}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]
@@ -138,6 +144,20 @@ def _slashed(latex: str) -> str:
     above, at = group(r"{\partial " + rest, 0)
     below, end = group(r"{\partial " + rest, at)
     return f"{head}{_slashed(above)}/{_slashed(below)}" + _slashed((r"{\partial " + rest)[end:])
+
+
+def _rows(condition: str) -> list[str]:
+    """A long "and" in parts that stand below each other."""
+    if "(" in condition or r"\vee" in condition:
+        return [condition]
+    rows: list[str] = []
+    for part in condition.split(r" \wedge "):
+        longer = rf"{rows[-1]} \wedge {part}" if rows else part
+        if rows and width(longer) <= CONDITION:
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    return rows
 
 
 def _subscripts(indices: Sequence[str]) -> str:

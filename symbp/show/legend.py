@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from symbp.expr import Access, Expr, Index, substitute, walk
-from symbp.program import Program, Tensor
+from symbp.expr import ONE, Access, Condition, Delta, Expr, Index, Reduce, substitute, walk
+from symbp.program import Equation, Program, Tensor
+from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
+from symbp.show.symbols import parse
+from symbp.unroll import small_letters
 
 _MATRIX = ("ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
@@ -47,7 +50,14 @@ def intro(writer: Writer, base: Program, method: str) -> tuple[Said, ...]:
 
 
 def notes(
-    writer: Writer, base: Program, conventions: set[str], indexed: bool, forward: bool, neuron: bool
+    writer: Writer,
+    base: Program,
+    conventions: set[str],
+    indexed: bool,
+    forward: bool,
+    neuron: bool,
+    sizes: Mapping[Expr, Expr],
+    derived: Iterable[Equation] = (),
 ) -> tuple[Said, ...]:
     """A sentence for each convention that was made use of."""
     examples = {
@@ -67,7 +77,9 @@ def notes(
                 parts.append(writer.math(writer.both(lambda p: f"{p.style.ones(transposed=True)} A")))
             out.append(writer.say(f"note_{key}", *parts, letter))
     if indexed and any(t.indices for t in base.tensors.values()):
-        out.append(_ranges(writer, base))
+        out.append(_ranges(writer, base, derived))
+    if neuron:
+        out += _entries(writer, base, sizes)
     if neuron and any(t.dtype == "int" and t.indices for t in base.tensors.values()):
         out.append(writer.say("note_integers"))
     if forward and neuron:
@@ -75,14 +87,56 @@ def notes(
     return tuple(out)
 
 
-def _ranges(writer: Writer, base: Program) -> Said:
-    """What each index runs over: from 1 as in books, from 0 where an index is computed with."""
+def _entries(writer: Writer, base: Program, sizes: Mapping[Expr, Expr]) -> list[Said]:
+    """What the subscripts of single entries don't say themselves."""
+    out, turned = [], []
+    symbols = {t.symbol for t in base.tensors.values()}
+    for t in base.tensors.values():
+        if t.subscripts and t.subscripts != tuple(range(len(t.indices))) and t.role == "parameter":
+            small, order = parse(small_letters(t, symbols)), [t.indices[k] for k in t.subscripts]
+            shown = [
+                f"{p.style.symbol(small, list(map(p.index, order)))} = {p.name(t.name, t.indices)}"
+                for p in (writer.latex, writer.text)
+            ]
+            turned.append(writer.math(Said(*shown)))
+    if turned:
+        out.append(writer.say("note_weights", writer.listed(turned)))
+    lone = [t for t in base.tensors.values() if t.role != "parameter" and len(t.indices) > 1 and t.dtype == "real"]
+    if any(substitute(t.shape[0], sizes) is ONE for t in lone):
+        out.append(writer.say("note_single"))
+    return out
+
+
+def _ranges(writer: Writer, base: Program, derived: Iterable[Equation]) -> Said:
+    """What each index runs over: from 1 as in books, from 0 where one is computed with or held by an input."""
+    nodes = [n for e in base.equations for n in walk(e.value)]
     found = dict.fromkeys(i for t in base.tensors.values() for i in t.indices)
-    accesses = [n for e in base.equations for n in walk(e.value) if isinstance(n, Access)]
-    first = int(all(isinstance(a, (Index, Access)) for n in accesses for a in n.args))
+    found |= dict.fromkeys(sorted((n for n in nodes if isinstance(n, Index)), key=lambda i: (i.label, i.digest)))
+    for i in sorted(
+        {n for e in derived for n in walk(e.value) if isinstance(n, Index)} - found.keys(), key=lambda i: i.label
+    ):  # j'' runs like j, unless j and j' run over different things
+        if len({f.size for f in found if stem(f) == stem(i)}) > 1:
+            found[i] = None
+    first = 0 if any(map(_computes_with_indices, nodes)) else 1
     parts = []
     for i in found:
         last = i.size if first else i.size - 1
-        latex, text = (f"{p.index(i)} = {first}, {p.style.dots}, {p.write(last)}" for p in (writer.latex, writer.text))
+        latex, text = (
+            f"{p.index(i)} = {first}" + ("" if i.size is ONE else f", {p.style.dots}, {p.write(last)}")
+            for p in (writer.latex, writer.text)
+        )
         parts.append(writer.math(Said(latex, text)))
     return writer.say("indices", writer.listed(parts))
+
+
+def _computes_with_indices(node: Expr) -> bool:
+    """Whether the value depends on what indices count from."""
+    indices = [isinstance(a, Index) for a in node.args]
+    match node:
+        case Index() | Reduce():
+            return False
+        case Access():
+            return not all(indices)
+        case Delta() | Condition():
+            return any(indices) and not all(indices)
+    return any(indices)

@@ -31,7 +31,7 @@ from symbp.expr import (
 )
 from symbp.show import breaks
 from symbp.show.order import Product, factor_key, ordered_terms, product
-from symbp.show.printer import Piece, Printer
+from symbp.show.printer import Piece, Printer, spoken_arguments
 from symbp.show.style import ATOM, POWER, PRODUCT, SUM
 from symbp.show.symbols import Symbol
 
@@ -114,14 +114,14 @@ class MatrixPrinter:
             case Pow():
                 return self.power(e, row, col)
             case Call():
-                pieces = [self.write(a, row, col) for a in e.args]
+                pieces = [self.write(a, row, col) for a in spoken_arguments(e)]
                 return self.style.call(e.label, [p[0] for p in pieces], [p[1] for p in pieces]), ATOM
             case Reduce():
                 return self.contraction(e, row, col)
             case Select() if e.args[1] is ONE and e.args[2] is ZERO:
                 self.notes.add("iverson")
                 return self.style.iverson(breaks.unmarked(self.write(e.args[0], row, col)[0])), ATOM
-            case Condition() if len(e.args) == 2:
+            case Condition() if len(e.args) == 2 and not any(isinstance(a, Condition) for a in e.args):
                 sign = self.style.relation(e.label)
                 return f" {sign} ".join(self.write(a, row, col)[0] for a in e.args), SUM
             case Delta() if set(e.args) == {row, col}:

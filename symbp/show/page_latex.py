@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from symbp.show import breaks
 from symbp.show.pieces import Formula, Said
+from symbp.show.symbols import GREEK
 from symbp.show.width import width
 from symbp.show.words import LANGUAGES
 
@@ -72,12 +73,20 @@ def notebook(d: Derivation) -> str:
 
 def name(title: str) -> str:
     """The network's name, breakable at its commas."""
-    text = title
-    for special in "\\{}$&#^_%~":
-        text = text.replace(
-            special, {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"}.get(special, "\\" + special)
-        )
-    return rf"\texttt{{{text}}}".replace(",", r",\allowbreak{}")
+    return rf"\texttt{{{''.join(map(_character, title))}}}"
+
+
+def _character(c: str) -> str:
+    """A character of a name, as itself."""
+    named = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", ",": r",\allowbreak{}"}
+    if c in named or c in "{}$&#_%":
+        return named.get(c, "\\" + c)
+    letter = next((command for command, unicode in GREEK.items() if unicode == c), "")
+    if letter:
+        return rf"\ensuremath{{\{letter}}}"
+    if not c.isprintable():
+        return " "
+    return c if c.isascii() else rf"{{\ifdefined\Umathchar {c}\else ?\fi}}"  # pdflatex has no glyph for it
 
 
 def sentences(parts: tuple[Said, ...]) -> str:

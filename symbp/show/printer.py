@@ -26,8 +26,10 @@ from symbp.expr import (
     Size,
     coefficient,
     mul,
+    num,
     walk,
 )
+from symbp.functions import TABLE
 from symbp.show import breaks
 from symbp.show.decimals import as_decimal
 from symbp.show.order import Product, ordered_terms, product
@@ -123,7 +125,7 @@ class Printer:
             case Pow():
                 return self.power(e)
             case Call():
-                pieces = [self.piece(a) for a in e.args]
+                pieces = [self.piece(a) for a in spoken_arguments(e)]
                 return style.call(e.label, [p[0] for p in pieces], [p[1] for p in pieces]), ATOM
             case Reduce():
                 return self.reduce(e), PRODUCT
@@ -189,7 +191,8 @@ class Printer:
         over, under = Fraction(p.number.numerator), p.number.denominator
         if as_decimal(p.number) is not None and p.number.numerator != 1:
             over, under = p.number, 1
-        above = ([style.number(over)] if over != 1 else []) + [self.at_least(c, POWER) for c in p.constants]
+        above = [style.number(over)] if over != 1 else []
+        above += [self.enclosing(c) if isinstance(c, Call) else self.at_least(c, POWER) for c in p.constants]
         below = ([style.number(Fraction(under))] if under != 1 else []) + [self.at_least(c, POWER) for c in p.below]
         if p.bottom:
             return self.over_values(p, above, below)
@@ -263,6 +266,8 @@ class Printer:
                 written.append(self.style.brackets(breaks.deeper(self.sum(f, True))))
             elif isinstance(f, Reduce) and k == len(p.top) - 1:
                 written.append(self.write(f))
+            elif isinstance(f, Call) and not isinstance(p.top[min(k + 1, len(p.top) - 1)], Call):
+                written.append(self.enclosing(f))
             else:
                 written.append(self.at_least(f, POWER))
         marks = [breaks.mark(breaks.FACTOR)] * len(written)
@@ -270,6 +275,10 @@ class Printer:
             marks[1] = ""  # a symbol alone makes no good line
         inside = [breaks.deeper(w) for w in written]
         return inside[0] + "".join(m + self.style.space + w for m, w in zip(marks[1:], inside[1:], strict=True))
+
+    def enclosing(self, f: Call) -> str:
+        """A function with brackets around its argument, where more of the product follows."""
+        return self.style.call(f.label, [self.write(a) for a in spoken_arguments(f)], [0] * len(f.args))
 
     def is_symbol(self, f: Expr) -> bool:
         """Whether the factor is a tensor written as one symbol."""
@@ -316,4 +325,15 @@ class Printer:
         if e.label == "not":
             return self.style.relation("not") + self.style.brackets(self.write(e.args[0]))
         sign = self.style.relation(e.label)
-        return f" {sign} ".join(self.write(a) for a in e.args)
+        return f" {sign} ".join(self.style.brackets(self.write(a)) if mixed(a, e) else self.write(a) for a in e.args)
+
+
+def spoken_arguments(e: Call) -> tuple[Expr, ...]:
+    """The arguments without those at the end that have their usual values."""
+    usual = tuple(num(d) for d in TABLE[e.label].defaults)
+    return e.args[: len(e.args) - len(usual)] if usual and e.args[-len(usual) :] == usual else e.args
+
+
+def mixed(part: Expr, whole: Condition) -> bool:
+    """Whether this is an "or" within an "and" or the other way round, which nobody should have to disentangle."""
+    return part.label in ("and", "or") and part.label != whole.label

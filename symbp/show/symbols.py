@@ -60,7 +60,10 @@ def parse(latex: str) -> Symbol:
             depth += (c == "{") - (c == "}")
             rest += c
         k += 1
-    return Symbol(rest.strip(), tuple(scripts["^"]), tuple(scripts["_"]), primes)
+    nucleus = rest.strip()
+    if re.fullmatch("[A-Za-z]{2,}", nucleus):  # a word, no product of its letters
+        nucleus = _upright(nucleus)
+    return Symbol(nucleus, tuple(scripts["^"]), tuple(scripts["_"]), primes)
 
 
 def group(latex: str, k: int) -> tuple[str, int]:
@@ -88,23 +91,25 @@ def default_symbol(name: str) -> str:
 
 
 def _word(text: str) -> str:
-    if len(text) == 1:
+    if len(text) == 1 and text.isalpha():
         return text
     return f"\\{text}" if text in GREEK else _upright(text)
 
 
 def with_symbols(program: Program) -> Program:
     """The program with a symbol for every tensor that is no derivative; two tensors never share one."""
-    used = {t.symbol for t in program.tensors.values() if t.symbol}
+    used = {*RESERVED, *(t.adjoint for t in program.tensors.values())}
+    given = {t.symbol for t in program.tensors.values()}
     derived = {e.name for e in program.equations if e.reason and e.reason.kind in ("adjoint", "tangent")}
     tensors = dict(program.tensors)
     for name, t in tensors.items():
-        if not t.symbol and name not in derived:
-            symbol = default_symbol(name)
-            if symbol in used:
-                symbol = _upright(name)
+        if name not in derived or t.symbol:
+            symbol = t.symbol
+            if not symbol or symbol in used:
+                symbol = default_symbol(name)
+                symbol = _upright(name) if symbol in used | given else symbol
+                tensors[name] = replace(t, symbol=symbol)
             used.add(symbol)
-            tensors[name] = replace(t, symbol=symbol)
     return replace(program, tensors=tensors)
 
 
@@ -112,6 +117,7 @@ def _upright(text: str) -> str:
     return r"\mathrm{" + text.replace("_", r"\_") + "}"
 
 
+RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
 _LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
 

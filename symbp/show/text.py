@@ -55,7 +55,7 @@ class Text:
         return name
 
     def constant(self, name: str) -> str:
-        return GREEK.get(name, name)
+        return "∞" if name == "oo" else GREEK.get(name, name)
 
     def partial(self, of: str, wrt: str) -> str:
         return f"∂{of}/∂{wrt}"
@@ -83,8 +83,7 @@ class Text:
     def call(self, function: str, arguments: Sequence[str], binding: Sequence[int]) -> str:
         if function == "abs":
             return f"|{arguments[0]}|"
-        shown = arguments[: len(arguments) - len(TABLE[function].defaults)]
-        return f"{function_name(function)}({', '.join(breaks.deeper(a) for a in shown)})"
+        return f"{function_name(function)}({', '.join(breaks.deeper(a) for a in arguments)})"
 
     def iverson(self, condition: str) -> str:
         return f"[{condition}]"

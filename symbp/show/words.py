@@ -70,6 +70,8 @@ ENGLISH: dict[str, str] = {
     "note_column_repeated": "A column, with one number a sample, combined with a matrix is repeated in each column.",
     "note_ones": "{0} is the vector of ones: {1} adds up the rows of {2}.",
     "note_norm": "{0} is the sum of the squares of all entries of {1}.",
+    "note_weights": "The first subscript of a single weight is the neuron that it leads to: {0}.",
+    "note_single": "A single sample needs no subscript.",
     "note_integers": "Integer inputs hold values that count from 0; all subscripts count from 1.",
     "note_index": "Equations without a matrix form are written with indices.",
     "note_zero_tangents": "Tangents that are zero are left out.",
