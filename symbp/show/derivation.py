@@ -20,7 +20,7 @@ from symbp.show.prepare import derived, plan, with_helpers, written_out
 from symbp.show.request import Request, request
 from symbp.show.result import Derivation
 from symbp.show.steps import Stepper
-from symbp.show.symbols import names_of, with_helper_letters, with_symbols
+from symbp.show.symbols import Names, names_of, with_helper_letters, with_symbols
 from symbp.unroll import concrete_sizes, fix_sizes
 
 __all__ = ["Derivation", "derivation"]
@@ -123,7 +123,15 @@ class _Maker:
             legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
+            names=self.names(), network=self.base,
         )  # fmt: skip
+
+    def names(self) -> Names:
+        """Of tensors and, at neuron level, of their entries."""
+        tensors, entries = self.wide.names, self.writer.names
+        meaning = {**tensors.meaning, **entries.meaning}
+        derivatives = {**tensors.derivatives, **entries.derivatives}
+        return replace(entries, tensors={**tensors.tensors, **entries.tensors}, meaning=meaning, derivatives=derivatives)
 
     # ---------------------------------------------------------------------------------- what is shown
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symbp.program import Program
+from symbp.show.page_html import derivation_html
 from symbp.show.page_latex import notebook
 from symbp.show.page_latex import page as latex_page
 from symbp.show.page_text import page as text_page
 from symbp.show.pieces import Formula, Said, Step, SymbolRow
+from symbp.show.symbols import Names
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Derivation:
 
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
-    notes: conventions behind the definitions.
+    notes: conventions behind the definitions. names: what everything is called on paper. network: what was derived from,
+    at tensor level.
     """
 
     title: str
@@ -32,6 +35,8 @@ class Derivation:
     intro: tuple[Said, ...]
     notes: tuple[Said, ...]
     language: str = "en"
+    names: Names | None = None
+    network: Program | None = None
 
     def latex(self, document: bool = False) -> str:
         """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""
@@ -54,3 +59,6 @@ class Derivation:
 
     def _repr_latex_(self) -> str:
         return notebook(self)
+
+    def _repr_html_(self) -> str:
+        return derivation_html(self)
