@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from symbp.count import Ledger
 from symbp.count.closed import closed_forms
-from symbp.count.polynomial import total
-from symbp.count.tensors import tensor_listing
+from symbp.count.polynomial import ZERO, Polynomial, total
+from symbp.count.tensors import Tensors, tensor_listing
 from symbp.count.work import MAC
 from symbp.errors import SymbpError
 from symbp.gradient import gradient
@@ -30,77 +30,86 @@ EXPANDED_LIMIT = 1000  # parameters times equations, up to which each gradient's
 class Entry:
     """What is known of one tensor beside its formula.
 
-    shape: as text. operations: of computing it and the helpers that nothing shown has computed before; None where it's
-    computed inside of another tensor's equation. saves: operations of the backward quantities that it reuses, which
-    would have to be done again. expanded: of a gradient, its operations written out down to inputs and parameters;
-    exact: False where these are an upper bound. code: the lines that compute it, those of its helpers first.
-    within: the tensor inside of whose equation it is computed, "" for its own.
+    shape: as text. operations: of computing it and the helpers that nothing shown has computed before, in the sizes that
+    have no value; None where it's computed inside of another tensor's equation. saves: operations of the backward
+    quantities that it reuses, which would have to be done again. code: the lines that compute it, those of its helpers
+    first. within: the tensor inside of whose equation it is computed, "" for its own. expanded: of a gradient, its
+    operations written out down to inputs and parameters; exact: False where these are an upper bound.
     """
 
     name: str
     shape: str
-    operations: int | None
-    saves: int | None
+    operations: Polynomial | None
+    saves: Polynomial | None
     code: tuple[str, ...]
     within: str = ""
-    expanded: int | None = None
+    expanded: Polynomial | None = None
     exact: bool = True
 
 
 @dataclass(frozen=True)
 class Account:
-    """sizes: the values taken for symbolic ones. entries: by tensor. operations: in all, as `symbp count` has for
-    reverse + CSE; other: those of tensors that aren't shown.
+    """sizes: the values taken for symbolic ones, the others being 2 or more. entries: by tensor. operations: in all, as
+    `symbp count` has for reverse + CSE; other: those of tensors that aren't shown.
     """
 
     sizes: Mapping[str, int]
     entries: Mapping[str, Entry]
-    operations: int
-    other: int
+    operations: Polynomial
+    other: Polynomial
 
 
 def account(program: Program, shown: Derivation, sizes: Mapping[str, int] | None = None) -> Account:
     """The account of every tensor of a derivation by reverse accumulation, the forward ones included.
 
-    program: what it is a derivation of. sizes: values of the symbolic sizes to count at; those of the batch are 1 unless
-    given. Raises SymbpError for a derivation by another method.
+    program: what it is a derivation of. sizes: values of symbolic sizes; at neuron level those of the batch are 1 unless
+    given, else what has no value stays a letter. Raises SymbpError for a derivation by another method.
     """
     if shown.method != "reverse":
         raise SymbpError(f"an account of costs and code is there for method reverse, not for {shown.method}")
-    concrete = concrete_sizes(program, sizes)
     names = _shown(shown)
-    wrt = [names[f.name].name.removeprefix("d_") for f in shown.summary]
-    backward = gradient(program, dict.fromkeys(wrt))
-    listing = tensor_listing(backward, concrete)
-    work = {
-        name: total(n for kind, n in amounts.items() if kind != MAC).number
-        for name, amounts in closed_forms(listing, share=True).items()
-    }
+    assert shown.names is not None
+    wrt = list(dict.fromkeys(shown.names.derivatives[names[f.name].name].wrt for f in shown.summary))
+    backward = gradient(program, wrt)
+    concrete = concrete_sizes(program, sizes) if shown.level == "neuron" else dict(sizes or {})
+    try:
+        listing, work = _work(backward, concrete)
+    except SymbpError:  # amounts that follow no polynomial
+        concrete = concrete_sizes(program, sizes)
+        listing, work = _work(backward, concrete)
     loss = leading_to(listing.equations, (str(program.loss),))
     tensors = {t.name: t for t in names.values()}
     owners = _owners(((e.name, e.value.tensors) for e in backward.equations), set(tensors))
-    costs: dict[str, int] = {}
+    costs: dict[str, Polynomial] = {}
     for name, n in work.items():
         owner = owners.get(name, "")
-        costs[owner] = costs.get(owner, 0) + n
+        costs[owner] = costs.get(owner, ZERO) + n
     code = _code(lower(backward), set(tensors))
     expanded = _expanded(program, wrt, concrete)
-    computed = {e.name: e for e in backward.equations}
+    computed = {e.name for e in backward.equations}
     entries = {}
     for name, tensor in tensors.items():
-        before = leading_to(listing.equations, (name,)) - loss - {name}
-        saves = sum(work[e] for e in before if owners.get(e) != name)
+        shape = shape_text(tensor)
         if name in computed:
+            before = leading_to(listing.equations, (name,)) - loss - {name}
+            saves = total(work[e] for e in before if owners.get(e) != name)
             known, exact = expanded.get(name, (None, True))
             entries[name] = Entry(
-                name, shape_text(tensor), costs.get(name, 0), saves, code.get(name, ()), "", known, exact
+                name, shape, costs.get(name, ZERO), saves, code.get(name, ()), "", known, exact
             )  # fmt: skip
         elif tensor.role == "computed":
             within = _within(shown, tensor, backward.equations)
-            entries[name] = Entry(name, shape_text(tensor), None, None, code.get(within, ()), within)
+            entries[name] = Entry(name, shape, None, None, code.get(within, ()), within)
         else:
-            entries[name] = Entry(name, shape_text(tensor), 0, 0, ())
-    return Account(concrete, entries, sum(work.values()), costs.get("", 0))
+            entries[name] = Entry(name, shape, ZERO, ZERO, ())
+    return Account(concrete, entries, total(work.values()), costs.get("", ZERO))
+
+
+def _work(backward: Program, sizes: Mapping[str, int]) -> tuple[Tensors, dict[str, Polynomial]]:
+    """The equations as they are counted, and the operations of each."""
+    listing = tensor_listing(backward, sizes)
+    found = closed_forms(listing, share=True)
+    return listing, {e: total(n for kind, n in amounts.items() if kind != MAC) for e, amounts in found.items()}
 
 
 def _shown(d: Derivation) -> dict[str, Tensor]:
@@ -160,7 +169,7 @@ def _within(shown: Derivation, tensor: Tensor, equations: Iterable[Equation]) ->
     return ""
 
 
-def _expanded(program: Program, wrt: Iterable[str], sizes: Mapping[str, int]) -> dict[str, tuple[int, bool]]:
+def _expanded(program: Program, wrt: Iterable[str], sizes: Mapping[str, int]) -> dict[str, tuple[Polynomial, bool]]:
     """Gradient -> operations of all its entries written out, and whether these are exact; few parameters only."""
     names = tuple(dict.fromkeys(wrt))
     if len(names) * len(program.equations) > EXPANDED_LIMIT:
@@ -175,5 +184,5 @@ def _expanded(program: Program, wrt: Iterable[str], sizes: Mapping[str, int]) ->
             continue
         found = Ledger(replace(program, tensors=others), sizes)["expanded"]
         if found.total is not None:
-            out[f"d_{name}"] = (found.total.number, found.exact)
+            out[f"d_{name}"] = (found.total, found.exact)
     return out
