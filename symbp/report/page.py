@@ -1,1 +1,262 @@
-def page(): ...
+"""The HTML page of a derivation: one file that opens offline; the structure is the template's, the text is made here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from html import escape
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from symbp.count.polynomial import ZERO, Polynomial
+from symbp.count.table import figure
+from symbp.emit.render import templates_folder
+from symbp.errors import SymbpError
+from symbp.program import Program
+from symbp.report.account import Account, Entry, account
+from symbp.report.naive import Naive, naive
+from symbp.report.words import WORDS
+from symbp.show.derivation import Derivation
+from symbp.show.graph import graph
+from symbp.show.graph_svg import SHARED, drawing
+from symbp.show.latex import Latex
+from symbp.show.mathml import MathML
+from symbp.show.picture import picture
+from symbp.show.pieces import Formula, Step
+from symbp.show.printer import Printer
+from symbp.show.words import LANGUAGES
+
+LONG = 60  # characters of a closed form that is printed whole
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a step beside its formulas, as text; "" where there is nothing to say."""
+
+    shape: str
+    cost: str
+    saves: str
+    code: str
+    within: Markup
+
+
+@dataclass(frozen=True)
+class Item:
+    """One stop on the way: the equations of a tensor of the forward pass, or a step of the derivation.
+
+    names: of the tensors and entries computed here, and of those that these are the derivatives of at `of`. reuse,
+    written: operations so far, with reuse and with every gradient written out; ratio: of the two.
+    """
+
+    anchor: str
+    stage: str
+    title: Markup
+    prose: Markup
+    formulas: Markup
+    names: str
+    facts: Facts
+    reuse: str
+    written: str
+    ratio: str
+
+
+def page(program: Program, d: Derivation, sizes: Mapping[str, int] | None = None, language: str = "") -> str:
+    """The page. d: a derivation of the program's gradients by reverse accumulation. sizes: as for `account`.
+
+    language: of the page's own words, that of the derivation if left out. Raises SymbpError for a derivation by another
+    method, or an unknown language.
+    """
+    words = WORDS.get(language or d.language)
+    if words is None:
+        raise SymbpError(f"the page knows no language {language!r}: use {' or '.join(WORDS)}")
+    known = account(program, d, sizes)
+    return _Page(d, known, words, language or d.language).render(naive(program, dict(known.sizes) or None))
+
+
+class _Page:
+    def __init__(self, d: Derivation, known: Account, words: Mapping[str, str], language: str) -> None:
+        self.d, self.account, self.words, self.language = d, known, words, language
+        self.said, self.math = LANGUAGES[d.language], MathML(d.names)
+        assert d.names is not None
+        self.printer = Printer(d.names, Latex())
+
+    def render(self, beside: Naive | None) -> str:
+        """The whole file."""
+        environment = Environment(
+            loader=FileSystemLoader(templates_folder()),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=True,
+        )
+        drawn = graph(self.d)
+        p = picture(drawn)
+        script = environment.get_template("derivation.js").render()
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        items = [*self.forward(), *self.backward()]
+        items = self.summed(items)
+        return environment.get_template("derivation.html.j2").render(
+            words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
+            subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
+            css=Markup(environment.get_template("derivation.css").render() + SHARED), js=Markup(script), digest=digest,
+            graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
+            wide=p.wide, folded=dict(drawn.folded), frames=[self.words["folded"].format(f.count) for f in drawn.frames],
+            items=items, rows=self.symbols(), notes=self.sentences(self.d.notes), intro=self.sentences(self.d.intro),
+            updates=self.display(self.d.updates), update_words=self.said["state_updates"],
+            summary=self.display(self.d.summary), sizes=self.sizes(), costs=self.costs(),
+            naive=None if beside is None else self.beside(beside), steps_heading=self.said[f"steps_{self.d.method}"],
+            symbol_words=[self.said[k] for k in ("symbol", "name", "shape", "role")],
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------- pieces
+
+    def sentences(self, said: Iterable[object]) -> Markup:
+        return Markup(" ".join(self.math.sentence(s.latex) for s in said))  # type: ignore[attr-defined]
+
+    def display(self, shown: tuple[Formula, ...]) -> Markup:
+        return Markup(self.math.formulas(shown)) if shown else Markup("")
+
+    def group(self, name: str) -> str:
+        """The tensor that an entry belongs to."""
+        assert self.d.names is not None
+        t = self.d.names.tensors[name]
+        return t.entry[0] if t.entry else name
+
+    def symbol(self, tensor: str) -> Markup:
+        return Markup(self.math.formula(self.printer.name(tensor), False))
+
+    def figure(self, n: Polynomial | None, exact: bool = True) -> str:
+        """An amount: a number, a closed form, or the leading term of a long one."""
+        if n is None:
+            return ""
+        if not n.sizes:
+            text = figure(n.number)
+        else:
+            whole = _text(n)
+            text = whole if len(whole) <= LONG else f"{_text(n.leading)} + …"
+        return text if exact else f"≤ {text}"
+
+    def sizes(self) -> str:
+        given = ", ".join(f"{name} = {value}" for name, value in self.account.sizes.items())
+        said = [self.words["sizes"].format(given)] if given else []
+        letters = any(e.operations is not None and e.operations.sizes for e in self.account.entries.values())
+        said += [self.words["closed"]] if letters else []
+        said += [] if all(e.exact for e in self.account.entries.values()) else [self.words["bound"]]
+        return " ".join(said)
+
+    def facts(self, tensor: str) -> Facts:
+        e = self.account.entries[tensor]
+        within = Markup(self.words["within"]).format(self.symbol(e.within)) if e.within else Markup("")
+        saves = self.figure(e.saves) if e.saves else ""
+        return Facts(e.shape if e.shape != "()" else self.said["scalar"], self.figure(e.operations), saves,
+                     "\n".join(e.code), within)  # fmt: skip
+
+    def symbols(self) -> list[tuple[str, Markup, str, Markup, Markup]]:
+        """Rows of the table of symbols, each with the tensor's name in front."""
+        return [
+            (r.name, Markup(self.math.sentence(r.symbol.latex)), r.name, self.sentences([r.shape]),
+             self.sentences([r.role]))
+            for r in self.d.symbols
+        ]  # fmt: skip
+
+    # -------------------------------------------------------------------------------------------- items
+
+    def forward(self) -> list[Item]:
+        """A stop for each tensor of the network, all its entries together."""
+        groups: dict[str, list[Formula]] = {}
+        for f in self.d.definitions:
+            groups.setdefault(self.group(f.name), []).append(f)
+        out = []
+        for tensor, formulas in groups.items():
+            first, last = formulas[0].number, formulas[-1].number
+            key = "equations" if first == last else "equations_range"
+            title = Markup("{}: {}").format(self.words[key].format(first, last), self.symbol(tensor))
+            out.append(self.item(f"equation-{first}", "forward", title, Markup(""), tuple(formulas), tensor))
+        return out
+
+    def backward(self) -> list[Item]:
+        return [self.step(s) for s in self.d.steps]
+
+    def step(self, s: Step) -> Item:
+        title = Markup("{}: {}").format(self.said["step"].format(s.number), self.sentences([s.title]))
+        return self.item(f"step-{s.number}", "backward", title, self.sentences(s.prose), s.formulas, s.quantity)
+
+    def item(
+        self, anchor: str, stage: str, title: Markup, prose: Markup, formulas: tuple[Formula, ...], tensor: str
+    ) -> Item:
+        names = " ".join(dict.fromkeys([*(f.name for f in formulas), tensor]))
+        return Item(anchor, stage, title, prose, self.display(formulas), names, self.facts(tensor), "", "", "")
+
+    def summed(self, items: list[Item]) -> list[Item]:
+        """The items with the operations so far: each tensor counts once."""
+        reuse, written, exact = self.account.other, ZERO, True
+        counted: set[str] = set()
+        out = []
+        gradients = {e.name for e in self.account.entries.values() if e.expanded is not None}
+        for item in items:
+            for tensor in dict.fromkeys(map(self.group, item.names.split())):
+                e = self.account.entries[tensor]
+                if tensor not in counted:
+                    counted.add(tensor)
+                    reuse = reuse + (e.operations or ZERO)
+                    written, exact = written + (e.expanded or ZERO), exact and e.exact
+            ratio = self.ratio(written, reuse) if gradients else ""
+            out.append(replace(item, reuse=self.figure(reuse), written=self.figure(written, exact) if gradients else "",
+                               ratio=ratio))  # fmt: skip
+        return out
+
+    def ratio(self, more: Polynomial, less: Polynomial) -> str:
+        if more.sizes or less.sizes or not less or more.number <= less.number:
+            return ""
+        tenths = 10 * more.number // less.number
+        return self.words["times"].format(f"{tenths / 10:,.1f}" if tenths < 10**7 else figure(tenths // 10))
+
+    # ------------------------------------------------------------------------------------- naive and reuse
+
+    def costs(self) -> list[tuple[Markup, str, str, str]]:
+        """(symbol, with reuse, written out, what reuse saves) of each gradient; all of them last."""
+        found = [e for e in self.account.entries.values() if e.expanded is not None]
+        if not found:
+            return []
+        rows = [(self.symbol(e.name), *self.amounts(e)) for e in found]
+        total = sum((e.expanded for e in found if e.expanded is not None), ZERO)
+        exact = all(e.exact for e in found)
+        last = (Markup(escape(self.words["total"])), self.figure(self.account.operations), self.figure(total, exact),
+                self.ratio(total, self.account.operations))  # fmt: skip
+        return [*rows, last]
+
+    def amounts(self, e: Entry) -> tuple[str, str, str]:
+        return self.figure(e.operations), self.figure(e.expanded, e.exact), self.figure(e.saves)
+
+    def beside(self, n: Naive) -> dict[str, object]:
+        """One derivative written out, and the same with reuse, as the template wants it."""
+        assert n.reuse.names is not None
+        write, printer = MathML(n.reuse.names), Printer(n.reuse.names, Latex())
+        rows = [(Markup(left), Markup(right)) for left, right in write.lines([n.left, n.written], 40.0)]
+        shown = tuple(f for s in n.reuse.steps for f in s.formulas)
+        short = tuple(replace(f, sides=(f.sides[0], f.sides[-1]), number=None) for f in (*n.definitions, *shown))
+        return {
+            "help": Markup(escape(self.words["compare_help"])).format(Markup(write.formula(n.wrt, False))),
+            "rows": rows,
+            "reuse": Markup(write.formulas(short, 30.0)),
+            "operations": f"{n.operations:,}",
+            "reuse_operations": f"{n.reuse_operations:,}",
+            "marks": [
+                (k, name, Markup(write.formula(printer.name(name), False)), self.words["occurs"].format(times))
+                for k, (name, times) in enumerate(n.repeated)
+            ],
+        }
+
+
+def _text(n: Polynomial) -> str:
+    """12·B² + 3·B"""
+    pieces = n.text("·", "^{}").split("^")
+    out = pieces[0]
+    for piece in pieces[1:]:
+        digits = len(piece) - len(piece.lstrip("0123456789"))
+        out += piece[:digits].translate(_RAISED) + piece[digits:]
+    return out
