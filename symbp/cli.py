@@ -119,14 +119,16 @@ def nets(family: str | None) -> None:
 @main.command(epilog="\b\nExamples:\n"
               "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --level neuron\n"
               "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --wrt W1,b1 --level index\n"
-              "  symbp derive mynet.py --format latex -o derivation.tex")  # fmt: skip
+              "  symbp derive mynet.py --format latex -o derivation.tex\n"
+              "  symbp derive mynet.py --format html -o page.html")  # fmt: skip
 @click.argument("net")
 @click.option("--wrt", metavar="P,...", help="Parameters to differentiate by; all if left out.")
 @click.option("--level", type=click.Choice(["neuron", "index", "matrix"]), default="matrix", show_default=True,
               help="Scalars, sums over indices, or matrices.")  # fmt: skip
 @click.option("--method", type=click.Choice(["reverse", "forward", "naive"]), default="reverse", show_default=True,
               help="Backpropagation, tangents, or naive expansion (neuron level).")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "latex"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "latex", "html", "svg", "tikz"]), default="text",
+              show_default=True, help="html: a page to click through; svg, tikz: the computational graph.")  # fmt: skip
 @click.option("--fragment", is_flag=True, help="LaTeX for \\input instead of a whole document.")
 @set_option
 @click.option("-o", "output", type=click.Path(dir_okay=False), help="A file instead of standard output.")
@@ -139,12 +141,25 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
     that defines `net`.
     """
+    from symbp.report import page
     from symbp.show.derivation import derivation
+    from symbp.show.graph import graph
+    from symbp.show.graph_svg import svg
+    from symbp.show.graph_tikz import tikz
 
     with working(f"deriving {net}"):
         names = None if wrt is None else [name.strip() for name in wrt.split(",")]
-        found = derivation(load(net), names, level=level, method=method, sizes=sizes_option(settings) or None)
-        text = found.latex(document=not fragment) if form == "latex" else found.text()
+        sizes = sizes_option(settings) or None
+        program = load(net)
+        found = derivation(program, names, level=level, method=method, sizes=sizes)
+        if form == "html":
+            text = page(program, found, sizes)
+        elif form == "svg":
+            text = svg(graph(found), found.title)
+        elif form == "tikz":
+            text = tikz(graph(found), document=not fragment)
+        else:
+            text = found.latex(document=not fragment) if form == "latex" else found.text()
     write(text, output)
 
 

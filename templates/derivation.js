@@ -7,7 +7,10 @@
   const nodes = all(".node");
   const edges = all(".edge");
   const folded = JSON.parse(byId("folded").textContent);
-  const drawn = (name) => folded[name] || (name.startsWith("d_") && folded[name.slice(2)] ? "d_" + folded[name.slice(2)] : name);
+  const drawn = (name) => {
+    const source = name.startsWith("d_") ? folded[name.slice(2)] : undefined;
+    return folded[name] || (source ? `d_${source}` : name);
+  };
   const namesOf = (item) => item.dataset.names.split(" ");
   const now = byId("now");
   const panel = byId("panel");
@@ -18,6 +21,7 @@
     panel.replaceChildren(...copies.map((item) => {
       const copy = item.cloneNode(true);
       copy.removeAttribute("id");
+      for (const part of all("details", copy)) part.open = true;
       return copy;
     }));
   }

@@ -30,8 +30,8 @@ EXPANDED_LIMIT = 1000  # parameters times equations, up to which each gradient's
 class Entry:
     """What is known of one tensor beside its formula.
 
-    shape: as text. operations: of computing it and the helpers that nothing shown has computed before, in the sizes that
-    have no value; None where it's computed inside of another tensor's equation. saves: operations of the backward
+    shape: as text. operations: of computing it and the helpers that nothing shown has computed before, in the sizes
+    that have no value; None where it's computed inside of another tensor's equation. saves: operations of the backward
     quantities that it reuses, which would have to be done again. code: the lines that compute it, those of its helpers
     first. within: the tensor inside of whose equation it is computed, "" for its own. expanded: of a gradient, its
     operations written out down to inputs and parameters; exact: False where these are an upper bound.
@@ -62,8 +62,8 @@ class Account:
 def account(program: Program, shown: Derivation, sizes: Mapping[str, int] | None = None) -> Account:
     """The account of every tensor of a derivation by reverse accumulation, the forward ones included.
 
-    program: what it is a derivation of. sizes: values of symbolic sizes; at neuron level those of the batch are 1 unless
-    given, else what has no value stays a letter. Raises SymbpError for a derivation by another method.
+    program: what it is a derivation of. sizes: values of symbolic sizes; at neuron level those of the batch are 1
+    unless given, else what has no value stays a letter. Raises SymbpError for a derivation by another method.
     """
     if shown.method != "reverse":
         raise SymbpError(f"an account of costs and code is there for method reverse, not for {shown.method}")

@@ -44,7 +44,7 @@ class Naive:
 
 
 def naive(program: Program, sizes: Mapping[str, int] | None = None) -> Naive | None:
-    """The first parameter's derivative that isn't too long; None if all are."""
+    """The first parameter's derivative that isn't too long and gains by reuse; None if there is none."""
     fixed = fix_sizes(program, concrete_sizes(program, sizes))
     if sum(prod(shape(fixed.tensors[e.name])) for e in fixed.equations) > ENTRIES:
         return None
@@ -56,8 +56,10 @@ def naive(program: Program, sizes: Mapping[str, int] | None = None) -> Naive | N
         found = derivation(program, entry, level="neuron", method="naive", sizes=sizes)
         value = found.steps[-1].formulas[-1].value
         operations = sum(tree_operations(value).values())
-        if 0 < operations <= LONGEST:
-            return _beside(program, entry, found, value, operations, known, sizes)
+        if operations <= LONGEST:
+            beside = _beside(program, entry, found, value, operations, known, sizes)
+            if beside.reuse_operations < operations:
+                return beside
     return None
 
 

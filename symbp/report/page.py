@@ -1,4 +1,4 @@
-"""The HTML page of a derivation: one file that opens offline; the structure is the template's, the text is made here."""
+"""The HTML page of a derivation, one file that opens offline: the template owns its structure, the text is made here."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Facts:
 class Item:
     """One stop on the way: the equations of a tensor of the forward pass, or a step of the derivation.
 
-    names: of the tensors and entries computed here, and of those that these are the derivatives of at `of`. reuse,
-    written: operations so far, with reuse and with every gradient written out; ratio: of the two.
+    names: of the tensors and entries computed here. reuse, written: operations so far, with reuse and with every
+    gradient written out; ratio: of the two. again: the anchor of the same in an equal block before, "" if there's none.
     """
 
     anchor: str
@@ -62,6 +62,7 @@ class Item:
     reuse: str
     written: str
     ratio: str
+    again: str = ""
 
 
 def page(program: Program, d: Derivation, sizes: Mapping[str, int] | None = None, language: str = "") -> str:
@@ -97,15 +98,16 @@ class _Page:
         p = picture(drawn)
         script = environment.get_template("derivation.js").render()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        items = [*self.forward(), *self.backward()]
-        items = self.summed(items)
+        items = self.summed([*self.forward(), *self.backward()])
+        items = _with_repeats(items, drawn.folded)
         return environment.get_template("derivation.html.j2").render(
             words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
             subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
             css=Markup(environment.get_template("derivation.css").render() + SHARED), js=Markup(script), digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
             wide=p.wide, folded=dict(drawn.folded), frames=[self.words["folded"].format(f.count) for f in drawn.frames],
-            items=items, rows=self.symbols(), notes=self.sentences(self.d.notes), intro=self.sentences(self.d.intro),
+            items=items, titles={i.anchor: i.title for i in items}, rows=self.symbols(),
+            notes=self.sentences(self.d.notes), intro=self.sentences(self.d.intro),
             updates=self.display(self.d.updates), update_words=self.said["state_updates"],
             summary=self.display(self.d.summary), sizes=self.sizes(), costs=self.costs(),
             naive=None if beside is None else self.beside(beside), steps_heading=self.said[f"steps_{self.d.method}"],
@@ -127,7 +129,7 @@ class _Page:
         return t.entry[0] if t.entry else name
 
     def symbol(self, tensor: str) -> Markup:
-        return Markup(self.math.formula(self.printer.name(tensor), False))
+        return Markup(self.math.sentence(self.printer.style.math(self.printer.name(tensor))))
 
     def figure(self, n: Polynomial | None, exact: bool = True) -> str:
         """An amount: a number, a closed form, or the leading term of a long one."""
@@ -252,6 +254,17 @@ class _Page:
         }
 
 
+def _with_repeats(items: list[Item], folded: Mapping[str, str]) -> list[Item]:
+    """The items, those of equal blocks with a reference to the first."""
+    like = {**folded, **{f"d_{a}": f"d_{b}" for a, b in folded.items()}}
+    anchors = {item.names: item.anchor for item in items}
+    found = [" ".join(like.get(n, n) for n in item.names.split()) for item in items]
+    return [
+        replace(item, again=anchors.get(first, "") if first != item.names else "")
+        for item, first in zip(items, found, strict=True)
+    ]
+
+
 def _text(n: Polynomial) -> str:
     """12·B² + 3·B"""
     pieces = n.text("·", "^{}").split("^")
@@ -259,4 +272,4 @@ def _text(n: Polynomial) -> str:
     for piece in pieces[1:]:
         digits = len(piece) - len(piece.lstrip("0123456789"))
         out += piece[:digits].translate(_RAISED) + piece[digits:]
-    return out
+    return out.replace("-", "−")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 ENGLISH = {
     "graph": "The computational graph",
-    "graph_help": "Blue: values flow forward. Orange, dashed: the loss's derivatives flow back. Choose a quantity, or walk "
-    "through the computation with ← and →.",
+    "graph_help": "Blue: values flow forward. Orange, dashed: the loss's derivatives flow back. Choose a quantity, or "
+    "walk through the computation with ← and →.",
     "folded": "A frame with × {0} stands for {0} equal blocks in a row; the first one is drawn.",
     "now": "Step by step",
     "previous": "previous",
@@ -42,9 +42,9 @@ ENGLISH = {
     "summary": "All gradients",
     "symbols": "Symbols",
     "steps": "The whole derivation",
-    "keyboard": "← and →: one step. Home and End: the first and the last. On a node, Enter or the space bar chooses it; Esc goes "
-    "back to the steps.",
-    "no_formula": "given",
+    "keyboard": "← and →: one step. Home and End: the first and the last. On a node, Enter or the space bar chooses it; "
+    "Esc goes back to the steps.",
+    "again": "An equal block, as in",
     "stage_forward": "The network, forward",
     "equations": "Equation {0}",
     "equations_range": "Equations {0}–{1}",
@@ -88,7 +88,7 @@ CHINESE = {
     "symbols": "符号",
     "steps": "完整推导",
     "keyboard": "← 和 →：前后一步。Home 和 End：第一步和最后一步。在节点上按回车或空格键选中它；Esc 回到逐步推导。",
-    "no_formula": "给定",
+    "again": "相同的模块，参见",
     "stage_forward": "网络（正向）",
     "equations": "式 {0}",
     "equations_range": "式 {0}–{1}",

@@ -129,9 +129,10 @@ class _Maker:
     def names(self) -> Names:
         """Of tensors and, at neuron level, of their entries."""
         tensors, entries = self.wide.names, self.writer.names
-        meaning = {**tensors.meaning, **entries.meaning}
-        derivatives = {**tensors.derivatives, **entries.derivatives}
-        return replace(entries, tensors={**tensors.tensors, **entries.tensors}, meaning=meaning, derivatives=derivatives)
+        return replace(
+            entries, tensors={**tensors.tensors, **entries.tensors}, meaning={**tensors.meaning, **entries.meaning},
+            derivatives={**tensors.derivatives, **entries.derivatives},
+        )  # fmt: skip
 
     # ---------------------------------------------------------------------------------- what is shown
 

@@ -1,7 +1,7 @@
 """The computational graph of a derivation: values flow forward along its edges, adjoints backward.
 
-At neuron level a weight that multiplies one value on its way into one other stands on that edge, as in textbooks' pictures.
-Equal blocks of a large network are drawn once.
+At neuron level a weight that multiplies one value on its way into one other stands on that edge, as in textbooks'
+pictures. Equal blocks of a large network are drawn once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from symbp.errors import SymbpError
 from symbp.expr import Access, factors, terms
 from symbp.program import Program
 from symbp.show.latex import Latex
@@ -62,8 +63,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Graph:
-    """nodes: in an order in which edges that aren't recurrent point forward. folded: what isn't drawn, and the node that
-    is drawn for it. values: of nodes and adjoints, as they're to be printed; none where numbers aren't asked for.
+    """nodes: in an order in which edges that aren't recurrent point forward. folded: what isn't drawn, and the node
+    that is drawn for it. values: of nodes and adjoints, as they're to be printed; none where numbers aren't asked for.
     """
 
     title: str
@@ -75,7 +76,12 @@ class Graph:
 
 
 def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
-    """The graph of a derivation by reverse accumulation. values: numbers of scalars, gradients included, by name."""
+    """The graph of a derivation by reverse accumulation. values: numbers of scalars, gradients included, by name.
+
+    Raises SymbpError for a derivation by another method.
+    """
+    if d.method != "reverse":
+        raise SymbpError(f"the graph shows adjoints, which method {d.method} does not have: use method reverse")
     assert d.names is not None and d.network is not None
     shown = {f.name for s in d.steps for f in s.formulas}
     printers = _Printers(d.names, {p.wrt: n for n, p in d.names.derivatives.items() if n in shown}, d.network.loss)
@@ -140,7 +146,8 @@ def _needed(g: Graph, loss: str) -> Graph:
         if not more:
             break
         kept |= more
-    return Graph(g.title, {n: v for n, v in g.nodes.items() if n in kept}, tuple(e for e in g.edges if e.target in kept))
+    nodes = {name: node for name, node in g.nodes.items() if name in kept}
+    return Graph(g.title, nodes, tuple(e for e in g.edges if e.target in kept))
 
 
 def _folded(g: Graph, network: Program) -> Graph:

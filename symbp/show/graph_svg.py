@@ -15,14 +15,15 @@ SCRIPT = 0.7  # size of subscripts and superscripts
 
 STYLE = """
 svg { color-scheme: light dark; --ink: #1d2430; --paper: #ffffff; --forward: #1d5fa8; --backward: #b3420c;
-  --input: #eef1f5; --parameter: #fff; --edge: #8a94a3; --frame: #8a94a3; font-family: "Latin Modern Math", "STIX Two Math",
-  "Cambria Math", "Times New Roman", serif; font-size: 16px; background: var(--paper); }
+  --input: #eef1f5; --edge: #8a94a3; --frame: #8a94a3; font-size: 16px; background: var(--paper);
+  font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "Times New Roman", serif; }
 @media (prefers-color-scheme: dark) { svg { --ink: #e6e9ee; --paper: #14181f; --forward: #7db6f5; --backward: #ff9d66;
-  --input: #232a35; --parameter: #14181f; --edge: #7d8796; --frame: #7d8796; } }
+  --input: #232a35; --edge: #7d8796; --frame: #7d8796; } }
 """
 SHARED = """
 .node rect { fill: var(--paper); stroke: var(--forward); stroke-width: 1.3; }
-.node.input rect { fill: var(--input); stroke: none; } .node.parameter rect { stroke: var(--edge); stroke-dasharray: 3 2; }
+.node.input rect { fill: var(--input); stroke: none; }
+.node.parameter rect { stroke: var(--edge); stroke-dasharray: 3 2; }
 .node.loss rect { stroke-width: 2.4; } .node text { fill: var(--ink); } .node text.adjoint { fill: var(--backward); }
 .node .letters { font-style: italic; } .flow { fill: none; stroke-width: 1.2; }
 .flow.forward { stroke: var(--forward); } .flow.backward { stroke: var(--backward); stroke-dasharray: 4 2.5; }
@@ -63,7 +64,9 @@ def drawing(p: Picture, math: MathML | None = None) -> str:
 
 def _wire(w: Wire) -> str:
     kind = "edge recurrent" if w.edge.recurrent else "edge"
-    back = f'<path class="flow backward" d="{_path(w.backward)}" marker-end="url(#tip-backward)"/>' if w.backward else ""
+    back = ""
+    if w.backward:
+        back = f'<path class="flow backward" d="{_path(w.backward)}" marker-end="url(#tip-backward)"/>'
     return (
         f'<g class="{kind}" data-source="{escape(w.edge.source)}" data-target="{escape(w.edge.target)}">'
         f'<path class="flow forward" d="{_path(w.forward)}" marker-end="url(#tip-forward)"/>{back}</g>'
@@ -123,10 +126,12 @@ def _label(line: str, x: float, y: float, wide: float, backward: bool, math: Mat
         return (
             f'<foreignObject x="{_u(x - wide / 2)}" y="{_u(y - tall / 2)}" width="{_u(wide)}" height="{_u(tall)}">'
             f'<div xmlns="http://www.w3.org/1999/xhtml" class="label{" adjoint" if backward else ""}" '
-            f'style="font-size:{_u(size * 0.95)}px;line-height:{_u(tall)}px">{math.formula(line, False)}</div></foreignObject>'
+            f'style="font-size:{_u(size * 0.95)}px;line-height:{_u(tall)}px">'
+            f"{math.formula(line, False)}</div></foreignObject>"
         )
     scaled = f' font-size="{_u(size)}"' if size != 1.0 else ""
-    return f'<text{kind}{scaled} x="{_u(x)}" y="{_u(y + 0.33 * size)}" text-anchor="middle">{_spans(read(line), size * EM)}</text>'
+    at = f'x="{_u(x)}" y="{_u(y + 0.33 * size)}" text-anchor="middle"'
+    return f"<text{kind}{scaled} {at}>{_spans(read(line), size * EM)}</text>"
 
 
 def _spans(node: Node, em: float) -> str:

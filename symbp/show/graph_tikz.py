@@ -26,13 +26,13 @@ def tikz(g: Graph, document: bool = False) -> str:
     for x, y, w, h, count in p.frames:
         out.append(rf"\draw[symbpedge, dashed, rounded corners=0.4em] {_at((x, y))} rectangle {_at((x + w, y + h))};")
         out.append(rf"\node[label, anchor=north west] at {_at((x + w + 0.3, y))} {{$\times {count}$}};")
-    for w in p.wires:
-        out += _wire(w)
+    for wire in p.wires:
+        out += _wire(wire)
     for b in p.boxes:
         out += _box(b)
-    for w in p.wires:
-        if w.edge.parameter:
-            out += _on_edge(w, w.edge.parameter, g)
+    for wire in p.wires:
+        if wire.edge.parameter:
+            out += _on_edge(wire, wire.edge.parameter, g)
     text = "\n".join([*out, r"\end{tikzpicture}"]) + "\n"
     if not document:
         return text
@@ -55,9 +55,8 @@ def _wire(w: Wire) -> list[str]:
 
 
 def _box(b: Box) -> list[str]:
-    out = [
-        rf"\node[{b.node.role}, minimum width={b.width:.2f}em, minimum height={b.height:.2f}em] at {_at((b.x, b.y))} {{}};"
-    ]
+    size = f"minimum width={b.width:.2f}em, minimum height={b.height:.2f}em"
+    out = [rf"\node[{b.node.role}, {size}] at {_at((b.x, b.y))} {{}};"]
     for k, (line, backward) in enumerate(b.lines):
         middle = b.y + (k - (len(b.lines) - 1) / 2) * LINE
         out.append(rf"\node[{'adjoint' if backward else 'label'}] at {_at((b.x, middle))} {{${_plain(line)}$}};")

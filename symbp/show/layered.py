@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 SWEEPS = 12  # to find an order
 PULLS = 60  # to find places
@@ -47,7 +48,7 @@ def layered(
         chain: list[Key] = [a, *((a, b, r) for r in range(rank[a] + 1, rank[b])), b]
         for r, point in enumerate(chain[1:-1], rank[a] + 1):
             layers[r].append(point)
-        links += list(zip(chain[:-1], chain[1:], strict=True))
+        links += list(pairwise(chain))
     before: dict[Key, list[Key]] = {n: [] for layer in layers for n in layer}
     after: dict[Key, list[Key]] = {n: [] for layer in layers for n in layer}
     for s, t in links:
@@ -100,7 +101,7 @@ def _ordered(
             neighbours = before if down else after
             now = {n: k for k, n in enumerate(layers[r])}
             wanted = {n: _mean([fixed[m] for m in neighbours[n]], now[n]) for n in layers[r]}
-            layers[r] = sorted(layers[r], key=lambda n: (n in light, wanted[n], now[n]))  # noqa: B023
+            layers[r] = sorted(layers[r], key=lambda n: (n in light, wanted[n], now[n]))
         crossings = _crossings(layers, after)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings
@@ -113,7 +114,7 @@ def _mean(places: Sequence[float], otherwise: float) -> float:
 
 def _crossings(layers: Sequence[Sequence[Key]], after: Mapping[Key, list[Key]]) -> int:
     count = 0
-    for first, second in zip(layers[:-1], layers[1:], strict=True):
+    for first, second in pairwise(layers):
         place = {n: k for k, n in enumerate(second)}
         ends = [sorted(place[m] for m in after[n]) for n in first]
         seen: list[int] = []
@@ -131,7 +132,7 @@ def _across(
     light: frozenset[str],
     gap: float,
 ) -> dict[Key, float]:
-    """Places near the mean of the neighbours', in order and apart; points of long edges pull hardest, light nodes least."""
+    """Places near the mean of the neighbours', in order and apart; bends of edges pull hardest, light nodes least."""
     at: dict[Key, float] = {}
     weight = {n: LIGHT if n in light else 1.0 for layer in layers for n in layer}
     for layer in layers:
@@ -154,7 +155,7 @@ def _apart(
 ) -> dict[Key, float]:
     """The places nearest to the wanted ones that keep the order and the gaps, by pooling neighbours that collide."""
     offsets = [0.0]
-    for a, b in zip(layer[:-1], layer[1:], strict=True):
+    for a, b in pairwise(layer):
         offsets.append(offsets[-1] + (room[a] + room[b]) / 2 + gap)
     blocks: list[tuple[float, float, int]] = []  # (mean, weight, how many)
     for n, target, offset in zip(layer, wanted, offsets, strict=False):

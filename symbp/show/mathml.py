@@ -114,8 +114,8 @@ class MathML:
         for side in sides[1:]:
             for k, (depth, line) in enumerate(breaks.split(side, max(room - start - 4.0, 12.0), width, r"{}\cdot ")):
                 indent = f'<span class="indent" style="padding-left:{1.5 + min(depth, 5) / 2:g}em">'
-                head = equals if not k else indent
-                out.append(("" if out else left, head + self.formula(line, continued=k > 0) + ("" if not k else "</span>")))
+                right = self.formula(line, continued=k > 0)
+                out.append(("" if out else left, f"{indent}{right}</span>" if k else equals + right))
         return out
 
     # ------------------------------------------------------------------------------------------ MathML

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from symbp.show.graph import Graph, GraphEdge, GraphNode
 from symbp.show.layered import Layout, Point, layered
@@ -147,7 +148,7 @@ def _way(a: Point, b: Point, of_a: Point, of_b: Point, bends: list[Point], wide:
     last = (b[0] - of_b[0] / 2, b[1]) if wide else (b[0], b[1] - of_b[1] / 2)
     points = [first, *bends, last]
     out = [first]
-    for p, q in zip(points[:-1], points[1:], strict=True):
+    for p, q in pairwise(points):
         half = ((q[0] - p[0]) / 2, 0.0) if wide else (0.0, (q[1] - p[1]) / 2)
         out += [(p[0] + half[0], p[1] + half[1]), (q[0] - half[0], q[1] - half[1]), q]
     return tuple(out)

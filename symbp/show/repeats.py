@@ -1,4 +1,4 @@
-"""Blocks of equations that occur several times in a row, each reading what lies as far back: a network's equal layers."""
+"""Blocks of equations that occur several times in a row, each reading what lies as far back: equal layers."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ class Derivation:
 
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
-    notes: conventions behind the definitions. names: what everything is called on paper. network: what was derived from,
-    at tensor level.
+    notes: conventions behind the definitions. names: what everything is called on paper. network: what was derived
+    from, at tensor level.
     """
 
     title: str
