@@ -70,7 +70,7 @@
     byId("previous").disabled = at === 0;
     byId("next").disabled = at === items.length - 1;
     for (const cell of all("[data-total]")) cell.textContent = item.dataset[cell.dataset.total];
-    history.replaceState(null, "", "#at-" + item.id);
+    try { history.replaceState(null, "", "#at-" + item.id); } catch { /* a page inside of another one has no address */ }
   }
 
   // A node: the equation that computes it, the step that finds its adjoint; of what is given, its row of the table.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from symbp.derive.naive import expand_formulas
+from symbp.errors import SymbpError
 from symbp.expr import Expr, transform, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
@@ -53,7 +54,10 @@ def naive(program: Program, sizes: Mapping[str, int] | None = None) -> Naive | N
     if sum(tree_operations(known[str(program.loss)]).values()) > LARGEST:
         return None
     for entry in (n for n, t in forward.tensors.items() if t.role == "parameter" and t.entry and not any(t.entry[1])):
-        found = derivation(program, entry, level="neuron", method="naive", sizes=sizes)
+        try:
+            found = derivation(program, entry, level="neuron", method="naive", sizes=sizes)
+        except SymbpError:  # SymPy can't differentiate it
+            return None
         value = found.steps[-1].formulas[-1].value
         operations = sum(tree_operations(value).values())
         if operations <= LONGEST:

@@ -1,4 +1,4 @@
-"""The HTML page of a derivation, one file that opens offline: the template owns its structure, the text is made here."""
+"""The HTML page of a derivation, a file that opens offline. The template owns its structure, the text is made here."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ ENGLISH = {
     "summary": "All gradients",
     "symbols": "Symbols",
     "steps": "The whole derivation",
-    "keyboard": "← and →: one step. Home and End: the first and the last. On a node, Enter or the space bar chooses it; "
-    "Esc goes back to the steps.",
+    "keyboard": "← and →: one step. Home and End: the first and the last. On a node, Enter or the space bar chooses "
+    "it; Esc goes back to the steps.",
     "again": "An equal block, as in",
     "stage_forward": "The network, forward",
     "equations": "Equation {0}",
