@@ -49,13 +49,12 @@ def test_pages_work_in_a_browser(textbook, gpt, tmp_path):
         "classifier": made(load("mlp:4-5-3,relu,cross_entropy")),
         "batch norm": made(NETS["BatchNorm"](), level="index"),
         "gpt": gpt,
-        "lstm": made(load("lstm:2-3-2,cross_entropy"), level="index"),
         "hostile": made(hostile()),
     }
-    broken = pages["classifier"].replace("</h1>", f'</h1><img src="{BROKEN}">').replace("event.key]()", "event.key]")
+    broken = pages["classifier"].replace("</h1>", f'</h1><img src="{BROKEN}">')
     found = visit({**pages, "broken": broken}, tmp_path)
     failed = found.pop("broken")
-    assert failed["errors"] == ["policy: img-src"] and not failed["walks"]
+    assert failed["errors"] == ["policy: img-src"]
     assert found.keys() == pages.keys()
     for name, report in found.items():
         assert not report["errors"] and not report["requests"], (name, report)
