@@ -1,9 +1,12 @@
 """The HTML page of a derivation: in a browser, with hostile names, in both languages; formulas as MathML."""
 
+import contextlib
+import io
 import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from browser import BROKEN, needs_chromium, visit
@@ -21,6 +24,7 @@ from symbp.show.formula_tree import read
 from symbp.show.mathml import MathML, Tags
 from symbp.show.page_html import program_html
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
 GPT = "gpt:layers=2,heads=2,width=4,context=3,vocabulary=5"
 
@@ -148,6 +152,18 @@ def test_the_command_writes_a_page(tmp_path):
     Parsed(out.read_text(encoding="utf-8"))
     ran = CliRunner().invoke(main, ["derive", TEXTBOOK, "--format", "html", "--method", "forward"])
     assert ran.exit_code == 2 and "method reverse" in ran.output
+
+
+def test_the_documentation_shows_what_comes_out(tmp_path):
+    out = tmp_path / "graph.svg"
+    ran = CliRunner().invoke(main, ["derive", TEXTBOOK, "--level", "neuron", "--format", "svg", "-o", str(out)])
+    assert ran.exit_code == 0 and out.read_bytes() == (DOCS / "graph.svg").read_bytes()
+    text = (DOCS / "html_page.md").read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL).groups()
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(compile(code, "html_page.md", "exec"), {})
+    assert shown.getvalue() == printed
 
 
 # -------------------------------------------------------------------------------------------------- MathML

@@ -98,12 +98,13 @@ class _Page:
         p = picture(drawn)
         script = environment.get_template("derivation.js").render()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        font = base64.b64encode((templates_folder() / "math.woff2").read_bytes()).decode()
         items = self.summed([*self.forward(), *self.backward()])
         items = _with_repeats(items, drawn.folded)
         return environment.get_template("derivation.html.j2").render(
             words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
             subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
-            css=Markup(environment.get_template("derivation.css").render() + SHARED), js=Markup(script), digest=digest,
+            css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script), digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
             wide=p.wide, folded=dict(drawn.folded), frames=[self.words["folded"].format(f.count) for f in drawn.frames],
             items=items, titles={i.anchor: i.title for i in items}, rows=self.symbols(),

@@ -46,8 +46,8 @@ def svg(g: Graph, described: str) -> str:
 def drawing(p: Picture, math: MathML | None = None) -> str:
     """What stands inside of <svg>. math: writes labels as MathML in <foreignObject>, and makes nodes buttons."""
     heads = "".join(
-        f'<marker id="tip-{way}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        f'orient="auto"><path class="tip-{way}" d="M0 1 L8 4 L0 7 z"/></marker>'
+        f'<marker id="tip-{way}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path class="tip-{way}" d="M0 1 L8 4 L0 7 z"/></marker>'
         for way in ("forward", "backward")
     )
     out = [f"<defs>{heads}</defs>"]
