@@ -21,7 +21,6 @@
     panel.replaceChildren(...copies.map((item) => {
       const copy = item.cloneNode(true);
       copy.removeAttribute("id");
-      for (const part of all("details", copy)) part.open = true;
       return copy;
     }));
   }

@@ -80,7 +80,8 @@ def visit(pages: Mapping[str, str], folder: Path) -> dict[str, dict[str, Any]]:
     for name, page in pages.items():
         driven = page.replace("script-src '", f"script-src 'sha256-{hashed}' '", 1)
         driven = driven.replace("</title>", f"</title><script>{DRIVER}</script>", 1)
-        frames += f'<iframe name="{html.escape(name)}" width="1200" height="900" srcdoc="{html.escape(driven)}"></iframe>'
+        name, driven = html.escape(name), html.escape(driven)
+        frames += f'<iframe name="{name}" width="1200" height="900" srcdoc="{driven}"></iframe>'
     (folder / "all.html").write_text(
         f'<!doctype html><meta charset="utf-8"><pre id="report"></pre><script>{COLLECTOR}</script>{frames}', "utf-8"
     )

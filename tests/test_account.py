@@ -28,7 +28,8 @@ def test_the_costs_add_up_to_the_count(name):
     found = account(program, derivation(program))
     ledger = Ledger(program, found.sizes)
     assert found.operations == ledger["reverse + CSE"].total
-    assert sum((e.operations for e in found.entries.values() if e.operations is not None), found.other) == found.operations
+    own = [e.operations for e in found.entries.values() if e.operations is not None]
+    assert sum(own, found.other) == found.operations
     written = [e.expanded for e in found.entries.values() if e.expanded is not None]
     if written:
         assert sum(written[1:], written[0]) == ledger["expanded"].total

@@ -11,12 +11,12 @@ from html import escape
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from symbp.count.polynomial import ZERO, Polynomial
-from symbp.count.table import figure
+from symbp.count.polynomial import ZERO
 from symbp.emit.render import templates_folder
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.report.account import Account, Entry, account
+from symbp.report.amounts import shown, times
 from symbp.report.naive import Naive, naive
 from symbp.report.words import WORDS
 from symbp.show.derivation import Derivation
@@ -27,10 +27,8 @@ from symbp.show.mathml import MathML
 from symbp.show.picture import picture
 from symbp.show.pieces import Formula, Step
 from symbp.show.printer import Printer
+from symbp.show.repeats import form
 from symbp.show.words import LANGUAGES
-
-LONG = 60  # characters of a closed form that is printed whole
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class Item:
     """One stop on the way: the equations of a tensor of the forward pass, or a step of the derivation.
 
     names: of the tensors and entries computed here. reuse, written: operations so far, with reuse and with every
-    gradient written out; ratio: of the two. again: the anchor of the same in an equal block before, "" if there's none.
+    gradient written out; ratio: of the two. form: equal for the same in an equal block. again: the anchor of the first
+    of these, "" if there's none before.
     """
 
     anchor: str
@@ -62,6 +61,7 @@ class Item:
     reuse: str
     written: str
     ratio: str
+    form: str
     again: str = ""
 
 
@@ -84,6 +84,8 @@ class _Page:
         self.said, self.math = LANGUAGES[d.language], MathML(d.names)
         assert d.names is not None
         self.printer = Printer(d.names, Latex())
+        self.graph = graph(d)
+        self.like = {**self.graph.folded, **{f"d_{a}": f"d_{b}" for a, b in self.graph.folded.items()}}
 
     def render(self, beside: Naive | None) -> str:
         """The whole file."""
@@ -94,20 +96,21 @@ class _Page:
             lstrip_blocks=True,
             autoescape=True,
         )
-        drawn = graph(self.d)
+        drawn = self.graph
         p = picture(drawn)
         script = environment.get_template("derivation.js").render()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         font = base64.b64encode((templates_folder() / "math.woff2").read_bytes()).decode()
-        items = self.summed([*self.forward(), *self.backward()])
-        items = _with_repeats(items, drawn.folded)
+        items = _with_repeats(self.summed([*self.forward(), *self.backward()]))
         return environment.get_template("derivation.html.j2").render(
             words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
             subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
-            css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script), digest=digest,
+            css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script),
+            digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
             wide=p.wide, folded=dict(drawn.folded), frames=[self.words["folded"].format(f.count) for f in drawn.frames],
-            items=items, titles={i.anchor: i.title for i in items}, rows=self.symbols(),
+            items=items, forward=self.runs(items, "forward"), backward=self.runs(items, "backward"),
+            rows=self.symbols(),
             notes=self.sentences(self.d.notes), intro=self.sentences(self.d.intro),
             updates=self.display(self.d.updates), update_words=self.said["state_updates"],
             summary=self.display(self.d.summary), sizes=self.sizes(), costs=self.costs(),
@@ -132,17 +135,6 @@ class _Page:
     def symbol(self, tensor: str) -> Markup:
         return Markup(self.math.sentence(self.printer.style.math(self.printer.name(tensor))))
 
-    def figure(self, n: Polynomial | None, exact: bool = True) -> str:
-        """An amount: a number, a closed form, or the leading term of a long one."""
-        if n is None:
-            return ""
-        if not n.sizes:
-            text = figure(n.number)
-        else:
-            whole = _text(n)
-            text = whole if len(whole) <= LONG else f"{_text(n.leading)} + …"
-        return text if exact else f"≤ {text}"
-
     def sizes(self) -> str:
         given = ", ".join(f"{name} = {value}" for name, value in self.account.sizes.items())
         said = [self.words["sizes"].format(given)] if given else []
@@ -154,16 +146,16 @@ class _Page:
     def facts(self, tensor: str) -> Facts:
         e = self.account.entries[tensor]
         within = Markup(self.words["within"]).format(self.symbol(e.within)) if e.within else Markup("")
-        saves = self.figure(e.saves) if e.saves else ""
-        return Facts(e.shape if e.shape != "()" else self.said["scalar"], self.figure(e.operations), saves,
+        saves = shown(e.saves) if e.saves else ""
+        return Facts(e.shape if e.shape != "()" else self.said["scalar"], shown(e.operations), saves,
                      "\n".join(e.code), within)  # fmt: skip
 
     def symbols(self) -> list[tuple[str, Markup, str, Markup, Markup]]:
-        """Rows of the table of symbols, each with the tensor's name in front."""
+        """Rows of the table of symbols, each with the tensor's name in front; those of equal blocks once."""
         return [
             (r.name, Markup(self.math.sentence(r.symbol.latex)), r.name, self.sentences([r.shape]),
              self.sentences([r.role]))
-            for r in self.d.symbols
+            for r in self.d.symbols if r.name not in self.like
         ]  # fmt: skip
 
     # -------------------------------------------------------------------------------------------- items
@@ -184,6 +176,28 @@ class _Page:
     def backward(self) -> list[Item]:
         return [self.step(s) for s in self.d.steps]
 
+    def runs(self, items: list[Item], stage: str) -> list[tuple[Markup, list[Item]]]:
+        """The items of a stage in runs: those of an equal block under a heading that refers to the first one's."""
+        place = {item.anchor: n for n, item in enumerate(items)}
+        runs: list[list[Item]] = []
+        for item in (i for i in items if i.stage == stage):
+            before = runs[-1][-1] if runs else None
+            follows = before is not None and place.get(item.again, -1) == place.get(before.again, -2) + 1
+            if before is not None and (follows or not (item.again or before.again)):
+                runs[-1].append(item)
+            else:
+                runs.append([item])
+        return [(self.reference(run, items, place) if run[0].again else Markup(""), run) for run in runs]
+
+    def reference(self, run: list[Item], items: list[Item], place: Mapping[str, int]) -> Markup:
+        first, last = (items[place[run[k].again]] for k in (0, -1))
+        link = Markup('<a href="#{}">{}</a>')
+        to = link.format(first.anchor, first.title) if first is last else Markup("{} – {}").format(
+            link.format(first.anchor, first.title), link.format(last.anchor, last.title)
+        )  # fmt: skip
+        own = run[0].title if len(run) == 1 else Markup("{} – {}").format(run[0].title, run[-1].title)
+        return Markup("{}<br>{} {}").format(own, self.words["again"], to)
+
     def step(self, s: Step) -> Item:
         title = Markup("{}: {}").format(self.said["step"].format(s.number), self.sentences([s.title]))
         return self.item(f"step-{s.number}", "backward", title, self.sentences(s.prose), s.formulas, s.quantity)
@@ -192,7 +206,15 @@ class _Page:
         self, anchor: str, stage: str, title: Markup, prose: Markup, formulas: tuple[Formula, ...], tensor: str
     ) -> Item:
         names = " ".join(dict.fromkeys([*(f.name for f in formulas), tensor]))
-        return Item(anchor, stage, title, prose, self.display(formulas), names, self.facts(tensor), "", "", "")
+
+        def called(name: str) -> str:
+            return self.like.get(name, name)
+
+        same = list(map(called, names.split()))  # equations of the forward pass by the very search for equal blocks
+        same += [form(f.target, f.value, called) for f in formulas] if stage == "backward" else []
+        return Item(
+            anchor, stage, title, prose, self.display(formulas), names, self.facts(tensor), "", "", "", "\n".join(same)
+        )
 
     def summed(self, items: list[Item]) -> list[Item]:
         """The items with the operations so far: each tensor counts once."""
@@ -207,16 +229,10 @@ class _Page:
                     counted.add(tensor)
                     reuse = reuse + (e.operations or ZERO)
                     written, exact = written + (e.expanded or ZERO), exact and e.exact
-            ratio = self.ratio(written, reuse) if gradients else ""
-            out.append(replace(item, reuse=self.figure(reuse), written=self.figure(written, exact) if gradients else "",
+            ratio = times(self.words, written, reuse) if gradients else ""
+            out.append(replace(item, reuse=shown(reuse), written=shown(written, exact) if gradients else "",
                                ratio=ratio))  # fmt: skip
         return out
-
-    def ratio(self, more: Polynomial, less: Polynomial) -> str:
-        if more.sizes or less.sizes or not less or more.number <= less.number:
-            return ""
-        tenths = 10 * more.number // less.number
-        return self.words["times"].format(f"{tenths / 10:,.1f}" if tenths < 10**7 else figure(tenths // 10))
 
     # ------------------------------------------------------------------------------------- naive and reuse
 
@@ -228,12 +244,12 @@ class _Page:
         rows = [(self.symbol(e.name), *self.amounts(e)) for e in found]
         total = sum((e.expanded for e in found if e.expanded is not None), ZERO)
         exact = all(e.exact for e in found)
-        last = (Markup(escape(self.words["total"])), self.figure(self.account.operations), self.figure(total, exact),
-                self.ratio(total, self.account.operations))  # fmt: skip
+        last = (Markup(escape(self.words["total"])), shown(self.account.operations), shown(total, exact),
+                times(self.words, total, self.account.operations))  # fmt: skip
         return [*rows, last]
 
     def amounts(self, e: Entry) -> tuple[str, str, str]:
-        return self.figure(e.operations), self.figure(e.expanded, e.exact), self.figure(e.saves)
+        return shown(e.operations), shown(e.expanded, e.exact), shown(e.saves)
 
     def beside(self, n: Naive) -> dict[str, object]:
         """One derivative written out, and the same with reuse, as the template wants it."""
@@ -255,22 +271,8 @@ class _Page:
         }
 
 
-def _with_repeats(items: list[Item], folded: Mapping[str, str]) -> list[Item]:
+def _with_repeats(items: list[Item]) -> list[Item]:
     """The items, those of equal blocks with a reference to the first."""
-    like = {**folded, **{f"d_{a}": f"d_{b}" for a, b in folded.items()}}
-    anchors = {item.names: item.anchor for item in items}
-    found = [" ".join(like.get(n, n) for n in item.names.split()) for item in items]
-    return [
-        replace(item, again=anchors.get(first, "") if first != item.names else "")
-        for item, first in zip(items, found, strict=True)
-    ]
-
-
-def _text(n: Polynomial) -> str:
-    """12·B² + 3·B"""
-    pieces = n.text("·", "^{}").split("^")
-    out = pieces[0]
-    for piece in pieces[1:]:
-        digits = len(piece) - len(piece.lstrip("0123456789"))
-        out += piece[:digits].translate(_RAISED) + piece[digits:]
-    return out.replace("-", "−")
+    first: dict[str, str] = {}
+    anchors = [first.setdefault(item.form, item.anchor) for item in items]
+    return [replace(i, again=a if a != i.anchor else "") for i, a in zip(items, anchors, strict=True)]

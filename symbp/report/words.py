@@ -44,7 +44,7 @@ ENGLISH = {
     "steps": "The whole derivation",
     "keyboard": "← and →: one step. Home and End: the first and the last. On a node, Enter or the space bar chooses "
     "it; Esc goes back to the steps.",
-    "again": "An equal block, as in",
+    "again": "An equal block, the same as",
     "stage_forward": "The network, forward",
     "equations": "Equation {0}",
     "equations_range": "Equations {0}–{1}",
@@ -88,7 +88,7 @@ CHINESE = {
     "symbols": "符号",
     "steps": "完整推导",
     "keyboard": "← 和 →：前后一步。Home 和 End：第一步和最后一步。在节点上按回车或空格键选中它；Esc 回到逐步推导。",
-    "again": "相同的模块，参见",
+    "again": "相同的模块，同",
     "stage_forward": "网络（正向）",
     "equations": "式 {0}",
     "equations_range": "式 {0}–{1}",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from symbp.expr import Access, Index, access, index, transform, walk
-from symbp.program import Equation, Program
+from symbp.expr import Access, Expr, Index, access, index, transform, walk
+from symbp.program import Program
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,23 @@ class Block:
 def repeated_blocks(program: Program) -> list[Block]:
     """The blocks, in the order of the equations; those that save most are found first."""
     place = {e.name: n for n, e in enumerate(program.equations)}
-    return _blocks([_form(program, place, n, e) for n, e in enumerate(program.equations)], 0)
+
+    def called(n: int, name: str) -> str:
+        """How far back a computed tensor lies; parameters and state look alike."""
+        role = program.tensors[name].role
+        return f"{n - place[name]} back" if name in place else role if role in ("parameter", "state") else name
+
+    forms = [form(e.target, e.value, partial(called, n)) for n, e in enumerate(program.equations)]
+    return _blocks(forms, 0)
 
 
-def _form(program: Program, place: dict[str, int], n: int, e: Equation) -> str:
-    """The equation without names: how far back it reads, and which of its reads are parameters or state."""
-
-    def unnamed(a: Access) -> str:
-        if a.label in place:
-            return f"{n - place[a.label]} back"
-        role = program.tensors[a.label].role
-        return role if role in ("parameter", "state") else a.label
-
-    value = transform(e.value, lambda a: access(unnamed(a), a.args) if isinstance(a, Access) else a)
-    found = dict.fromkeys((*e.target.args, *(i for i in walk(value) if isinstance(i, Index))))
+def form(target: Access, value: Expr, called: Callable[[str], str]) -> str:
+    """An equation without the names of its indices, and with tensors called otherwise: equal for the same equation."""
+    value = transform(value, lambda a: access(called(a.label), a.args) if isinstance(a, Access) else a)
+    found = dict.fromkeys((*target.args, *(i for i in walk(value) if isinstance(i, Index))))
     renamed = {i: index(f"{k}", i.size) for k, i in enumerate(found) if isinstance(i, Index)}
     value = transform(value, lambda i: renamed[i] if isinstance(i, Index) else i)
-    return f"{[repr(renamed[i]) for i in e.target.args if isinstance(i, Index)]} {value.digest!r}"
+    return f"{[repr(renamed[i]) for i in target.args if isinstance(i, Index)]} {value.digest!r}"
 
 
 def _blocks(forms: Sequence[str], first: int) -> list[Block]:
