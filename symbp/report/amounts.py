@@ -11,7 +11,7 @@ LONG = 60  # characters of a closed form that is printed whole
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def shown(n: Polynomial | None, exact: bool = True) -> str:
+def amount(n: Polynomial | None, exact: bool = True) -> str:
     """A number, a closed form such as 12·B² + 3·B, or the leading term of a long one; "" for None."""
     if n is None:
         return ""

@@ -16,7 +16,7 @@ from symbp.emit.render import templates_folder
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.report.account import Account, Entry, account
-from symbp.report.amounts import shown, times
+from symbp.report.amounts import amount, times
 from symbp.report.naive import Naive, naive
 from symbp.report.words import WORDS
 from symbp.show.derivation import Derivation
@@ -146,8 +146,8 @@ class _Page:
     def facts(self, tensor: str) -> Facts:
         e = self.account.entries[tensor]
         within = Markup(self.words["within"]).format(self.symbol(e.within)) if e.within else Markup("")
-        saves = shown(e.saves) if e.saves else ""
-        return Facts(e.shape if e.shape != "()" else self.said["scalar"], shown(e.operations), saves,
+        saves = amount(e.saves) if e.saves else ""
+        return Facts(e.shape if e.shape != "()" else self.said["scalar"], amount(e.operations), saves,
                      "\n".join(e.code), within)  # fmt: skip
 
     def symbols(self) -> list[tuple[str, Markup, str, Markup, Markup]]:
@@ -230,7 +230,7 @@ class _Page:
                     reuse = reuse + (e.operations or ZERO)
                     written, exact = written + (e.expanded or ZERO), exact and e.exact
             ratio = times(self.words, written, reuse) if gradients else ""
-            out.append(replace(item, reuse=shown(reuse), written=shown(written, exact) if gradients else "",
+            out.append(replace(item, reuse=amount(reuse), written=amount(written, exact) if gradients else "",
                                ratio=ratio))  # fmt: skip
         return out
 
@@ -244,12 +244,12 @@ class _Page:
         rows = [(self.symbol(e.name), *self.amounts(e)) for e in found]
         total = sum((e.expanded for e in found if e.expanded is not None), ZERO)
         exact = all(e.exact for e in found)
-        last = (Markup(escape(self.words["total"])), shown(self.account.operations), shown(total, exact),
+        last = (Markup(escape(self.words["total"])), amount(self.account.operations), amount(total, exact),
                 times(self.words, total, self.account.operations))  # fmt: skip
         return [*rows, last]
 
     def amounts(self, e: Entry) -> tuple[str, str, str]:
-        return shown(e.operations), shown(e.expanded, e.exact), shown(e.saves)
+        return amount(e.operations), amount(e.expanded, e.exact), amount(e.saves)
 
     def beside(self, n: Naive) -> dict[str, object]:
         """One derivative written out, and the same with reuse, as the template wants it."""
