@@ -7,9 +7,12 @@
   const nodes = all(".node");
   const edges = all(".edge");
   const folded = JSON.parse(byId("folded").textContent);
+  const known = new Set(nodes.flatMap((n) => [n.dataset.node, n.dataset.adjoint]));
+  // What is drawn for a quantity: itself, its counterpart in the first of equal blocks, or the tensor that it is an entry of.
   const drawn = (name) => {
+    if (known.has(name)) return name;
     const source = name.startsWith("d_") ? folded[name.slice(2)] : undefined;
-    return folded[name] || (source ? `d_${source}` : name);
+    return folded[name] || (source ? `d_${source}` : name.replace(/(_\d+)+$/, ""));
   };
   const namesOf = (item) => item.dataset.names.split(" ");
   const now = byId("now");

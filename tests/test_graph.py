@@ -39,6 +39,12 @@ def test_the_graph_of_the_textbooks_neurons():
     assert g.nodes["z2_0_1"].adjoint == "d_z2_0_1" and g.nodes["z2_0_1"].adjoint_text == "δ⁽²⁾₂"
 
 
+def test_of_many_neurons_the_tensors_are_drawn():
+    g = made(load("mlp:4-6-4,tanh,half_squared_error"), level="neuron")
+    assert list(g.nodes) == ["x", "W1", "b1", "z1", "h1", "W2", "b2", "y", "t", "L"]
+    assert [n.adjoint for n in g.nodes.values() if n.adjoint] == ["d_W1", "d_b1", "d_z1", "d_h1", "d_W2", "d_b2", "d_y"]
+
+
 @pytest.mark.parametrize("name", ["Dense", "LSTM", "BatchNorm", "TransformerBlock"])
 def test_edges_are_what_equations_read(name):
     d = derivation(NETS[name](), level="index")

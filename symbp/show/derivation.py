@@ -132,6 +132,7 @@ class _Maker:
         return replace(
             entries, tensors={**tensors.tensors, **entries.tensors}, meaning={**tensors.meaning, **entries.meaning},
             derivatives={**tensors.derivatives, **entries.derivatives},
+            position={**tensors.position, **entries.position},
         )  # fmt: skip
 
     # ---------------------------------------------------------------------------------- what is shown

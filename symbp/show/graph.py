@@ -1,7 +1,7 @@
 """The computational graph of a derivation: values flow forward along its edges, adjoints backward.
 
 At neuron level a weight that multiplies one value on its way into one other stands on that edge, as in textbooks'
-pictures. Equal blocks of a large network are drawn once.
+pictures; of many neurons, the tensors are drawn. Equal blocks of a large network are drawn once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from symbp.show.result import Derivation
 from symbp.show.symbols import Names
 from symbp.show.text import Text
 
+DRAWN = 60  # values and weights of neurons that are drawn; of more, the tensors are
 FOLDED = 30  # computed tensors from which on equal blocks are drawn once
 
 
@@ -84,12 +85,17 @@ def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
         raise SymbpError(f"the graph shows adjoints, which method {d.method} does not have: use method reverse")
     assert d.names is not None and d.network is not None
     shown = {f.name for s in d.steps for f in s.formulas}
+    definitions = d.definitions
+    on_edges = _edge_parameters(definitions, d.names)
+    fine = d.level == "neuron" and len(definitions) + len(on_edges) <= DRAWN
+    if d.level == "neuron" and not fine:
+        definitions, on_edges = tuple(Formula(e.target, e.value, ()) for e in d.network.equations), {}
+        shown = {s.quantity for s in d.steps}
     printers = _Printers(d.names, {p.wrt: n for n, p in d.names.derivatives.items() if n in shown}, d.network.loss)
-    on_edges = _edge_parameters(d.definitions, d.names)
-    position = {f.name: n for n, f in enumerate(d.definitions)}
+    position = {f.name: n for n, f in enumerate(definitions)}
     nodes: dict[str, GraphNode] = {}
     edges: dict[tuple[str, str], GraphEdge] = {}
-    for n, f in enumerate(d.definitions):
+    for n, f in enumerate(definitions):
         for read in sorted(f.value.tensors, key=d.names.position.__getitem__):
             if read in on_edges:
                 continue
@@ -100,7 +106,7 @@ def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
     for name, (source, target) in on_edges.items():
         edges[source, target] = GraphEdge(source, target, printers.node(name))
     found = _needed(Graph(d.title, nodes, tuple(edges.values())), str(d.network.loss))
-    if len(position) > FOLDED and d.level != "neuron":
+    if len(position) > FOLDED and not fine:
         found = _folded(found, d.network)
     printed = {name: f"{value:.3g}".replace("-", "−") for name, value in (values or {}).items()}
     return Graph(found.title, found.nodes, found.edges, found.frames, found.folded, printed)

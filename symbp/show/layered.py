@@ -5,6 +5,7 @@ Edges over several ranks go through points of their own, so that they don't run 
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -119,8 +120,9 @@ def _crossings(layers: Sequence[Sequence[Key]], after: Mapping[Key, list[Key]]) 
         ends = [sorted(place[m] for m in after[n]) for n in first]
         seen: list[int] = []
         for found in ends:
-            count += sum(1 for s in seen for e in found if s > e)
-            seen += found
+            count += sum(len(seen) - bisect_right(seen, e) for e in found)
+            for e in found:
+                insort(seen, e)
     return count
 
 
