@@ -255,7 +255,7 @@ class _Page:
         """One derivative written out, and the same with reuse, as the template wants it."""
         assert n.reuse.names is not None
         write, printer = MathML(n.reuse.names), Printer(n.reuse.names, Latex())
-        rows = [(Markup(left), Markup(right)) for left, right in write.lines([n.left, n.written], 40.0)]
+        rows = [(Markup(left), Markup(right)) for left, right in write.lines(n.left, [[("=", n.written)]], 40.0)]
         shown = tuple(f for s in n.reuse.steps for f in s.formulas)
         short = tuple(replace(f, sides=(f.sides[0], f.sides[-1]), number=None) for f in (*n.definitions, *shown))
         return {

@@ -98,25 +98,37 @@ class MathML:
         rows = []
         for f in shown:
             number = f'<td class="number">({f.number})</td>' if f.number is not None else '<td class="number"></td>'
-            identity = f' data-f="{escape(f.name)}"'
-            for k, (left, right) in enumerate(self.lines([s.latex for s in f.sides], room)):
-                rows.append(f"<tr{identity}><td>{left}</td><td>{right}</td>{number if not k else '<td></td>'}</tr>")
+            sides = [[("=", s.latex)] for s in f.sides[1:]]
+            for k, (left, right) in enumerate(self.lines(f.sides[0].latex, sides, room)):
+                rows.append(f"<tr><td>{left}</td><td>{right}</td>{number if not k else '<td></td>'}</tr>")
         return f'<div class="display"><table class="formulas">{"".join(rows)}</table></div>'
 
-    def lines(self, sides: Sequence[str], room: float) -> list[tuple[str, str]]:
-        """(left, right) of each line of a = b = c: one line where it fits, else one a side or more."""
-        left = self.formula(sides[0])
-        equals = "<math><mo>=</mo></math>"
-        if sum(map(width, sides)) + 1.4 * (len(sides) - 1) <= room:
-            return [(left, "".join(equals + self.formula(s) for s in sides[1:]))]
+    def lines(self, left: str, groups: Sequence[Sequence[tuple[str, str]]], room: float = ROOM) -> list[tuple[str, str]]:
+        """(left, right) of each line of a formula: one line where it fits, else one a group, a side, or less.
+
+        groups: (sign, side) in LaTeX, in pieces that go together on a line where that's wide enough.
+        """
+        taken = width(left)
+        first = self.formula(left)
+        sides = [side for group in groups for side in group]
+        if taken + _together(sides) <= room:
+            return [(first, self.row_of(sides))]
         out: list[tuple[str, str]] = []
-        start = width(sides[0]) + 1.4
-        for side in sides[1:]:
-            for k, (depth, line) in enumerate(breaks.split(side, max(room - start - 4.0, 12.0), width, r"{}\cdot ")):
-                indent = f'<span class="indent" style="padding-left:{1.5 + min(depth, 5) / 2:g}em">'
-                right = self.formula(line, continued=k > 0)
-                out.append(("" if out else left, f"{indent}{right}</span>" if k else equals + right))
+        for group in groups:
+            if taken + _together(group) <= room:
+                out.append(("" if out else first, self.row_of(group)))
+                continue
+            for sign, side in group:
+                split = breaks.split(side, max(room - taken - 5.4, 12.0), width, r"{}\cdot ")
+                out.append(("" if out else first, self.row_of([(sign, split[0][1])])))
+                for depth, line in split[1:]:
+                    indent = f'<span class="indent" style="padding-left:{1.5 + min(depth, 5) / 2:g}em">'
+                    out.append(("", f"{indent}{self.formula(line, continued=True)}</span>"))
         return out
+
+    def row_of(self, sides: Sequence[tuple[str, str]]) -> str:
+        """= a = b"""
+        return "".join(f"<math><mo>{escape(sign)}</mo></math>{self.formula(side)}" for sign, side in sides)
 
     # ------------------------------------------------------------------------------------------ MathML
 
@@ -235,6 +247,11 @@ def _operator(node: Node, before: Node) -> str:
     if node.text in "⊙·":
         return f'<mo form="infix" lspace="0.22em" rspace="0.22em">{text}</mo>'
     return '<mo lspace="0" rspace="0">/</mo>' if node.text == "/" else f"<mo>{text}</mo>"
+
+
+def _together(sides: Sequence[tuple[str, str]]) -> float:
+    """The width in em of sides with their signs."""
+    return sum(width(side) + 1.4 for _, side in sides)
 
 
 def _gap(node: Node, after: Node) -> str:

@@ -50,7 +50,7 @@ def program_html(program: Program) -> str:
         out += [f"<p>{role}: {', '.join(found)}</p>"] if found else []
     rows = []
     for e in named.equations:
-        for left, right in write.lines([printer.write(e.target), printer.write(e.value)], 60.0):
+        for left, right in write.lines(printer.write(e.target), [[("=", printer.write(e.value))]]):
             rows.append(f"<tr><td>{left}</td><td>{right}</td></tr>")
     out += [f'<div class="display"><table class="formulas">{"".join(rows)}</table></div>']
     return f'{STYLE}<div class="symbp">{"".join(out)}</div>'
