@@ -17,6 +17,8 @@ from symbp.show.printer import Printer
 from symbp.show.symbols import Names
 from symbp.show.width import width
 
+Sides = Sequence[tuple[str, str]]  # of a formula behind its first side: (sign, LaTeX)
+
 ROOM = 46.0  # em of a line of formulas
 _SIZES = (0.0, 1.2, 1.8, 2.4, 3.0)  # em of a bracket
 _OPENING = ("(", "[", "{")
@@ -103,7 +105,7 @@ class MathML:
                 rows.append(f"<tr><td>{left}</td><td>{right}</td>{number if not k else '<td></td>'}</tr>")
         return f'<div class="display"><table class="formulas">{"".join(rows)}</table></div>'
 
-    def lines(self, left: str, groups: Sequence[Sequence[tuple[str, str]]], room: float = ROOM) -> list[tuple[str, str]]:
+    def lines(self, left: str, groups: Sequence[Sides], room: float = ROOM) -> list[tuple[str, str]]:
         """(left, right) of each line of a formula: one line where it fits, else one a group, a side, or less.
 
         groups: (sign, side) in LaTeX, in pieces that go together on a line where that's wide enough.
@@ -126,7 +128,7 @@ class MathML:
                     out.append(("", f"{indent}{self.formula(line, continued=True)}</span>"))
         return out
 
-    def row_of(self, sides: Sequence[tuple[str, str]]) -> str:
+    def row_of(self, sides: Sides) -> str:
         """= a = b"""
         return "".join(f"<math><mo>{escape(sign)}</mo></math>{self.formula(side)}" for sign, side in sides)
 
@@ -249,7 +251,7 @@ def _operator(node: Node, before: Node) -> str:
     return '<mo lspace="0" rspace="0">/</mo>' if node.text == "/" else f"<mo>{text}</mo>"
 
 
-def _together(sides: Sequence[tuple[str, str]]) -> float:
+def _together(sides: Sides) -> float:
     """The width in em of sides with their signs."""
     return sum(width(side) + 1.4 for _, side in sides)
 
