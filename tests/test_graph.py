@@ -17,7 +17,7 @@ from symbp.show.graph import graph
 from symbp.show.graph_svg import svg
 from symbp.show.graph_tikz import tikz
 from symbp.show.layered import layered
-from symbp.show.picture import picture
+from symbp.show.picture import label_size, picture
 from symbp.show.repeats import repeated_blocks
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
@@ -65,6 +65,15 @@ def test_boxes_keep_apart(name):
         assert clear, (a.node.name, b.node.name)
     for box in p.boxes:
         assert box.width / 2 <= box.x <= p.width - box.width / 2 and box.height / 2 <= box.y <= p.height
+
+
+def test_labels_on_edges_keep_apart():
+    wires = [w for w in picture(made(load(TEXTBOOK), level="neuron")).wires if w.lines]
+    assert len(wires) == 14
+    for a, b in combinations(wires, 2):
+        (aw, ah), (bw, bh) = label_size(a.lines), label_size(b.lines)
+        across, down = abs(a.label[0] - b.label[0]), abs(a.label[1] - b.label[1])
+        assert across >= 0.9 * (aw + bw) / 2 or down >= 0.9 * (ah + bh) / 2, (a.lines, b.lines)
 
 
 def test_crossings_are_avoided():

@@ -8,7 +8,7 @@ from symbp.show.formula_tree import EMPTY, Node, read
 from symbp.show.graph import Graph, GraphNode
 from symbp.show.layered import Point
 from symbp.show.mathml import MathML
-from symbp.show.picture import LINE, Box, Picture, Wire, picture
+from symbp.show.picture import LINE, SMALL, Box, Picture, Wire, label_size, picture
 
 EM = 16.0  # user units of an em
 SCRIPT = 0.7  # size of subscripts and superscripts
@@ -58,7 +58,7 @@ def drawing(p: Picture, math: MathML | None = None) -> str:
         )
     out += [_wire(w) for w in p.wires]
     out += [_box(b, math) for b in p.boxes]
-    out += [_on_edge(w, p, math) for w in p.wires if w.edge.parameter]
+    out += [_on_edge(w, math) for w in p.wires if w.edge.parameter]
     return "".join(out)
 
 
@@ -103,18 +103,15 @@ def _button(node: GraphNode, math: MathML | None, kind: str = "node") -> str:
     return f'{names} tabindex="0" role="button" aria-label="{escape(said)}"'
 
 
-def _on_edge(w: Wire, p: Picture, math: MathML | None) -> str:
+def _on_edge(w: Wire, math: MathML | None) -> str:
     """A parameter on its edge; with numbers, its value and its gradient's."""
     node = w.edge.parameter
     assert node is not None
     x, y = w.label
-    lines = [(node.label, False)]
-    lines += [(p.graph.values[n], n == node.adjoint) for n in (node.name, node.adjoint) if n in p.graph.values]
-    wide = 2.6
-    tall = 1.4 * len(lines)
+    wide, tall = label_size(w.lines)
     inside = f'<rect x="{_u(x - wide / 2)}" y="{_u(y - tall / 2)}" width="{_u(wide)}" height="{_u(tall)}" rx="3"/>'
-    for k, (line, backward) in enumerate(lines):
-        inside += _label(line, x, y + (k - (len(lines) - 1) / 2) * 1.2, wide, backward, math, 0.8)
+    for k, (line, backward) in enumerate(w.lines):
+        inside += _label(line, x, y + (k - (len(w.lines) - 1) / 2) * 1.2, wide, backward, math, SMALL)
     return f"<g{_button(node, math, 'node on-edge')}>{inside}</g>"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbp.show.graph import Graph, GraphNode
+from symbp.show.graph import Graph
 from symbp.show.layered import Point
 from symbp.show.picture import LINE, Box, Wire, picture
 
@@ -32,7 +32,7 @@ def tikz(g: Graph, document: bool = False) -> str:
         out += _box(b)
     for wire in p.wires:
         if wire.edge.parameter:
-            out += _on_edge(wire, wire.edge.parameter, g)
+            out += _on_edge(wire)
     text = "\n".join([*out, r"\end{tikzpicture}"]) + "\n"
     if not document:
         return text
@@ -63,14 +63,12 @@ def _box(b: Box) -> list[str]:
     return out
 
 
-def _on_edge(w: Wire, node: GraphNode, g: Graph) -> list[str]:
-    lines = [(node.label, False)]
-    lines += [(g.values[n], n == node.adjoint) for n in (node.name, node.adjoint) if n in g.values]
+def _on_edge(w: Wire) -> list[str]:
     x, y = w.label
     return [
         rf"\node[{'adjoint' if backward else 'label'}, fill=white, font=\scriptsize] at "
-        rf"{_at((x, y + (k - (len(lines) - 1) / 2) * 1.1))} {{${_plain(line)}$}};"
-        for k, (line, backward) in enumerate(lines)
+        rf"{_at((x, y + (k - (len(w.lines) - 1) / 2) * 1.1))} {{${_plain(line)}$}};"
+        for k, (line, backward) in enumerate(w.lines)
     ]
 
 

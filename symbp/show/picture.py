@@ -12,7 +12,7 @@ from symbp.show.width import width
 LINE = 1.5  # em of a line of text
 PAD = 0.9
 WIDEST = 75.0  # em of a picture from left to right; a longer one runs from top to bottom
-PLACES = (0.32, 0.5, 0.66)  # along edges, of labels: different ones for neighbouring sources
+SMALL = 0.8  # size of labels on edges
 APART = 0.22  # em between the two lines of an edge
 
 
@@ -32,13 +32,15 @@ class Box:
 class Wire:
     """An edge as a cubic Bezier curve: start, then two control points and an end for each piece.
 
-    backward: the same for the adjoint that flows back, empty if none does. label: where the parameter stands.
+    backward: the same for the adjoint that flows back, empty if none does. label: where the parameter stands; lines:
+    what stands there, as of a box.
     """
 
     edge: GraphEdge
     forward: tuple[Point, ...]
     backward: tuple[Point, ...]
     label: Point
+    lines: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def picture(g: Graph) -> Picture:
     sources = frozenset(n for n, node in g.nodes.items() if node.role in ("input", "parameter", "state"))
     light = frozenset(n for n in sources if g.nodes[n].role != "input")
     labelled = any(e.parameter for e in g.edges)
-    room = {e.ends: 9.0 if e.parameter else 2.6 for e in g.edges if not e.recurrent}
+    on_edge = 17.0 if g.values else 9.0
+    room = {e.ends: on_edge if e.parameter else 2.6 for e in g.edges if not e.recurrent}
     found = layered(sizes, room, sources, light, 2.0 if labelled else 1.1)
-    wide = max((x + sizes[n][0] / 2 for n, (x, _) in found.at.items()), default=0.0) <= WIDEST
+    wide = max((x + sizes[n][0] / 2 for n, (x, _) in found.at.items()), default=0.0) <= WIDEST or labelled
     if not wide:
         turned = {n: (h, w) for n, (w, h) in sizes.items()}
         found = layered(turned, {ends: 0.75 * free for ends, free in room.items()}, sources, light, 1.0)
@@ -78,6 +81,36 @@ def _lines(g: Graph, node: GraphNode) -> tuple[tuple[str, bool], ...]:
         out.append((node.adjoint_label, True))
         out += [(g.values[node.adjoint], True)] if node.adjoint in g.values else []
     return tuple(out)
+
+
+def _on_edge(g: Graph, node: GraphNode | None) -> tuple[tuple[str, bool], ...]:
+    """The parameter's symbol, its value, its gradient's."""
+    if node is None:
+        return ()
+    value = f" = {g.values[node.name]}" if node.name in g.values else ""
+    below = [(g.values[node.adjoint], True)] if node.adjoint in g.values else []
+    return ((node.label + value, False), *below)
+
+
+def label_size(lines: tuple[tuple[str, bool], ...]) -> Point:
+    """Width and height of what stands on an edge."""
+    return max(2.6, SMALL * max(width(line) for line, _ in lines) + 0.3), 1.3 * len(lines)
+
+
+def _free(points: tuple[Point, ...], size: Point, taken: list[tuple[Point, Point]]) -> Point:
+    """A place on an edge where a label covers little of other ones, the nearer to the middle the better."""
+
+    def covered(t: float) -> float:
+        x, y = _on(points, t)
+        over = 0.0
+        for (a, b), (w, h) in taken:
+            wide, tall = (size[0] + w) / 2 - abs(x - a), (size[1] + h) / 2 - abs(y - b)
+            over += wide * tall if wide > 0 and tall > 0 else 0.0
+        return over + abs(t - 0.5)
+
+    place = _on(points, min((k / 40 for k in range(10, 31)), key=covered))
+    taken.append((place, size))
+    return place
 
 
 def _size(lines: tuple[tuple[str, bool], ...]) -> Point:
@@ -100,10 +133,7 @@ def _drawn(g: Graph, layout: Layout, sizes: dict[str, Point], lines: dict[str, t
     at = {n: (x - left, y - top) for n, (x, y) in at.items()}
     boxes = tuple(Box(g.nodes[n], *at[n], *sizes[n], lines[n]) for n in at)
     wires = []
-    columns: dict[float, list[str]] = {}
-    for n, (x, y) in sorted(at.items(), key=lambda np: np[1][::-1] if wide else np[1]):
-        columns.setdefault(round(x if wide else y, 3), []).append(n)
-    order = {n: k for column in columns.values() for k, n in enumerate(column)}
+    taken: list[tuple[Point, Point]] = []  # labels on edges: their middles and sizes
     for e in g.edges:
         way = [(x - left, y - top) for x, y in bends.get(e.ends, [])]
         points = _way(at[e.source], at[e.target], sizes[e.source], sizes[e.target], way, wide, e.recurrent)
@@ -113,8 +143,9 @@ def _drawn(g: Graph, layout: Layout, sizes: dict[str, Point], lines: dict[str, t
         apart = APART if flows else 0.0
         points = (points[0], points[0], points[-1], points[-1]) if e.parameter and not way else points
         back = _moved(points, -apart, wide)[::-1] if flows else ()
-        place = _on(points, PLACES[order[e.source] % len(PLACES)])
-        wires.append(Wire(e, _moved(points, apart, wide), back, place))
+        written = _on_edge(g, e.parameter)
+        place = _free(points, label_size(written), taken) if written else (0.0, 0.0)
+        wires.append(Wire(e, _moved(points, apart, wide), back, place, written))
     frames = []
     for frame in g.frames:
         inside = [b for b in boxes if b.node.name in frame.nodes]
