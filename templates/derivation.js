@@ -97,6 +97,10 @@
     if (!name) return;
     for (const e of all(".q, .mark")) if ((e.dataset.q || e.dataset.name) === name) e.classList.add("lit");
     for (const n of nodes) if ([n.dataset.node, n.dataset.adjoint].includes(drawn(name))) n.classList.add("lit");
+    for (const e of edges) {  // a value is used where edges lead from it, an adjoint where they lead to it
+      const used = e.dataset.source === drawn(name) || adjointOf.get(e.dataset.target) === drawn(name);
+      if (used) e.classList.add("lit");
+    }
   }
 
   const keys = { ArrowRight: () => show(at + 1), ArrowLeft: () => show(at - 1), Home: () => show(0),
