@@ -69,7 +69,13 @@
     byId("stage-name").textContent = byId("stage-name").dataset[item.dataset.stage];
     byId("position").textContent = byId("position").dataset.text.replace("{0}", at + 1).replace("{1}", items.length);
     byId("slider").value = at;
-    byId("previous").disabled = at === 0;
+    panel.addEventListener("click", (event) => {
+    const to = items.findIndex((item) => event.target.closest("a")?.hash === "#" + item.id);
+    if (to < 0) return;
+    show(to);
+    event.preventDefault();
+  });
+  byId("previous").disabled = at === 0;
     byId("next").disabled = at === items.length - 1;
     for (const cell of all("[data-total]")) cell.textContent = item.dataset[cell.dataset.total];
     try { history.replaceState(null, "", "#at-" + item.id); } catch { /* a page inside of another one has no address */ }

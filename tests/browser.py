@@ -48,7 +48,10 @@ window.addEventListener("load", () => {
     node.focus(); key("Enter", node);
     if (!document.querySelector("#panel").textContent.trim()) report.silent.push(node.dataset.node);
   }
-  key("Escape"); report.escape = heading() === titles[0];
+  const link = document.querySelector("#panel a");
+  if (link) link.click();
+  report.follows = !link || heading() === document.querySelector(link.hash).querySelector("h3").textContent;
+  key("Home"); key("Escape"); report.escape = heading() === titles[0];
   const q = all("#steps .q").find((e) => e.dataset.q.startsWith("d_"));
   q.dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
   report.lit = all(".q.lit").length;

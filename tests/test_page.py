@@ -62,7 +62,7 @@ def test_pages_work_in_a_browser(textbook, gpt, tmp_path):
     assert found.keys() == pages.keys()
     for name, report in found.items():
         assert not report["errors"] and not report["requests"], (name, report)
-        assert all(report[key] for key in ("walks", "stays", "back", "home", "escape")), (name, report)
+        assert all(report[key] for key in ("walks", "stays", "back", "home", "escape", "follows")), (name, report)
         assert not report["undrawn"] and not report["silent"] and not report["unnamed"], (name, report)
         assert report["lit"] == report["uses"] > 1 and not report["unlit"], (name, report)
         assert report["themed"] and report["flat"] == 0 and report["wide"] <= 0, (name, report)

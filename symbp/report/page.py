@@ -47,8 +47,9 @@ class Item:
     """One stop on the way: the equations of a tensor of the forward pass, or a step of the derivation.
 
     names: of the tensors and entries computed here. reuse, written: operations so far, with reuse and with every
-    gradient written out; ratio: of the two. form: equal for the same in an equal block. again: the anchor of the first
-    of these, "" if there's none before.
+    gradient written out; ratio: of the two. form: equal for the same in an equal block. reads: names of what is
+    read. again: the anchor of the first equal one, "" if there's none before. uses: where what is computed is read, as
+    (anchor, what that is called).
     """
 
     anchor: str
@@ -62,7 +63,9 @@ class Item:
     written: str
     ratio: str
     form: str
+    reads: frozenset[str]
     again: str = ""
+    uses: tuple[tuple[str, str], ...] = ()
 
 
 def page(program: Program, d: Derivation, sizes: Mapping[str, int] | None = None, language: str = "") -> str:
@@ -101,7 +104,7 @@ class _Page:
         script = environment.get_template("derivation.js").render()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         font = base64.b64encode((templates_folder() / "math.woff2").read_bytes()).decode()
-        items = _with_repeats(self.summed([*self.forward(), *self.backward()]))
+        items = _with_repeats(self.used(self.summed([*self.forward(), *self.backward()])))
         return environment.get_template("derivation.html.j2").render(
             words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
             subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
@@ -213,8 +216,24 @@ class _Page:
         same = list(map(called, names.split()))  # equations of the forward pass by the very search for equal blocks
         same += [form(f.target, f.value, called) for f in formulas] if stage == "backward" else []
         return Item(
-            anchor, stage, title, prose, self.display(formulas), names, self.facts(tensor), "", "", "", "\n".join(same)
-        )
+            anchor, stage, title, prose, self.display(formulas), names, self.facts(tensor), "", "", "", "\n".join(same),
+            frozenset[str]().union(*(f.value.tensors for f in formulas)),
+        )  # fmt: skip
+
+    def used(self, items: list[Item]) -> list[Item]:
+        """The items, each with those that read what it computes."""
+        users: dict[str, dict[str, str]] = {}
+        for item in items:
+            kind, number = item.anchor.split("-")
+            called = self.said["step"].format(number) if kind == "step" else self.said["equation"].format(number)
+            for name in item.reads:
+                users.setdefault(name, {})[item.anchor] = called
+        out = []
+        for item in items:
+            found = {a: c for name in item.names.split() for a, c in users.get(name, {}).items() if a != item.anchor}
+            order = [i.anchor for i in items if i.anchor in found]
+            out.append(replace(item, uses=tuple((a, found[a]) for a in order)))
+        return out
 
     def summed(self, items: list[Item]) -> list[Item]:
         """The items with the operations so far: each tensor counts once."""
