@@ -55,7 +55,7 @@ class Latex:
         return name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")
 
     def constant(self, name: str) -> str:
-        return f"\\{name}"
+        return r"\infty" if name == "oo" else f"\\{name}"
 
     def partial(self, of: str, wrt: str) -> str:
         return rf"\frac{{\partial {of}}}{{\partial {wrt}}}"

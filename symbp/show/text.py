@@ -55,7 +55,7 @@ class Text:
         return name
 
     def constant(self, name: str) -> str:
-        return GREEK.get(name, name)
+        return "∞" if name == "oo" else GREEK.get(name, name)
 
     def partial(self, of: str, wrt: str) -> str:
         return f"∂{of}/∂{wrt}"
