@@ -9,11 +9,7 @@
   const folded = JSON.parse(byId("folded").textContent);
   const known = new Set(nodes.flatMap((n) => [n.dataset.node, n.dataset.adjoint]));
   // What is drawn for a quantity: itself, its counterpart in the first of equal blocks, or the tensor that it is an entry of.
-  const drawn = (name) => {
-    if (known.has(name)) return name;
-    const source = name.startsWith("d_") ? folded[name.slice(2)] : undefined;
-    return folded[name] || (source ? `d_${source}` : name.replace(/(_\d+)+$/, ""));
-  };
+  const drawn = (name) => known.has(name) ? name : folded[name] || name.replace(/(_\d+)+$/, "");
   const namesOf = (item) => item.dataset.names.split(" ");
   const now = byId("now");
   const panel = byId("panel");

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sympy import Eq, Idx, IndexedBase, Sum, Symbol
 from whole_networks import NETS
 
 from symbp.architectures import load
@@ -10,7 +11,8 @@ from symbp.count import Ledger
 from symbp.emit import generate
 from symbp.errors import SymbpError
 from symbp.gradient import gradient
-from symbp.report import account
+from symbp.language import sizes
+from symbp.report import account, page
 from symbp.report.naive import naive
 from symbp.show.derivation import derivation
 
@@ -68,6 +70,20 @@ def test_what_reuse_saves_is_what_would_be_done_again():
     }  # fmt: skip
     assert found["d_h1"].within == "d_z1" and found["d_h1"].operations is None
     assert found["d_W1"].expanded.number == 2508
+
+
+def test_second_derivatives_have_an_account():
+    """A penalty on dL/dx: its adjoints are d2_..., and aren't mixed up with those of the loss."""
+    batch = sizes("B")
+    n, i, x = Idx("n", batch), Idx("i", 2), IndexedBase("d_x")
+    program = load("mlp:2-3-1,tanh,half_squared_error").gradient(["x"])
+    program = program.extend([Eq(Symbol("P"), Symbol("L") + Sum(x[n, i] ** 2, n, i))], loss=Symbol("P"))
+    d = derivation(program)
+    found = account(program, d)
+    assert found.entries["d2_h1"].within == "d2_z1" and found.entries["d_z1"].expanded is None
+    assert found.entries["d2_W1"].code == ("d2_W1 = x.T @ d2_z1 + d2_d_x.T @ d_z1",)
+    assert found.operations == Ledger(program)["reverse + CSE"].total
+    assert "d2_W1 = x.T @ d2_z1" in page(program, d)
 
 
 def test_repeated_values_are_marked():

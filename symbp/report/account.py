@@ -86,6 +86,7 @@ def account(program: Program, shown: Derivation, sizes: Mapping[str, int] | None
         costs[owner] = costs.get(owner, ZERO) + n
     code = _code(lower(backward), set(tensors))
     expanded = _expanded(program, wrt, concrete)
+    gradients = {n: p.wrt for n, p in shown.names.derivatives.items() if p.of == program.loss}
     computed = {e.name for e in backward.equations}
     entries = {}
     for name, tensor in tensors.items():
@@ -93,7 +94,7 @@ def account(program: Program, shown: Derivation, sizes: Mapping[str, int] | None
         if name in computed:
             before = leading_to(listing.equations, (name,)) - loss - {name}
             saves = total(work[e] for e in before if owners.get(e) != name)
-            known, exact = expanded.get(name, (None, True))
+            known, exact = expanded.get(gradients.get(name, ""), (None, True))
             entries[name] = Entry(
                 name, shape, costs.get(name, ZERO), saves, code.get(name, ()), "", known, exact
             )  # fmt: skip
@@ -163,14 +164,17 @@ def _within(shown: Derivation, tensor: Tensor, equations: Iterable[Equation]) ->
     """The tensor in whose equation an adjoint was written out; "" where the record doesn't tell."""
     assert shown.names is not None
     derivative = shown.names.derivatives.get(tensor.name)
+    if derivative is None:
+        return ""
     for e in equations:
-        if e.reason and derivative and any(t.read.label == derivative.wrt for t in e.reason.via):
+        same = e.reason is not None and e.reason.of == derivative.of
+        if same and e.reason and any(t.read.label == derivative.wrt for t in e.reason.via):
             return e.name
     return ""
 
 
 def _expanded(program: Program, wrt: Iterable[str], sizes: Mapping[str, int]) -> dict[str, tuple[Polynomial, bool]]:
-    """Gradient -> operations of all its entries written out, and whether these are exact; few parameters only."""
+    """Parameter -> operations of all entries of its gradient written out, whether these are exact; for few only."""
     names = tuple(dict.fromkeys(wrt))
     if len(names) * len(program.equations) > EXPANDED_LIMIT:
         return {}
@@ -184,5 +188,5 @@ def _expanded(program: Program, wrt: Iterable[str], sizes: Mapping[str, int]) ->
             continue
         found = Ledger(replace(program, tensors=others), sizes)["expanded"]
         if found.total is not None:
-            out[f"d_{name}"] = (found.total, found.exact)
+            out[name] = (found.total, found.exact)
     return out

@@ -62,7 +62,7 @@ def naive(program: Program, sizes: Mapping[str, int] | None = None) -> Naive | N
         operations = sum(tree_operations(value).values())
         if operations <= LONGEST:
             beside = _beside(program, entry, found, value, operations, known, sizes)
-            if beside.reuse_operations < operations:
+            if beside is not None and beside.reuse_operations < operations:
                 return beside
     return None
 
@@ -75,10 +75,12 @@ def _beside(
     operations: int,
     known: Mapping[str, Expr],
     sizes: Mapping[str, int] | None,
-) -> Naive:
+) -> Naive | None:
     reuse = derivation(program, entry, level="neuron", sizes=sizes)
     assert reuse.names is not None
     shown = [f for s in reuse.steps for f in s.formulas]
+    if not shown:
+        return None
     needed = {n for f in shown for n in f.value.tensors}
     for f in reversed(reuse.definitions):
         needed |= f.value.tensors if f.name in needed else set()

@@ -85,10 +85,12 @@ class _Page:
     def __init__(self, d: Derivation, known: Account, words: Mapping[str, str], language: str) -> None:
         self.d, self.account, self.words, self.language = d, known, words, language
         self.said, self.math = LANGUAGES[d.language], MathML(d.names)
-        assert d.names is not None
+        assert d.names is not None and d.network is not None
         self.printer = Printer(d.names, Latex())
         self.graph = graph(d)
-        self.like = {**self.graph.folded, **{f"d_{a}": f"d_{b}" for a, b in self.graph.folded.items()}}
+        folded = self.graph.folded
+        adjoints = {p.wrt: n for n, p in d.names.derivatives.items() if p.of == d.network.loss}
+        self.like = {**folded, **{adjoints[a]: adjoints[b] for a, b in folded.items() if {a, b} <= adjoints.keys()}}
 
     def render(self, beside: Naive | None) -> str:
         """The whole file."""
@@ -111,7 +113,7 @@ class _Page:
             css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script),
             digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
-            wide=p.wide, folded=dict(drawn.folded), frames=[self.words["folded"].format(f.count) for f in drawn.frames],
+            wide=p.wide, folded=self.like, frames=[self.words["folded"].format(f.count) for f in drawn.frames],
             items=items, forward=self.runs(items, "forward"), backward=self.runs(items, "backward"),
             rows=self.symbols(),
             notes=self.sentences(self.d.notes), intro=self.sentences(self.d.intro),

@@ -6,6 +6,7 @@ pictures; of many neurons, the tensors are drawn. Equal blocks of a large networ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -120,9 +121,15 @@ class _Printers:
     def node(self, name: str) -> GraphNode:
         role = "loss" if name == self.loss else self.names.tensors[name].role
         adjoint = self.adjoints.get(name, "")
-        label = self.latex.style.math(self.latex.name(adjoint)).strip("$") if adjoint else ""
         text = self.text.name(adjoint) if adjoint else ""
-        return GraphNode(name, role, self.latex.name(name), self.text.name(name), adjoint, label, text)
+        return GraphNode(
+            name, role, self.label(name), self.text.name(name), adjoint, self.label(adjoint) if adjoint else "", text
+        )
+
+    def label(self, name: str) -> str:
+        """A symbol that is no taller than a line."""
+        line = self.latex.style.math(self.latex.name(name)).strip("$")
+        return re.sub(r"\\[bB]igg?[lr]", "", line)
 
 
 def _edge_parameters(definitions: tuple[Formula, ...], names: Names) -> dict[str, tuple[str, str]]:
