@@ -21,6 +21,7 @@ from symbp.show.request import Request, request
 from symbp.show.result import Derivation
 from symbp.show.steps import Stepper
 from symbp.show.symbols import names_of, with_helper_letters, with_symbols
+from symbp.show.words import LANGUAGES
 from symbp.unroll import concrete_sizes, fix_sizes
 
 __all__ = ["Derivation", "derivation"]
@@ -35,15 +36,16 @@ def derivation(
     level: str = "matrix",
     method: str = "reverse",
     sizes: Mapping[str, int] | None = None,
+    language: str = "en",
 ) -> Derivation:
     """The derivation of the loss's gradients.
 
     wrt: tensors, at neuron level also single entries such as "W1_0_1" (counted from 0, as in the array); default all
     parameters. level: "matrix", "index" or "neuron". method: "reverse", "forward", or "naive" (neuron level only: each
     derivative written out down to inputs and parameters; by default the first two entries). sizes: values of symbolic
-    sizes; at neuron level those of the batch are 1 unless given.
+    sizes; at neuron level those of the batch are 1 unless given. language: "en" or "zh".
 
-    Raises SymbpError for an unknown level, method, tensor or entry.
+    Raises SymbpError for an unknown level, method, language, tensor or entry.
     """
     if level not in LEVELS:
         raise SymbpError(f"unknown level {level!r}: use one of {', '.join(LEVELS)}")
@@ -51,14 +53,16 @@ def derivation(
         raise SymbpError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
     if method == "naive" and level != "neuron":
         raise SymbpError(f"the naive form exists at neuron level only, not at level {level!r}: say level='neuron'")
+    if language not in LANGUAGES:
+        raise SymbpError(f"unknown language {language!r}: use one of {', '.join(LANGUAGES)}")
     if program.loss is None:
         raise SymbpError(f"{program.title} has no loss, so there is nothing to derive: declare it with loss=...")
     base = with_symbols(with_helper_letters(written_out(_sized(program, sizes) if level != "neuron" else program)))
     wanted = request(base, wrt, level, sizes)
     if method == "naive":
-        return expanded(base, wanted, sizes)
+        return expanded(base, wanted, sizes, language)
     base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
-    return _Maker(base, wanted, level, method, sizes).derivation()
+    return _Maker(base, wanted, level, method, sizes, language).derivation()
 
 
 def _sized(program: Program, sizes: Mapping[str, int] | None) -> Program:
@@ -73,19 +77,19 @@ class _Maker:
     """Puts a derivation together."""
 
     def __init__(
-        self, base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None
+        self, base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None, language: str
     ) -> None:
         self.base, self.wanted, self.level, self.method = base, wanted, level, method
         self.plan = plan(base, wanted.tensors, method, keep_adjoints=level != "matrix")
         ranks = {t.name: len(t.indices) for t in base.tensors.values()}
-        self.wide = Writer(names_of(self.plan.program, base, ranks))
+        self.wide = Writer(names_of(self.plan.program, base, ranks), language)
         self.sizes: dict[Expr, Expr] = {}
         self.index_forms: list[Expr] = []
         if level == "neuron":
             self.sizes = {size(n): num(v) for n, v in concrete_sizes(base, sizes).items()}
             self.forward = base.unroll(sizes)
             self.shown_program = self.plan.program.unroll(sizes)
-            self.writer = Writer(names_of(self.shown_program, self.forward, ranks))
+            self.writer = Writer(names_of(self.shown_program, self.forward, ranks), language)
             self.before = self.unrolled_before(sizes)
         else:
             self.forward, self.shown_program, self.writer = base, self.plan.program, self.wide
@@ -123,6 +127,7 @@ class _Maker:
             legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
+            self.writer.language,
         )  # fmt: skip
 
     # ---------------------------------------------------------------------------------- what is shown

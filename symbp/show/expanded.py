@@ -16,14 +16,14 @@ from symbp.unroll import concrete_sizes
 SHOWN = 2  # entries by default
 
 
-def expanded(base: Program, wanted: Request, sizes: Mapping[str, int] | None) -> Derivation:
+def expanded(base: Program, wanted: Request, sizes: Mapping[str, int] | None, language: str) -> Derivation:
     """The naive derivation at neuron level. By default the first SHOWN entries, and a note says of how many."""
     tensors = wanted.tensors[:1] if wanted.default else wanted.tensors
     program = base.gradient(tensors, method="naive", sizes=sizes)
     ranks = {t.name: len(t.indices) for t in base.tensors.values()}
     forward = base.unroll(sizes)
-    writer = Writer(names_of(program, forward, ranks))
-    plain = Writer(names_of(forward, forward, ranks))
+    writer = Writer(names_of(program, forward, ranks), language)
+    plain = Writer(names_of(forward, forward, ranks), language)
 
     def group(name: str) -> str:
         entry = program.tensors[name].entry
@@ -45,6 +45,6 @@ def expanded(base: Program, wanted: Request, sizes: Mapping[str, int] | None) ->
         wrt = e.reason.wrt if e.reason else ""
         steps.append(Step(n, e.name, wrt, rule, title, (), (formula,), (), 0))
     numbers: dict[Expr, Expr] = {size(name): num(value) for name, value in concrete_sizes(base, sizes).items()}
-    rows = symbols(Writer(names_of(base, base, ranks)), base.tensors.values(), numbers)
+    rows = symbols(Writer(names_of(base, base, ranks), language), base.tensors.values(), numbers)
     intro = (writer.say("note_naive", len(gradients), total),)
-    return Derivation(base.title, "neuron", "naive", program, rows, definitions, (), tuple(steps), (), intro, ())
+    return Derivation(base.title, "neuron", "naive", program, rows, definitions, (), tuple(steps), (), intro, (), language)

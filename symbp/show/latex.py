@@ -14,6 +14,7 @@ from symbp.show.decimals import as_decimal
 from symbp.show.printer import Printer
 from symbp.show.style import POWER
 from symbp.show.symbols import GREEK, Symbol, group, names_of, with_helper_letters, with_symbols
+from symbp.show.words import LANGUAGES
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
@@ -30,6 +31,9 @@ class Latex:
     top = r"\top"
     dots = r"\ldots"
     matmul = " "
+
+    def __init__(self, language: str = "en") -> None:
+        self.words = LANGUAGES[language]
 
     def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
         above = r"\prime" * symbol.primes + "".join(symbol.superscripts) + (self.top if transposed else "")
@@ -103,7 +107,8 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        return rf"\begin{{cases}}{then} & \text{{if }} {condition}\\ {otherwise} & \text{{else}}\end{{cases}}"
+        when, other = self.words["if"], self.words["else"]
+        return rf"\begin{{cases}}{then} & \text{{{when} }} {condition}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]

@@ -85,4 +85,4 @@ def _ranges(writer: Writer, base: Program) -> Said:
         last = i.size if first else i.size - 1
         latex, text = (f"{p.index(i)} = {first}, {p.style.dots}, {p.write(last)}" for p in (writer.latex, writer.text))
         parts.append(writer.math(Said(latex, text)))
-    return writer.say("indices", writer.listed(parts))
+    return writer.say("indices", writer.listed(parts, "range_comma", "range_and"))

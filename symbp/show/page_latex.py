@@ -16,7 +16,9 @@ COLUMN = 40.0  # em of a line of the document below
 ROWS = 34  # a longer table is allowed to run over pages
 TAG = 3.5  # em that a number in the margin takes
 
-PREAMBLE = r"""\documentclass[11pt,a4paper,fleqn]{article}
+CLASS = r"\documentclass[11pt,a4paper,fleqn]{article}"
+CHINESE = r"\usepackage[scheme=plain]{ctex}  % compile with xelatex or lualatex"
+PREAMBLE = r"""
 \usepackage[margin=2.4cm]{geometry}
 \usepackage{amsmath,amssymb,mathtools}
 \usepackage{booktabs,longtable}
@@ -35,14 +37,19 @@ PREAMBLE = r"""\documentclass[11pt,a4paper,fleqn]{article}
 """
 
 
+def preamble(language: str) -> str:
+    """What stands in front of a document; a Chinese one needs ctex, hence xelatex or lualatex."""
+    return CLASS + (f"\n{CHINESE}" if language == "zh" else "") + PREAMBLE
+
+
 def page(d: Derivation, document: bool) -> str:
     """The steps with the definitions in front; as a document also the table of symbols and the summary."""
     words = LANGUAGES[d.language]
     out: list[str] = []
     if document:
-        out += [PREAMBLE + rf"\title{{{words['derivation']}\\[4pt] \large {name(d.title)}}}"]
+        out += [preamble(d.language) + rf"\title{{{words['derivation']}\\[4pt] \large {name(d.title)}}}"]
         out += [
-            rf"\author{{{words[f'method_{d.method}']}, {words[f'level_{d.level}']}}}",
+            rf"\author{{{words['and_also'].format(words[f'method_{d.method}'], words[f'level_{d.level}'])}}}",
             r"\date{}",
             r"\begin{document}",
             r"\maketitle",
@@ -51,13 +58,14 @@ def page(d: Derivation, document: bool) -> str:
     out += [rf"\subsection*{{{words['network']}}}", *display(d.definitions)]
     if d.updates:
         out += [words["state_updates"], *display(d.updates)]
-    out += [sentences(d.notes), ""] if d.notes else []
+    out += [sentences(d, d.notes), ""] if d.notes else []
     if document:
         out += symbols(d)
-    out += [rf"\subsection*{{{words[f'steps_{d.method}']}}}", sentences(d.intro), ""]
+    out += [rf"\subsection*{{{words[f'steps_{d.method}']}}}", sentences(d, d.intro), ""]
     for step in d.steps:
-        head = rf"\medskip\noindent\textbf{{{words['step'].format(step.number)}: {step.title.latex}.}}"
-        out += ["", " ".join([head, sentences(step.prose)]).strip(), r"\nopagebreak", *display(step.formulas)]
+        title = words["title"].format(words["step"].format(step.number), step.title.latex)
+        head = rf"\medskip\noindent\textbf{{{words['title_end'].format(title)}}}"
+        out += ["", " ".join([head, sentences(d, step.prose)]).strip(), r"\nopagebreak", *display(step.formulas)]
     if document:
         out += [rf"\subsection*{{{words['summary']}}}", *display(d.summary, side_by_side=True)] if d.summary else []
         out += [r"\end{document}"]
@@ -80,8 +88,8 @@ def name(title: str) -> str:
     return rf"\texttt{{{text}}}".replace(",", r",\allowbreak{}")
 
 
-def sentences(parts: tuple[Said, ...]) -> str:
-    return " ".join(p.latex for p in parts)
+def sentences(d: Derivation, parts: tuple[Said, ...]) -> str:
+    return LANGUAGES[d.language]["between"].join(p.latex for p in parts)
 
 
 def symbols(d: Derivation) -> list[str]:

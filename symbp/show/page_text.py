@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
-from symbp.show.pieces import Formula
-from symbp.show.text import width
+from symbp.show.pieces import Formula, Said
+from symbp.show.text import filled, width
 from symbp.show.words import LANGUAGES
 
 if TYPE_CHECKING:
@@ -20,15 +19,15 @@ DEEPEST = 8  # columns by which a continued line is indented at most
 def page(d: Derivation, columns: int) -> str:
     """The whole derivation in lines of at most so many columns, as far as formulas can be broken."""
     words = LANGUAGES[d.language]
-    title = f"{words['derivation']}: {d.title}"
-    what = f"{words[f'method_{d.method}']}, {words[f'level_{d.level}']}"
-    out = [title, "=" * len(title), what]
+    title = words["title"].format(words["derivation"], d.title)
+    what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
+    out = [title, "=" * int(width(title)), what]
     out += heading(words["network"])
     out += formulas(d.definitions, columns)
     if d.updates:
         out += ["", words["state_updates"], "", *formulas(d.updates, columns)]
     if d.notes:
-        out += ["", *paragraph([n.text for n in d.notes], columns)]
+        out += ["", *paragraph(d.notes, columns, words["between"])]
     out += heading(words["symbols"])
     out += table(
         [
@@ -37,11 +36,11 @@ def page(d: Derivation, columns: int) -> str:
         ]
     )
     out += heading(words[f"steps_{d.method}"])
-    out += paragraph([n.text for n in d.intro], columns)
+    out += paragraph(d.intro, columns, words["between"])
     for step in d.steps:
-        out += ["", f"{words['step'].format(step.number)}: {step.title.text}"]
+        out += ["", words["title"].format(words["step"].format(step.number), step.title.text)]
         if step.prose:
-            out += [f"  {line}" for line in paragraph([p.text for p in step.prose], columns - 2)]
+            out += [f"  {line}" for line in paragraph(step.prose, columns - 2, words["between"])]
         out += formulas(step.formulas, columns)
     if d.summary:
         out += heading(words["summary"])
@@ -50,12 +49,12 @@ def page(d: Derivation, columns: int) -> str:
 
 
 def heading(text: str) -> list[str]:
-    return ["", text, "-" * len(text), ""]
+    return ["", text, "-" * int(width(text)), ""]
 
 
-def paragraph(sentences: list[str], columns: int) -> list[str]:
+def paragraph(sentences: tuple[Said, ...], columns: int, between: str) -> list[str]:
     """Sentences filled to lines."""
-    return textwrap.wrap(" ".join(sentences), columns, break_long_words=False, break_on_hyphens=False)
+    return filled(between.join(s.text for s in sentences), columns)
 
 
 def formulas(shown: tuple[Formula, ...], columns: int) -> list[str]:

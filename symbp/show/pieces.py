@@ -70,8 +70,8 @@ class Writer:
     """Two printers, one a style, for the same program."""
 
     def __init__(self, names: Names, language: str = "en") -> None:
-        self.names, self.words = names, LANGUAGES[language]
-        self.latex, self.text = Printer(names, Latex()), Printer(names, Text())
+        self.names, self.language, self.words = names, language, LANGUAGES[language]
+        self.latex, self.text = Printer(names, Latex(language)), Printer(names, Text(language))
         self.matrix_latex, self.matrix_text = MatrixPrinter(self.latex), MatrixPrinter(self.text)
 
     def both(self, write: Callable[[Printer], str]) -> Said:
@@ -101,13 +101,13 @@ class Writer:
         text = [p.text if isinstance(p, Said) else str(p) for p in parts]
         return Said(escaped(self.words[key]).format(*latex), self.words[key].format(*text))
 
-    def listed(self, parts: list[Said]) -> Said:
-        """a, b and c."""
+    def listed(self, parts: list[Said], comma: str = "comma", last: str = "and") -> Said:
+        """a, b and c; comma, last: keys of what stands between."""
         out = parts[0]
         for k, p in enumerate(parts[1:], 2):
             if k == len(parts):
-                return self.say("and", out, p)
-            out = Said(f"{out.latex}, {p.latex}", f"{out.text}, {p.text}")
+                return self.say(last, out, p)
+            out = self.say(comma, out, p)
         return out
 
 

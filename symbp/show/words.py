@@ -1,6 +1,10 @@
-"""Every sentence that a derivation says, by key; {} stands for mathematics and numbers. One table a language."""
+"""Every sentence that a derivation says, by key; {} stands for mathematics and numbers. One table a language.
+
+"between" stands between sentences."""
 
 from __future__ import annotations
+
+from symbp.show.chinese import CHINESE
 
 ENGLISH: dict[str, str] = {
     # headings
@@ -24,6 +28,8 @@ ENGLISH: dict[str, str] = {
     "steps_naive": "Everything written out",
     "summary": "All gradients",
     "step": "Step {0}",
+    "title": "{0}: {1}",
+    "title_end": "{0}.",
     "title_parameter": "the gradient by {0}",
     "title_adjoint": "the adjoint of {0}",
     "title_tangent": "how {0} moves with {1}",
@@ -74,8 +80,15 @@ ENGLISH: dict[str, str] = {
     "note_index": "Equations without a matrix form are written with indices.",
     "note_zero_tangents": "Tangents that are zero are left out.",
     "and": "{0} and {1}",
+    "comma": "{0}, {1}",
+    "range_comma": "{0}, {1}",
+    "range_and": "{0} and {1}",
+    "and_also": "{0}, {1}",
+    "between": " ",
+    "if": "if",
+    "else": "else",
     "equation": "({0})",
     "equations": "({0})–({1})",
 }
 
-LANGUAGES = {"en": ENGLISH}
+LANGUAGES = {"en": ENGLISH, "zh": CHINESE}
