@@ -79,14 +79,14 @@ def load(net: str) -> Program:
     return load_network(net)
 
 
-def write(text: str, output: str | None) -> None:
-    """The text to a file, whole or not at all, or to standard output."""
+def write(made: str | bytes, output: str | None) -> None:
+    """The text or the bytes to a file, whole or not at all, or to standard output."""
     if output is None:
-        click.echo(text)
+        click.echo(made)
         return
     from symbp.emit import write_whole
 
-    write_whole(Path(output), text if text.endswith("\n") else text + "\n")
+    write_whole(Path(output), made if isinstance(made, bytes) or made.endswith("\n") else made + "\n")
     click.echo(f"wrote {output}", err=True)
 
 
@@ -118,20 +118,24 @@ def nets(family: str | None) -> None:
 
 @main.command(epilog="\b\nExamples:\n"
               "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --level neuron\n"
-              "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --wrt W1,b1 --level index\n"
-              "  symbp derive mynet.py --format latex -o derivation.tex")  # fmt: skip
+              "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --wrt W1,b1 --level both\n"
+              "  symbp derive mynet.py -o derivation.pdf --lang zh")  # fmt: skip
 @click.argument("net")
 @click.option("--wrt", metavar="P,...", help="Parameters to differentiate by; all if left out.")
-@click.option("--level", type=click.Choice(["neuron", "index", "matrix"]), default="matrix", show_default=True,
-              help="Scalars, sums over indices, or matrices.")  # fmt: skip
+@click.option("--level", type=click.Choice(["neuron", "index", "matrix", "both"]), default="matrix", show_default=True,
+              help="Scalars, sums over indices, matrices, or indices and matrices side by side.")  # fmt: skip
 @click.option("--method", type=click.Choice(["reverse", "forward", "naive"]), default="reverse", show_default=True,
               help="Backpropagation, tangents, or naive expansion (neuron level).")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "latex"]), default="text", show_default=True)
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="English or Chinese.")
+@click.option("--convention", type=click.Choice(["row", "column"]), default="row", show_default=True,
+              help="Vectors and samples as rows, as in the code, or as columns.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "latex", "pdf"]),
+              help="By default what the name behind -o says, else text.")  # fmt: skip
 @click.option("--fragment", is_flag=True, help="LaTeX for \\input instead of a whole document.")
 @set_option
-@click.option("-o", "output", type=click.Path(dir_okay=False), help="A file instead of standard output.")
-def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragment: bool, settings: tuple[str, ...],
-           output: str | None) -> None:  # fmt: skip
+@click.option("-o", "output", type=click.Path(dir_okay=False), help="A file (.txt, .md, .tex, .pdf) instead of standard output.")
+def derive(net: str, wrt: str | None, level: str, method: str, lang: str, convention: str, form: str | None,
+           fragment: bool, settings: tuple[str, ...], output: str | None) -> None:  # fmt: skip
     """The derivation of NET's gradients, step by step.
 
     \b
@@ -140,12 +144,22 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
     that defines `net`.
     """
     from symbp.show.derivation import derivation
+    from symbp.show.pdf import pdf
 
+    form = form or {".md": "markdown", ".tex": "latex", ".pdf": "pdf"}.get(Path(output or "").suffix, "text")
+    if form == "pdf" and output is None:
+        raise SymbpError("a PDF goes to a file: say -o derivation.pdf")
     with working(f"deriving {net}"):
         names = None if wrt is None else [name.strip() for name in wrt.split(",")]
-        found = derivation(load(net), names, level=level, method=method, sizes=sizes_option(settings) or None)
-        text = found.latex(document=not fragment) if form == "latex" else found.text()
-    write(text, output)
+        found = derivation(load(net), names, level=level, method=method, sizes=sizes_option(settings) or None,
+                           language=lang, convention=convention)  # fmt: skip
+        if form == "pdf":
+            made: str | bytes = pdf(found.latex(document=True), lang)
+        elif form == "latex":
+            made = found.latex(document=not fragment)
+        else:
+            made = found.text()
+    write(made, output)
 
 
 @main.command(epilog="\b\nExamples:\n"

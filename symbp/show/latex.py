@@ -31,6 +31,7 @@ class Latex:
     top = r"\top"
     dots = r"\ldots"
     matmul = " "
+    times = r"\cdot "
 
     def __init__(self, language: str = "en") -> None:
         self.words = LANGUAGES[language]
@@ -130,6 +131,9 @@ class Latex:
 
     def squared_norm(self, inside: str) -> str:
         return rf"\lVert {inside} \rVert^{{2}}"
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+        return r"\begin{bmatrix}" + r" \\ ".join(" & ".join(row) for row in rows) + r"\end{bmatrix}"
 
     def math(self, inside: str) -> str:
         return f"${_slashed(breaks.unmarked(inside))}$"

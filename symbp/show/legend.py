@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from symbp.expr import Access, Expr, Index, substitute, walk
 from symbp.program import Program, Tensor
 from symbp.show.pieces import Said, SymbolRow, Writer
+from symbp.show.style import Style
 
 _MATRIX = ("ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
@@ -28,6 +29,8 @@ def _shape(writer: Writer, t: Tensor, sizes: Mapping[Expr, Expr]) -> Said:
     if not t.indices:
         return writer.say("scalar")
     lengths = [writer.expr(substitute(s, sizes)) for s in t.shape]
+    if writer.columns and len(lengths) == 2:
+        lengths.reverse()
     return Said("$" + r" \times ".join(s.latex for s in lengths) + "$", " × ".join(s.text for s in lengths))
 
 
@@ -64,8 +67,11 @@ def notes(
         if key in conventions:
             parts = [writer.math(examples[key])] if key in examples else []
             if key == "ones":
-                parts.append(writer.math(writer.both(lambda p: f"{p.style.ones(transposed=True)} A")))
-            out.append(writer.say(f"note_{key}", *parts, letter))
+                parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
+            turned = writer.columns and f"note_{key}_columns" in writer.words
+            out.append(writer.say(f"note_{key}_columns" if turned else f"note_{key}", *parts, letter))
+    if writer.columns and not neuron:
+        out.append(writer.say("note_columns"))
     if indexed and any(t.indices for t in base.tensors.values()):
         out.append(_ranges(writer, base))
     if neuron and any(t.dtype == "int" and t.indices for t in base.tensors.values()):
@@ -73,6 +79,11 @@ def notes(
     if forward and neuron:
         out.append(writer.say("note_zero_tangents"))
     return tuple(out)
+
+
+def _all_added(style: Style, columns: bool) -> str:
+    """The sum over the samples of a matrix A."""
+    return f"A {style.ones()}" if columns else f"{style.ones(transposed=True)} A"
 
 
 def _ranges(writer: Writer, base: Program) -> Said:

@@ -2,7 +2,8 @@
 
 Convention: rows are samples, so vectors over features are row vectors, and a vector that runs over the first index of
 the values (one number a sample) is a column. Products of entries are written with a ring, sums over one index as matrix
-products, column sums with a vector of ones. A row added to a matrix is added to each of its rows.
+products, column sums with a vector of ones. A row added to a matrix is added to each of its rows. With the printer's
+`columns` samples are columns instead: every symbol stands for the transpose.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class MatrixPrinter:
     """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`."""
 
     def __init__(self, printer: Printer) -> None:
-        self.printer, self.names, self.style = printer, printer.names, printer.style
+        self.printer, self.names, self.style, self.columns = printer, printer.names, printer.style, printer.columns
         self.notes: set[str] = set()
         self.sample_labels = self._sample_labels()
 
@@ -89,11 +90,15 @@ class MatrixPrinter:
         if len(target.args) > 2 or not all(isinstance(i, Index) for i in target.args):
             return None
         if len(target.args) == 2:
-            return target.args[0], target.args[1]  # type: ignore[return-value]
+            return self.placed(*target.args)  # type: ignore[arg-type]
         if len(target.args) == 1:
             i: Index = target.args[0]  # type: ignore[assignment]
-            return (i, None) if i.label in self.sample_labels else (None, i)
+            return self.placed(i, None) if i.label in self.sample_labels else self.placed(None, i)
         return None, None
+
+    def placed(self, first: Axis, second: Axis) -> tuple[Axis, Axis]:
+        """The row and column index of a matrix with these indices, in this order."""
+        return (second, first) if self.columns else (first, second)
 
     # ------------------------------------------------------------------------------------------- nodes
 
@@ -134,9 +139,9 @@ class MatrixPrinter:
         if len(e.args) == 2:
             if len(set(e.args)) == 1:
                 raise NoForm
-            transposed = e.args != (row, col)
+            transposed = e.args != self.placed(row, col)
         elif len(e.args) == 1:
-            transposed = (row is None) == (e.args[0].label in self.sample_labels)
+            transposed = (row is None) == ((e.args[0].label in self.sample_labels) != self.columns)
         else:
             transposed = False
         return self.printer.named(e.label, (), False, transposed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 COLUMN = 40.0  # em of a line of the document below
 ROWS = 34  # a longer table is allowed to run over pages
+MATRIX_COLUMN = 16.0  # em of the matrix form beside the index form
+SIGN = 1.4  # em of an equals sign
+SIGNS = {"=": "=", "≈": r"\approx"}
 TAG = 3.5  # em that a number in the margin takes
 
 CLASS = r"\documentclass[11pt,a4paper,fleqn]{article}"
@@ -55,6 +60,8 @@ def page(d: Derivation, document: bool) -> str:
             r"\maketitle",
             "",
         ]
+    if d.point:
+        out += [rf"\subsection*{{{words['point']}}}", *display(d.point, side_by_side=True)]
     out += [rf"\subsection*{{{words['network']}}}", *display(d.definitions)]
     if d.updates:
         out += [words["state_updates"], *display(d.updates)]
@@ -119,19 +126,51 @@ def display(formulas: tuple[Formula, ...], side_by_side: bool = False) -> list[s
     """
     if not formulas:
         return []
+    if any(f.beside for f in formulas):
+        return [r"\begin{align*}", " \\\\\n".join(beside(f) for f in formulas), r"\end{align*}"]
     if side_by_side:
-        widest = max(sum(width(s.latex) for s in f.sides) for f in formulas) + 1.4
+        widest = max(long(f) for f in formulas)
         columns = min(4, int(COLUMN / (widest + 2.5)), (len(formulas) + 3) // 4)
         if columns > 1:
             return [r"\begin{align*}", " \\\\\n".join(side_by_side_rows(formulas, columns)), r"\end{align*}"]
     tagged = any(f.number is not None for f in formulas)
     room = COLUMN - (TAG if tagged else 0)
     columns = max(len(f.sides) for f in formulas)
-    same = columns > 2 and len(formulas) > 1 and all(len(f.sides) == columns for f in formulas)
+    same = columns > 2 and len(formulas) > 1 and all(len(f.sides) == columns and not f.worked for f in formulas)
     if same and sum(max(width(f.sides[k].latex) for f in formulas) + 1.4 for k in range(columns)) <= room:
         rows = [aligned(f) for f in formulas]
         return [rf"\begin{{alignat*}}{{{columns - 1}}}", " \\\\\n".join(rows), r"\end{alignat*}"]
     return [r"\begin{align*}", " \\\\\n".join(row(f, room) for f in formulas), r"\end{align*}"]
+
+
+def together(chain: Sequence[tuple[str, Said]]) -> str:
+    """Sides on one line, the first sign aligned."""
+    return "&" + " ".join(f"{SIGNS[sign]} {breaks.unmarked(s.latex)}" for sign, s in chain)
+
+
+def long(f: Formula) -> float:
+    """How long the formula is on one line, in em."""
+    return width(f.sides[0].latex) + sum(SIGN + width(s.latex) for _, s in f.chain)
+
+
+def beside(f: Formula) -> str:
+    """The index form on the left, the matrix form on the right where there is room, else below."""
+    tag = rf" \tag{{{f.number}}}" if f.number is not None else ""
+    untagged = replace(f, number=None)
+    if not f.beside:
+        return row(f, COLUMN - TAG)
+    matrix, room = f.in_matrices, COLUMN - MATRIX_COLUMN - (TAG if tag else 0)
+    rows = row(untagged, room - 1)
+    if long(matrix) > MATRIX_COLUMN or max(map(width, rows.split(r"\\"))) > room:
+        below = aligned_box(row(matrix, COLUMN - 4))
+        return rf"& {aligned_box(row(untagged, COLUMN - TAG))}{tag} \\" + f"\n& \\qquad {below}"
+    left = rf"\makebox[{room}em][l]{{$\displaystyle {aligned_box(rows)}$}}"
+    return f"& {left} {aligned_box(row(matrix, MATRIX_COLUMN))}{tag}"
+
+
+def aligned_box(rows: str) -> str:
+    """Rows as one piece whose first line stands on the line of what is around it."""
+    return rf"\begin{{aligned}}[t] {rows} \end{{aligned}}"
 
 
 def side_by_side_rows(formulas: tuple[Formula, ...], columns: int) -> list[str]:
@@ -148,15 +187,18 @@ def aligned(f: Formula) -> str:
 
 def row(f: Formula, room: float) -> str:
     """One formula, on as many lines as it needs."""
-    sides = [s.latex for s in f.sides]
     tag = rf" \tag{{{f.number}}}" if f.number is not None else ""
-    left = breaks.unmarked(sides[0])
-    if sum(width(s) for s in sides) + 1.4 * (len(sides) - 1) <= room:
-        return f"{left} &= " + " = ".join(breaks.unmarked(s) for s in sides[1:]) + tag
-    start = width(left) + 1.4
+    left = breaks.unmarked(f.sides[0].latex)
+    if long(f) <= room:
+        return f"{left} {together(f.chain)}{tag}"
+    start = width(left) + SIGN
     lines: list[str] = []
-    for side in sides[1:]:
-        broken = breaks.split(side, room - start - 4.0, width, r"{}\cdot ")
-        lines.append(f"&= {broken[0][1]}")
-        lines += [rf"&\hspace{{{1.5 + min(depth, 5) / 2}em}} {{}}{line}" for depth, line in broken[1:]]
+    for group in f.groups:
+        if start + sum(SIGN + width(s.latex) for _, s in group) <= room:
+            lines.append(together(group))
+            continue
+        for sign, side in group:
+            broken = breaks.split(side.latex, room - start - 4.0, width, r"{}\cdot ")
+            lines.append(f"&{SIGNS[sign]} {broken[0][1]}")
+            lines += [rf"&\hspace{{{1.5 + min(depth, 5) / 2}em}} {{}}{line}" for depth, line in broken[1:]]
     return f"{left} " + " \\\\\n".join(lines) + tag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from symbp.show.result import Derivation
 
 INDENT = 4
+INDEX_COLUMNS = 60  # of the index form, where the matrix form stands beside it
+GUTTER = "  | "
 DEEPEST = 8  # columns by which a continued line is indented at most
 
 
@@ -22,6 +25,8 @@ def page(d: Derivation, columns: int) -> str:
     title = words["title"].format(words["derivation"], d.title)
     what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
     out = [title, "=" * int(width(title)), what]
+    if d.point:
+        out += [*heading(words["point"]), *formulas(d.point, columns)]
     out += heading(words["network"])
     out += formulas(d.definitions, columns)
     if d.updates:
@@ -63,24 +68,40 @@ def formulas(shown: tuple[Formula, ...], columns: int) -> list[str]:
     for f in shown:
         number = f"({f.number})" if f.number is not None else ""
         pad = " " * INDENT if not number else f"{number:>{INDENT + 1}} "
-        out += formula([s.text for s in f.sides], pad, columns)
+        out += beside(f, pad, columns) if f.beside else formula(f, pad, columns)
     return out
 
 
-def formula(sides: list[str], pad: str, columns: int) -> list[str]:
+def formula(f: Formula, pad: str, columns: int) -> list[str]:
     """left = side = side, broken at the equals signs, then inside of the sides."""
-    left = breaks.unmarked(sides[0])
-    whole = pad + " = ".join(breaks.unmarked(s) for s in sides)
+    left = breaks.unmarked(f.sides[0].text)
+    whole = pad + left + "".join(f" {sign} {breaks.unmarked(s.text)}" for sign, s in f.chain)
     if width(whole) <= columns:
         return [whole]
     start = int(width(pad) + width(left))
-    out = []
-    for k, side in enumerate(sides[1:]):
-        lines = breaks.split(side, columns - start - 3 - DEEPEST, width, "")
-        head = pad + left if k == 0 else " " * start
-        out.append(f"{head} = {lines[0][1]}")
-        out += [" " * (start + 5 + min(depth, DEEPEST - 2)) + line for depth, line in lines[1:]]
+    out: list[str] = []
+    for group in f.groups:
+        together = "".join(f" {sign} {breaks.unmarked(s.text)}" for sign, s in group)
+        head = " " * start if out else pad + left
+        if start + width(together) <= columns:
+            out.append(head + together)
+            continue
+        for sign, side in group:
+            lines = breaks.split(side.text, columns - start - 3 - DEEPEST, width, "")
+            out.append(f"{' ' * start if out else pad + left} {sign} {lines[0][1]}")
+            out += [" " * (start + 5 + min(depth, DEEPEST - 2)) + line for depth, line in lines[1:]]
     return out
+
+
+def beside(f: Formula, pad: str, columns: int) -> list[str]:
+    """The index form on the left, the matrix form on the right where there is room, else below."""
+    room = columns - INDEX_COLUMNS - len(GUTTER)
+    left, right = formula(f, pad, INDEX_COLUMNS), formula(f.in_matrices, "", room)
+    if max(map(width, left)) <= INDEX_COLUMNS and max(map(width, right)) <= room:
+        rows = zip_longest(left, right, fillvalue="")
+        return [a + " " * (INDEX_COLUMNS - int(width(a))) + GUTTER + b for a, b in rows]
+    below = formula(f.in_matrices, " " * (INDENT + 4) + GUTTER.lstrip(), columns)
+    return [*formula(f, pad, columns), *below]
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -38,10 +38,10 @@ Piece = tuple[str, int]  # text, and how tightly it binds
 
 
 class Printer:
-    """Writes expressions of one program in one style."""
+    """Writes expressions of one program in one style. columns: the two indices of a matrix change places."""
 
-    def __init__(self, names: Names, style: Style) -> None:
-        self.names, self.style = names, style
+    def __init__(self, names: Names, style: Style, columns: bool = False) -> None:
+        self.names, self.style, self.columns = names, style, columns
         self.memo: dict[Expr, Piece] = {}
 
     # ------------------------------------------------------------------------------------- entry points
@@ -141,6 +141,8 @@ class Printer:
             meaning = self.names.derivatives[tensor]
         if isinstance(meaning, Symbol):
             written = [breaks.unmarked(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
+            if self.columns and len(written) == 2:
+                written.reverse()
             return self.style.symbol(meaning, written, transposed), ATOM
         text = self.partial(meaning, indices)
         loose = ATOM if self.style.stacked else POWER

@@ -17,7 +17,7 @@ class Derivation:
 
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
-    notes: conventions behind the definitions.
+    notes: conventions behind the definitions. point: the values that numbers are worked out at, if any.
     """
 
     title: str
@@ -32,6 +32,7 @@ class Derivation:
     intro: tuple[Said, ...]
     notes: tuple[Said, ...]
     language: str = "en"
+    point: tuple[Formula, ...] = ()
 
     def latex(self, document: bool = False) -> str:
         """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""

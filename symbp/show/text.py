@@ -31,6 +31,7 @@ class Text:
     top = "ᵀ"
     dots = "…"
     matmul = " "
+    times = "·"
 
     def __init__(self, language: str = "en") -> None:
         self.words = LANGUAGES[language]
@@ -119,6 +120,10 @@ class Text:
 
     def squared_norm(self, inside: str) -> str:
         return f"‖{inside}‖²"
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+        inside = [f"[{', '.join(row)}]" for row in rows]
+        return inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]"
 
     def math(self, inside: str) -> str:
         return breaks.unmarked(inside)
