@@ -16,6 +16,7 @@ from symbp.program import Equation, Program
 from symbp.show import legend
 from symbp.show.binders import clear_names, declared_indices
 from symbp.show.expanded import expanded
+from symbp.show.fold import LONG, Folded, folds, pattern, sayings
 from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import derived, plan, with_helpers, written_out
 from symbp.show.request import Request, request
@@ -42,6 +43,7 @@ def derivation(
     language: str = "en",
     convention: str = "row",
     at: Mapping[str, Any] | None = None,
+    fold: bool | None = None,
 ) -> Derivation:
     """The derivation of the loss's gradients.
 
@@ -51,6 +53,8 @@ def derivation(
     sizes; at neuron level those of the batch are 1 unless given. language: "en" or "zh". convention: "row", where
     samples are rows as in the code, or "column", where every matrix is the transpose of that.
     at: values of all inputs, parameters and state, by name: every line is then followed by what it comes to.
+    fold: whether pages show blocks that repeat once and refer to them; by default where there are many steps, never at
+    neuron level.
 
     Raises SymbpError for an unknown level, method, language, tensor or entry.
     """
@@ -75,7 +79,7 @@ def derivation(
     if method == "naive":
         return expanded(base, wanted, sizes, language)
     base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
-    return _Maker(base, wanted, level, method, sizes, language, convention == "column", at).derivation()
+    return _Maker(base, wanted, level, method, sizes, language, convention == "column", at).derivation(fold)
 
 
 def _sized(program: Program, sizes: Mapping[str, int] | None) -> Program:
@@ -122,7 +126,7 @@ class _Maker:
         entry = self.shown_program.tensors[name].entry
         return entry[0] if entry else name
 
-    def derivation(self) -> Derivation:
+    def derivation(self, fold: bool | None) -> Derivation:
         definitions, updates, numbers = self.definitions()
         shown = self.shown()
         stepper = Stepper(
@@ -130,6 +134,7 @@ class _Maker:
             self.point,
         )
         steps = stepper.steps()
+        fold = self.level != "neuron" and len(steps) >= LONG if fold is None else fold
         conventions = stepper.notes()
         for value in self.index_forms:
             conventions |= stepper.conventions(value)
@@ -138,13 +143,45 @@ class _Maker:
         letters = {self.group(e.name) for e in shown}
         program = self.plan.program
         lettered = [t for name, t in program.tensors.items() if name in letters and t.symbol]
+        tensors = [*self.base.tensors.values(), *lettered]
         return Derivation(
             self.base.title, self.level, self.method, self.shown_program,
-            legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
+            (legend.grouped_symbols if fold else legend.symbols)(self.wide, tensors, self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
             self.writer.language, self.given(),
+            self.folded_steps(steps) if fold else (), self.folded_definitions(definitions) if fold else (),
         )  # fmt: skip
+
+    def folded_steps(self, steps: tuple[Step, ...]) -> tuple[Folded, ...]:
+        """The runs of steps that repeat one in front of them."""
+        names = self.writer.names
+        patterns = [
+            pattern(
+                names, [e for f in s.formulas for e in (f.target, f.value, self.before.get(f.name, f.value))],
+                s.rule, s.used, len(s.prose), tuple(len(f.sides) for f in s.formulas),
+                lettered=any(self.is_indexed(f) for f in s.formulas),
+            )
+            for s in steps
+        ]  # fmt: skip
+        outputs = self.plan.program.outputs
+
+        def gains(start: int, stop: int) -> list[Said]:
+            return [self.wide.name(s.quantity) for s in steps[start:stop] if s.quantity in outputs]
+
+        return sayings(self.wide, folds(patterns), "steps", gains)
+
+    def folded_definitions(self, definitions: tuple[Formula, ...]) -> tuple[Folded, ...]:
+        """The runs of definitions that repeat one in front of them."""
+        names = self.writer.names
+        patterns = [
+            pattern(names, [f.target, f.value], len(f.sides), lettered=self.is_indexed(f)) for f in definitions
+        ]
+        return sayings(self.wide, folds(patterns), "equations", lambda start, stop: [])
+
+    def is_indexed(self, f: Formula) -> bool:
+        """Whether the formula is written with indices."""
+        return bool(f.target.args) and f.sides[0].latex != self.writer.latex.name(f.name)
 
     def given(self) -> tuple[Formula, ...]:
         """The point that numbers are worked out at."""

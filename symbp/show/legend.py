@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from symbp.expr import Access, Expr, Index, substitute, walk
@@ -23,6 +24,37 @@ def symbols(writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr
             role = writer.say("adjoint", writer.name(derivative.wrt))
         rows.append(SymbolRow(writer.name(t.name), t.name, _shape(writer, t, sizes), role))
     return tuple(rows)
+
+
+def grouped_symbols(
+    writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr]
+) -> tuple[SymbolRow, ...]:
+    """One row for all tensors of a letter that differ in their layers only."""
+    rows: dict[object, list[SymbolRow]] = {}
+    for t in tensors:
+        row = symbols(writer, [t], sizes)[0]
+        plain = [_LAYER.sub("", text) for text in (row.symbol.latex, row.shape.latex, row.role.latex)]
+        rows.setdefault(tuple(plain), []).append(row)
+    return tuple(_one_row(writer, found) for found in rows.values())
+
+
+def _one_row(writer: Writer, rows: list[SymbolRow]) -> SymbolRow:
+    if len(rows) == 1:
+        return rows[0]
+    shown = rows if len(rows) <= 3 else [rows[0], rows[1], rows[-1]]
+    gap = Said(r"$\ldots$", "…")
+
+    def joined(parts: list[Said]) -> Said:
+        parts = parts if len(rows) <= 3 else [*parts[:2], gap, parts[2]]
+        return Said(", ".join(p.latex for p in parts), ", ".join(p.text for p in parts))
+
+    names = [r.name for r in shown]
+    name = ", ".join(names if len(rows) <= 3 else [*names[:2], "...", names[2]])
+    role = rows[0].role if rows[0].role == rows[-1].role else writer.say("adjoint_each")
+    return SymbolRow(joined([r.symbol for r in shown]), name, rows[0].shape, role)
+
+
+_LAYER = re.compile(r"\(\d+\)")
 
 
 def _shape(writer: Writer, t: Tensor, sizes: Mapping[Expr, Expr]) -> Said:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
+from symbp.show.fold import Folded, parts
 from symbp.show.pieces import Formula, Said
 from symbp.show.width import width
 from symbp.show.words import LANGUAGES
@@ -62,26 +63,32 @@ def page(d: Derivation, document: bool) -> str:
         ]
     if d.point:
         out += [rf"\subsection*{{{words['point']}}}", *display(d.point, side_by_side=True)]
-    out += [rf"\subsection*{{{words['network']}}}", *display(d.definitions)]
+    out += [rf"\subsection*{{{words['network']}}}"]
+    for part in parts(d.shown_definitions):
+        out += [sentences(d, part.said), ""] if isinstance(part, Folded) else display(part)
     if d.updates:
         out += [words["state_updates"], *display(d.updates)]
     out += [sentences(d, d.notes), ""] if d.notes else []
     if document:
         out += symbols(d)
     out += [rf"\subsection*{{{words[f'steps_{d.method}']}}}", sentences(d, d.intro), ""]
-    for step in d.steps:
+    for step in d.shown_steps:
+        if isinstance(step, Folded):
+            out += ["", rf"\medskip\noindent {sentences(d, step.said)}"]
+            continue
         title = words["title"].format(words["step"].format(step.number), step.title.latex)
         head = rf"\medskip\noindent\textbf{{{words['title_end'].format(title)}}}"
         out += ["", " ".join([head, sentences(d, step.prose)]).strip(), r"\nopagebreak", *display(step.formulas)]
     if document:
-        out += [rf"\subsection*{{{words['summary']}}}", *display(d.summary, side_by_side=True)] if d.summary else []
+        out += [rf"\subsection*{{{words['summary']}}}", *display(d.shown_summary, side_by_side=True)] if d.summary else []
+        out += [words["fold_summary"], ""] if d.folded else []
         out += [r"\end{document}"]
     return "\n".join(out) + "\n"
 
 
 def notebook(d: Derivation) -> str:
     """The steps' formulas as one display, for MathJax."""
-    rows = [row(f, COLUMN) for step in d.steps for f in step.formulas]
+    rows = [row(f, COLUMN) for step in d.shown_steps if not isinstance(step, Folded) for f in step.formulas]
     return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
 
 

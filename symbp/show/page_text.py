@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
+from symbp.show.fold import Folded, parts
 from symbp.show.pieces import Formula, Said
 from symbp.show.text import filled, width
 from symbp.show.words import LANGUAGES
@@ -28,7 +29,11 @@ def page(d: Derivation, columns: int) -> str:
     if d.point:
         out += [*heading(words["point"]), *formulas(d.point, columns)]
     out += heading(words["network"])
-    out += formulas(d.definitions, columns)
+    for part in parts(d.shown_definitions):
+        if isinstance(part, Folded):
+            out += [f"  {line}" for line in paragraph(part.said, columns - 2, words["between"])]
+        else:
+            out += formulas(part, columns)
     if d.updates:
         out += ["", words["state_updates"], "", *formulas(d.updates, columns)]
     if d.notes:
@@ -42,14 +47,18 @@ def page(d: Derivation, columns: int) -> str:
     )
     out += heading(words[f"steps_{d.method}"])
     out += paragraph(d.intro, columns, words["between"])
-    for step in d.steps:
+    for step in d.shown_steps:
+        if isinstance(step, Folded):
+            out += ["", *paragraph(step.said, columns, words["between"])]
+            continue
         out += ["", words["title"].format(words["step"].format(step.number), step.title.text)]
         if step.prose:
             out += [f"  {line}" for line in paragraph(step.prose, columns - 2, words["between"])]
         out += formulas(step.formulas, columns)
     if d.summary:
         out += heading(words["summary"])
-        out += formulas(d.summary, columns)
+        out += formulas(d.shown_summary, columns)
+        out += ["", words["fold_summary"]] if d.folded else []
     return "\n".join(line.rstrip() for line in out) + "\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symbp.program import Program
+from symbp.show.fold import Folded, unfolded
 from symbp.show.page_latex import notebook
 from symbp.show.page_latex import page as latex_page
 from symbp.show.page_text import page as text_page
@@ -18,6 +19,7 @@ class Derivation:
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
     notes: conventions behind the definitions. point: the values that numbers are worked out at, if any.
+    folded: runs of steps, and of definitions, that pages don't show, and what they say instead.
     """
 
     title: str
@@ -33,6 +35,8 @@ class Derivation:
     notes: tuple[Said, ...]
     language: str = "en"
     point: tuple[Formula, ...] = ()
+    folded: tuple[Folded, ...] = ()
+    folded_definitions: tuple[Folded, ...] = ()
 
     def latex(self, document: bool = False) -> str:
         """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""
@@ -41,6 +45,22 @@ class Derivation:
     def text(self, columns: int = 100) -> str:
         """Unicode text for a terminal of so many columns."""
         return text_page(self, columns)
+
+    @property
+    def shown_steps(self) -> list[Step | Folded]:
+        """The steps in order, with a Folded for each run that is not shown."""
+        return unfolded(self.steps, self.folded)
+
+    @property
+    def shown_definitions(self) -> list[Formula | Folded]:
+        """The definitions in order, with a Folded for each run that is not shown."""
+        return unfolded(self.definitions, self.folded_definitions)
+
+    @property
+    def shown_summary(self) -> tuple[Formula, ...]:
+        """The summary without the gradients of steps that aren't shown."""
+        hidden = {s.quantity for f in self.folded for s in self.steps[f.start : f.stop]}
+        return tuple(f for f in self.summary if f.name not in hidden)
 
     def formula(self, name: str) -> Formula:
         """The formula of a quantity such as d_W1 or d_W1_0_1. Raises KeyError if it isn't shown."""

@@ -46,6 +46,7 @@ ENGLISH: dict[str, str] = {
     "computed": "computed",
     "labels": "input (integers)",
     "adjoint": "adjoint of {0}",
+    "adjoint_each": "adjoints",
     "scalar": "scalar",
     # what a step says
     "reads_loss": "The loss reads {0} itself, see {1}.",
@@ -76,6 +77,21 @@ ENGLISH: dict[str, str] = {
     "rule_kronecker": "{0} contracts the sum over {1}",
     "rule_forward": "reuse of a forward value",
     "rule_comma": "{0}; {1}",
+    # folded blocks
+    "steps_one": "{0}",
+    "equations_one": "({0})",
+    "steps_span": "{0}–{1}",
+    "equations_span": "({0})–({1})",
+    "fold_steps": "Steps {0}: the same as steps {1}, with {2}.",
+    "fold_equations": "Equations {0} are the same as {1}, with {2}.",
+    "fold_raised": "every layer number raised by {0}",
+    "fold_lowered": "every layer number lowered by {0}",
+    "fold_layers": "the layers {0} in place of {1}",
+    "fold_size": "{0} in place of {1}",
+    "fold_also": "{0}, {1}",
+    "fold_letters": "other letters for the indices",
+    "fold_gives": "They give {0}.",
+    "fold_summary": "The gradients that were folded above read the same, with the numbers of their own layers.",
     # notes
     "note_chain": "Every quantity is computed once, from the loss backwards, and used wherever it is needed.",
     "note_delta": "{0} stands for the derivative by a layer's sum {1}, as in most of the literature; "
