@@ -158,7 +158,7 @@ def derive(net: str, wrt: str | None, level: str, method: str, lang: str, conven
         elif form == "latex":
             made = found.latex(document=not fragment)
         else:
-            made = found.text()
+            made = found.markdown() if form == "markdown" else found.text()
     write(made, output)
 
 

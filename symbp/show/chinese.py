@@ -35,6 +35,7 @@ CHINESE: dict[str, str] = {
     "title_helper": "给重复出现的部分取名 {0}",
     "title_expanded": "{0}",
     "title_loss": "完全展开的损失函数",
+    "title_reuse": "复用后的同一结果",
     # roles
     "input": "输入",
     "parameter": "参数",
@@ -59,6 +60,11 @@ CHINESE: dict[str, str] = {
     "used_many": "{0} 只计算一次，后面共用到 {1} 次。",
     "each_used_many": "其中每一个只计算一次，后面各用到 {0} 次。",
     "unused": "损失与 {0} 无关：其梯度为零。",
+    # the naive form
+    "repeated": "这些导数中反复计算的值用记号标出：{0}。",
+    "repeated_value": "{0}（{1} 次）",
+    "operations": "共 {0} 次运算。",
+    "operations_reuse": "每个值、每个伴随量只计算一次：连同前向传播，上面所有导数一共只需 {0} 次运算。",
     # rules
     "rules": "所用法则：{0}。",
     "rule_chain": "经由 {0} 的链式法则",
@@ -116,6 +122,7 @@ CHINESE: dict[str, str] = {
     "range_and": "{0}；{1}",
     "and_also": "{0}，{1}",
     "between": "",
+    "stop": "。",
     "if": "若",
     "else": "否则",
     "equation": "({0})",

@@ -77,7 +77,9 @@ def derivation(
     base = with_symbols(with_helper_letters(written_out(_sized(program, sizes) if level != "neuron" else program)))
     wanted = request(base, wrt, level, sizes)
     if method == "naive":
-        return expanded(base, wanted, sizes, language)
+        return expanded(base, wanted, sizes, language, lambda entries: derivation(
+            program, entries, level="neuron", sizes=sizes, language=language
+        ))  # fmt: skip
     base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
     return _Maker(base, wanted, level, method, sizes, language, convention == "column", at).derivation(fold)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from symbp.show import breaks
 from symbp.show.fold import Folded, parts
+from symbp.show.marked import DEFINED, coloured
 from symbp.show.pieces import Formula, Said
 from symbp.show.width import width
 from symbp.show.words import LANGUAGES
@@ -27,7 +28,7 @@ CHINESE = r"\usepackage[scheme=plain]{ctex}  % compile with xelatex or lualatex"
 PREAMBLE = r"""
 \usepackage[margin=2.4cm]{geometry}
 \usepackage{amsmath,amssymb,mathtools}
-\usepackage{booktabs,longtable}
+\usepackage{booktabs,longtable,xcolor}
 \setlength{\mathindent}{1.5em}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{4pt plus 1pt}
@@ -45,20 +46,21 @@ PREAMBLE = r"""
 
 def preamble(language: str) -> str:
     """What stands in front of a document; a Chinese one needs ctex, hence xelatex or lualatex."""
-    return CLASS + (f"\n{CHINESE}" if language == "zh" else "") + PREAMBLE
+    return CLASS + (f"\n{CHINESE}" if language == "zh" else "") + PREAMBLE + DEFINED + "\n"
 
 
 def page(d: Derivation, document: bool) -> str:
     """The steps with the definitions in front; as a document also the table of symbols and the summary."""
     words = LANGUAGES[d.language]
     out: list[str] = []
+    if d.method == "naive" and not document:
+        out.append(DEFINED + "  % needs xcolor")
     if document:
-        out += [preamble(d.language) + rf"\title{{{words['derivation']}\\[4pt] \large {name(d.title)}}}"]
+        what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
         out += [
-            rf"\author{{{words['and_also'].format(words[f'method_{d.method}'], words[f'level_{d.level}'])}}}",
-            r"\date{}",
-            r"\begin{document}",
-            r"\maketitle",
+            preamble(d.language) + r"\begin{document}",
+            rf"\begin{{center}}{{\LARGE {words['derivation']}\par}}\medskip",
+            rf"{{\large {name(d.title)}\par}}\medskip {what}\end{{center}}",
             "",
         ]
     if d.point:
@@ -88,8 +90,8 @@ def page(d: Derivation, document: bool) -> str:
 
 def notebook(d: Derivation) -> str:
     """The steps' formulas as one display, for MathJax."""
-    rows = [row(f, COLUMN) for step in d.shown_steps if not isinstance(step, Folded) for f in step.formulas]
-    return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
+    formulas = tuple(f for step in d.shown_steps if not isinstance(step, Folded) for f in step.formulas)
+    return "\n".join([r"$$\begin{aligned}", *aligned_rows(formulas), r"\end{aligned}$$"])
 
 
 def name(title: str) -> str:
@@ -103,7 +105,7 @@ def name(title: str) -> str:
 
 
 def sentences(d: Derivation, parts: tuple[Said, ...]) -> str:
-    return LANGUAGES[d.language]["between"].join(p.latex for p in parts)
+    return coloured([LANGUAGES[d.language]["between"].join(p.latex for p in parts)])[0]
 
 
 def symbols(d: Derivation) -> list[str]:
@@ -180,6 +182,16 @@ def aligned_box(rows: str) -> str:
     return rf"\begin{{aligned}}[t] {rows} \end{{aligned}}"
 
 
+def aligned_rows(formulas: tuple[Formula, ...]) -> list[str]:
+    """The rows of an `aligned` environment, where there are no tags; a matrix form follows its index form."""
+    out = []
+    for f in formulas:
+        number = rf" \qquad ({f.number})" if f.number is not None else ""
+        out.append(row(replace(f, number=None), COLUMN) + number)
+        out += [row(f.in_matrices, COLUMN)] if f.beside else []
+    return [text + r" \\" for text in out[:-1]] + out[-1:]
+
+
 def side_by_side_rows(formulas: tuple[Formula, ...], columns: int) -> list[str]:
     """Rows of so many formulas, to be read column by column."""
     height = -(-len(formulas) // columns)
@@ -197,7 +209,7 @@ def row(f: Formula, room: float) -> str:
     tag = rf" \tag{{{f.number}}}" if f.number is not None else ""
     left = breaks.unmarked(f.sides[0].latex)
     if long(f) <= room:
-        return f"{left} {together(f.chain)}{tag}"
+        return coloured([f"{left} {together(f.chain)}{tag}"])[0]
     start = width(left) + SIGN
     lines: list[str] = []
     for group in f.groups:
@@ -208,4 +220,4 @@ def row(f: Formula, room: float) -> str:
             broken = breaks.split(side.latex, room - start - 4.0, width, r"{}\cdot ")
             lines.append(f"&{SIGNS[sign]} {broken[0][1]}")
             lines += [rf"&\hspace{{{1.5 + min(depth, 5) / 2}em}} {{}}{line}" for depth, line in broken[1:]]
-    return f"{left} " + " \\\\\n".join(lines) + tag
+    return f"{left} " + " \\\\\n".join(coloured(lines)) + tag

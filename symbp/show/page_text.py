@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from symbp.show import breaks
 from symbp.show.fold import Folded, parts
+from symbp.show.marked import circled
 from symbp.show.pieces import Formula, Said
 from symbp.show.text import filled, width
 from symbp.show.words import LANGUAGES
@@ -25,7 +26,7 @@ def page(d: Derivation, columns: int) -> str:
     words = LANGUAGES[d.language]
     title = words["title"].format(words["derivation"], d.title)
     what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
-    out = [title, "=" * int(width(title)), what]
+    out: list[str] = [title, "=" * int(width(title)), what]
     if d.point:
         out += [*heading(words["point"]), *formulas(d.point, columns)]
     out += heading(words["network"])
@@ -59,7 +60,7 @@ def page(d: Derivation, columns: int) -> str:
         out += heading(words["summary"])
         out += formulas(d.shown_summary, columns)
         out += ["", words["fold_summary"]] if d.folded else []
-    return "\n".join(line.rstrip() for line in out) + "\n"
+    return "\n".join(line.rstrip() for line in circled(out)) + "\n"
 
 
 def heading(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from symbp.program import Program
 from symbp.show.fold import Folded, unfolded
 from symbp.show.page_latex import notebook
 from symbp.show.page_latex import page as latex_page
+from symbp.show.page_markdown import page as markdown_page
 from symbp.show.page_text import page as text_page
 from symbp.show.pieces import Formula, Said, Step, SymbolRow
 
@@ -19,7 +20,7 @@ class Derivation:
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
     notes: conventions behind the definitions. point: the values that numbers are worked out at, if any.
-    folded: runs of steps, and of definitions, that pages don't show, and what they say instead.
+    folded: runs of steps, and of definitions, that pages don't show, and what they say instead. reuse: beside a naive derivation, the same gradients by reverse accumulation.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Derivation:
     point: tuple[Formula, ...] = ()
     folded: tuple[Folded, ...] = ()
     folded_definitions: tuple[Folded, ...] = ()
+    reuse: Step | None = None
 
     def latex(self, document: bool = False) -> str:
         """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""
@@ -49,7 +51,7 @@ class Derivation:
     @property
     def shown_steps(self) -> list[Step | Folded]:
         """The steps in order, with a Folded for each run that is not shown."""
-        return unfolded(self.steps, self.folded)
+        return [*unfolded(self.steps, self.folded), *([self.reuse] if self.reuse else [])]
 
     @property
     def shown_definitions(self) -> list[Formula | Folded]:
@@ -61,6 +63,10 @@ class Derivation:
         """The summary without the gradients of steps that aren't shown."""
         hidden = {s.quantity for f in self.folded for s in self.steps[f.start : f.stop]}
         return tuple(f for f in self.summary if f.name not in hidden)
+
+    def markdown(self) -> str:
+        """Markdown with formulas, as GitHub renders it."""
+        return markdown_page(self)
 
     def formula(self, name: str) -> Formula:
         """The formula of a quantity such as d_W1 or d_W1_0_1. Raises KeyError if it isn't shown."""

@@ -39,6 +39,7 @@ ENGLISH: dict[str, str] = {
     "title_helper": "a name for what occurs more than once, {0}",
     "title_expanded": "{0}",
     "title_loss": "the loss written out",
+    "title_reuse": "the same with reuse",
     # roles
     "input": "input",
     "parameter": "parameter",
@@ -63,6 +64,12 @@ ENGLISH: dict[str, str] = {
     "used_many": "{0} is computed once and used {1} times below.",
     "each_used_many": "Each of them is computed once and used {0} times below.",
     "unused": "The loss does not depend on {0}: its gradient is zero.",
+    # the naive form
+    "repeated": "What these derivatives compute again and again has a mark: {0}.",
+    "repeated_value": "{0}, {1} times",
+    "operations": "{0} operations.",
+    "operations_reuse": "Every value and every adjoint is computed once: {0} operations for all of these derivatives "
+    "together, the forward pass included.",
     # rules
     "rules": "Rules: {0}.",
     "rule_chain": "chain rule through {0}",
@@ -124,6 +131,7 @@ ENGLISH: dict[str, str] = {
     "range_and": "{0} and {1}",
     "and_also": "{0}, {1}",
     "between": " ",
+    "stop": ".",
     "if": "if",
     "else": "else",
     "equation": "({0})",
