@@ -131,11 +131,18 @@ def nets(family: str | None) -> None:
               help="Vectors and samples as rows, as in the code, or as columns.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "latex", "pdf"]),
               help="By default what the name behind -o says, else text.")  # fmt: skip
-@click.option("--fragment", is_flag=True, help="LaTeX for \\input instead of a whole document.")
+@click.option("--fragment", is_flag=False, flag_value="derivation", metavar="[KIND]",
+              help="LaTeX for \\input instead of a whole document: derivation (if none is named), gradients, algorithm, "
+              "cost, layers, macros.")  # fmt: skip
+@click.option("--at", metavar="POINT", help="Numbers in every line: an .npz file with an array a tensor, `file` for the "
+              "dictionary `point` of a Python file NET, or seed:0 for random ones.")  # fmt: skip
+@click.option("--fold/--no-fold", default=None, help="Show blocks that repeat once; by default where steps are many.")
 @set_option
-@click.option("-o", "output", type=click.Path(dir_okay=False), help="A file (.txt, .md, .tex, .pdf) instead of standard output.")
+@click.option("-o", "output", type=click.Path(dir_okay=False),
+              help="A file (.txt, .md, .tex, .pdf) instead of standard output.")  # fmt: skip
 def derive(net: str, wrt: str | None, level: str, method: str, lang: str, convention: str, form: str | None,
-           fragment: bool, settings: tuple[str, ...], output: str | None) -> None:  # fmt: skip
+           fragment: str | None, at: str | None, fold: bool | None, settings: tuple[str, ...],
+           output: str | None) -> None:  # fmt: skip
     """The derivation of NET's gradients, step by step.
 
     \b
@@ -143,20 +150,27 @@ def derive(net: str, wrt: str | None, level: str, method: str, lang: str, conven
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
     that defines `net`.
     """
+    from symbp.report.paper import document
+    from symbp.report.paper import fragment as piece
+    from symbp.report.point import point
     from symbp.show.derivation import derivation
     from symbp.show.pdf import pdf
 
-    form = form or {".md": "markdown", ".tex": "latex", ".pdf": "pdf"}.get(Path(output or "").suffix, "text")
+    by_name = {".md": "markdown", ".tex": "latex", ".pdf": "pdf"}.get(Path(output or "").suffix, "text")
+    form = form or ("latex" if fragment else by_name)
     if form == "pdf" and output is None:
         raise SymbpError("a PDF goes to a file: say -o derivation.pdf")
     with working(f"deriving {net}"):
         names = None if wrt is None else [name.strip() for name in wrt.split(",")]
-        found = derivation(load(net), names, level=level, method=method, sizes=sizes_option(settings) or None,
-                           language=lang, convention=convention)  # fmt: skip
-        if form == "pdf":
-            made: str | bytes = pdf(found.latex(document=True), lang)
-        elif form == "latex":
-            made = found.latex(document=not fragment)
+        program, sizes = load(net), sizes_option(settings) or None
+        values = None if at is None else point(program, at, net)
+        found = derivation(program, names, level=level, method=method, sizes=sizes, language=lang,
+                           convention=convention, at=values, fold=fold)  # fmt: skip
+        if form == "latex" and fragment:
+            made: str | bytes = piece(fragment, program, found, sizes)
+        elif form in ("latex", "pdf"):
+            text = document(program, found, sizes)
+            made = text if form == "latex" else pdf(text, lang)
         else:
             made = found.markdown() if form == "markdown" else found.text()
     write(made, output)

@@ -26,13 +26,13 @@ TAG = 3.5  # em that a number in the margin takes
 CLASS = r"\documentclass[11pt,a4paper,fleqn]{article}"
 CHINESE = r"\usepackage[scheme=plain]{ctex}  % compile with xelatex or lualatex"
 PREAMBLE = r"""
-\usepackage[margin=2.4cm]{geometry}
+\usepackage[hmargin=2.4cm,vmargin={2cm,2.2cm}]{geometry}
 \usepackage{amsmath,amssymb,mathtools}
 \usepackage{booktabs,longtable,xcolor}
 \setlength{\mathindent}{1.5em}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{4pt plus 1pt}
-\setlength{\jot}{5pt}
+\setlength{\jot}{4pt}
 \setlength{\LTleft}{1.5em}
 \setcounter{LTchunksize}{1000}
 \allowdisplaybreaks

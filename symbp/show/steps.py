@@ -80,7 +80,7 @@ class Stepper:
         prose = self.prose(record, main, reuses, counts)
         formulas = tuple(self.formula(e) for e in equations)
         said = self.rules(record, main)
-        if said:
+        if len(said) > 1:  # that it is the chain rule, through which equation, is said already
             prose += (self.wide.say("rules", self.wide.listed(list(said), "rule_comma", "rule_comma")),)
         wrt = record.reason.wrt if record.reason else ""
         return Step(number, quantity, wrt, rule, title, prose, formulas, reuses, max(counts), said)

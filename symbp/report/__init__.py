@@ -1,0 +1,1 @@
+"""What derivation, cost and code say of the same quantities, put together."""
