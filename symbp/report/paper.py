@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from symbp.count.ledger import COMPUTED, Ledger
 from symbp.count.polynomial import Polynomial, total
-from symbp.count.table import Cell, Table
+from symbp.count.table import Cell, Table, figure
 from symbp.count.written import sizes_of
 from symbp.errors import SymbpError
 from symbp.program import Program
@@ -31,6 +31,7 @@ MACROS = {
     r"\onesvector": r"\providecommand{\onesvector}{\mathbf{1}}  % a vector of ones",
     r"\transposed": r"\providecommand{\transposed}{\top}",
 }
+NAMES = 4  # of a layer's parameters that a table has room for
 STRATEGIES = ("forward", "one-sided differences", "forward mode", "expanded", "reverse", "reverse + CSE")
 
 
@@ -144,8 +145,8 @@ def costs(program: Program, sizes: Sizes = None, language: str = "en") -> Table:
         if account.total is not None and forward:
             n = account.total.number
             bound = "" if account.exact else "<= "
-            ratio: Cell = n / forward if n < 10**15 else None
-            rows.append([words[f"strategy_{strategy}"], f"{bound}{n:,}" if n < 10**15 else _power(bound, n), ratio])
+            ratio = f"{n / forward:,.1f}" if n < forward * 10**6 else figure(n // forward, 10**6)
+            rows.append([words[f"strategy_{strategy}"], bound + figure(n), bound + ratio])
     head = [words[k] for k in ("strategy", "operations_column", "ratio_column")]
     return Table(program.title, head, rows, [f"{s}: {COMPUTED[s]}" for s in STRATEGIES])
 
@@ -163,7 +164,8 @@ def layers(program: Program, sizes: Sizes = None, language: str = "en") -> Table
         count = total(sizes_of(t.indices) for t in own).at(concrete)
         work = [_number(total(parts[s].get(label, {}).values())) for s in parts]
         shown = words["layer"].format(number) if number.isdigit() else words["no_layer"]
-        names = f" ({', '.join(t.name for t in own)})" if own else ""
+        shown_names = [t.name for t in own] if len(own) <= NAMES else [*(t.name for t in own[: NAMES - 1]), "..."]
+        names = f" ({', '.join(shown_names)})" if own else ""
         rows.append([shown + names, count.number, *work])
     sums: list[Cell] = [sum(row[k] for row in rows if isinstance(row[k], int)) for k in (1, 2, 3)]  # type: ignore[misc]
     head = [words[k] for k in ("layer_column", "numbers_column", "forward_column", "gradient_column")]
@@ -172,11 +174,6 @@ def layers(program: Program, sizes: Sizes = None, language: str = "en") -> Table
 
 def _number(n: Polynomial | None) -> int:
     return 0 if n is None else n.number
-
-
-def _power(bound: str, n: int) -> str:
-    digits = str(n)
-    return f"{bound}{digits[0]}.{digits[1:3]}e{len(digits) - 1}"
 
 
 # ---------------------------------------------------------------------------------------------- the document
@@ -188,5 +185,5 @@ def document(program: Program, found: Derivation, sizes: Sizes = None) -> str:
     at = ", ".join(f"${n} = {v}$" for n, v in concrete_sizes(program, sizes).items())
     body = [rf"\subsection*{{{words['cost']}}}", words["cost_at"].format(at) if at else "", ""]
     body += [r"{\small\hspace*{1.5em}" + costs(program, sizes, found.language).latex() + r"\par}", r"\medskip"]
-    body += [r"{\small\hspace*{1.5em}" + layers(program, sizes, found.language).latex() + r"\par}"]
+    body += [r"{\footnotesize\hspace*{1.5em}" + layers(program, sizes, found.language).latex() + r"\par}"]
     return found.latex(document=True).replace(r"\end{document}", "\n".join(body) + "\n" + r"\end{document}")

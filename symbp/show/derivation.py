@@ -152,7 +152,8 @@ class _Maker:
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
             self.writer.language, self.given(),
-            self.folded_steps(steps) if fold else (), self.folded_definitions(definitions) if fold else (),
+            self.folded_steps(steps) if fold else (), self.folded_definitions(definitions, 1) if fold else (),
+            self.folded_definitions(updates, len(definitions) + 1) if fold else (),
         )  # fmt: skip
 
     def folded_steps(self, steps: tuple[Step, ...]) -> tuple[Folded, ...]:
@@ -173,13 +174,13 @@ class _Maker:
 
         return sayings(self.wide, folds(patterns), "steps", gains)
 
-    def folded_definitions(self, definitions: tuple[Formula, ...]) -> tuple[Folded, ...]:
-        """The runs of definitions that repeat one in front of them."""
+    def folded_definitions(self, definitions: tuple[Formula, ...], first: int) -> tuple[Folded, ...]:
+        """The runs of definitions that repeat one in front of them; first: the number of the first."""
         names = self.writer.names
         patterns = [
             pattern(names, [f.target, f.value], len(f.sides), lettered=self.is_indexed(f)) for f in definitions
         ]
-        return sayings(self.wide, folds(patterns), "equations", lambda start, stop: [])
+        return sayings(self.wide, folds(patterns), "equations", lambda start, stop: [], first)
 
     def is_indexed(self, f: Formula) -> bool:
         """Whether the formula is written with indices."""

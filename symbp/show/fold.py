@@ -17,7 +17,7 @@ from symbp.show.pieces import Said, Writer
 from symbp.show.symbols import Names, Partial, Symbol
 
 LONG = 20  # equations or steps from which on repeated runs are folded
-RUN = 4  # equations or steps that must be left out at least
+RUN = 3  # equations or steps that must be left out at least
 
 MUCH = 45  # equations or steps from which on blocks are folded inside of blocks
 SMALL = 3  # whole numbers up to here are what a formula is made of, not sizes
@@ -154,34 +154,38 @@ def parts(items: Sequence[Item | Folded]) -> list[tuple[Item, ...] | Folded]:
     return out
 
 
-def sayings(writer: Writer, found: Sequence[Fold], kind: str, gains: Callable[[int, int], list[Said]]) -> tuple[Folded, ...]:
+def sayings(
+    writer: Writer, found: Sequence[Fold], kind: str, gains: Callable[[int, int], list[Said]], first: int = 1
+) -> tuple[Folded, ...]:
     """What to say for each fold, one sentence for runs that follow each other and repeat the same one.
 
-    kind: "steps" or "equations". gains: (start, stop) -> the gradients that are found there.
+    kind: "steps" or "equations". gains: (start, stop) -> the gradients that are found there. first: number of the first.
     """
     groups: list[list[Fold]] = []
     for f in found:
-        last = groups[-1][-1] if groups else None
-        follows = last is not None and last.stop == f.start and last.source == f.source
-        if follows and _alike(last, f):
+        if groups and _alike(groups[-1][-1], f):
             groups[-1].append(f)
         else:
             groups.append([f])
-    return tuple(_folded(writer, group, kind, gains(group[0].start, group[-1].stop)) for group in groups)
+    return tuple(_folded(writer, group, kind, gains(group[0].start, group[-1].stop), first) for group in groups)
 
 
 def _alike(a: Fold, b: Fold) -> bool:
-    """Whether two folds of one run can be said in one sentence."""
-    return a.stop - a.start == b.stop - b.start and (a.shift or 0) * (b.shift or 0) > 0 and a.sizes == b.sizes == ()
+    """Whether two folds can be said in one sentence: of the same run, one behind the other."""
+    if (a.stop, a.source, a.stop - a.start) != (b.start, b.source, b.stop - b.start):
+        return False
+    return (a.shift or 0) * (b.shift or 0) > 0 and a.sizes == b.sizes == ()
 
 
-def _folded(writer: Writer, group: list[Fold], kind: str, gained: list[Said]) -> Folded:
-    first = group[0]
-    length = first.stop - first.start
-    spans = [_span(writer, kind, f.start + 1, f.stop) for f in group]
-    source = _span(writer, kind, first.source + 1, first.source + length)
+def _folded(writer: Writer, group: list[Fold], kind: str, gained: list[Said], number: int) -> Folded:
+    first, last = group[0], group[-1]
+    source = _span(writer, kind, first.source + number, first.source + first.stop - first.start + number - 1)
+    whole = _span(writer, kind, first.start + number, last.stop + number - 1)
     if first.shift is not None:
-        by = writer.listed([_plain(str(abs(f.shift or 0))) for f in group])
+        shifts = [abs(f.shift or 0) for f in group]
+        many = len(shifts) > 3 and shifts == list(range(1, len(shifts) + 1))
+        shown = [_plain(str(n)) for n in shifts]
+        by = writer.say("fold_range", *shown[:2], shown[-1]) if many else writer.listed(shown)
         change = writer.say("fold_raised" if first.shift > 0 else "fold_lowered", by)
     else:
         new, old = (writer.listed([_plain(pair[k]) for pair in first.layers]) for k in (1, 0))
@@ -191,10 +195,13 @@ def _folded(writer: Writer, group: list[Fold], kind: str, gained: list[Said]) ->
         change = writer.say("fold_also", change, writer.listed(replaced))
     if any(f.letters for f in group):
         change = writer.say("fold_also", change, writer.say("fold_letters"))
-    said = [writer.say(f"fold_{kind}", writer.listed(spans), source, change)]
+    if len(group) > 1:
+        said = [writer.say(f"fold_{kind}_times", whole, source, change, len(group))]
+    else:
+        said = [writer.say(f"fold_{kind}", whole, source, change)]
     if gained:
         said.append(writer.say("fold_gives", writer.listed(gained)))
-    return Folded(first.start, group[-1].stop, tuple(said))
+    return Folded(first.start, last.stop, tuple(said))
 
 
 def _span(writer: Writer, kind: str, first: int, last: int) -> Said:

@@ -41,17 +41,11 @@ def grouped_symbols(
 def _one_row(writer: Writer, rows: list[SymbolRow]) -> SymbolRow:
     if len(rows) == 1:
         return rows[0]
-    shown = rows if len(rows) <= 3 else [rows[0], rows[1], rows[-1]]
-    gap = Said(r"$\ldots$", "…")
-
-    def joined(parts: list[Said]) -> Said:
-        parts = parts if len(rows) <= 3 else [*parts[:2], gap, parts[2]]
-        return Said(", ".join(p.latex for p in parts), ", ".join(p.text for p in parts))
-
-    names = [r.name for r in shown]
-    name = ", ".join(names if len(rows) <= 3 else [*names[:2], "...", names[2]])
-    role = rows[0].role if rows[0].role == rows[-1].role else writer.say("adjoint_each")
-    return SymbolRow(joined([r.symbol for r in shown]), name, rows[0].shape, role)
+    first, last = rows[0], rows[-1]
+    gap = Said(r", ", ", ") if len(rows) == 2 else Said(r", $\ldots$, ", ", …, ")
+    symbol = Said(*(f"{a}{g}{b}" for a, g, b in zip(*(vars(s).values() for s in (first.symbol, gap, last.symbol)), strict=True)))
+    role = first.role if first.role == last.role else writer.say("adjoint_each")
+    return SymbolRow(symbol, f"{first.name}{', ' if len(rows) == 2 else ', ..., '}{last.name}", first.shape, role)
 
 
 _LAYER = re.compile(r"\(\d+\)")

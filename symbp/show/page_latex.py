@@ -16,18 +16,16 @@ from symbp.show.words import LANGUAGES
 if TYPE_CHECKING:
     from symbp.show.result import Derivation
 
-COLUMN = 40.0  # em of a line of the document below
+COLUMN = 39.5  # em of a line of the document below
 ROWS = 34  # a longer table is allowed to run over pages
 MATRIX_COLUMN = 16.0  # em of the matrix form beside the index form
 SIGN = 1.4  # em of an equals sign
 SIGNS = {"=": "=", "≈": r"\approx"}
 TAG = 3.5  # em that a number in the margin takes
 
-CLASS = r"\documentclass[11pt,a4paper,fleqn]{article}"
+SIZES = {False: ("11pt", "2.4cm"), True: ("10pt", "3.05cm")}  # of letters and margins; True: for long derivations
 CHINESE = r"\usepackage[scheme=plain]{ctex}  % compile with xelatex or lualatex"
-PREAMBLE = r"""
-\usepackage[hmargin=2.4cm,vmargin={2cm,2.2cm}]{geometry}
-\usepackage{amsmath,amssymb,mathtools}
+PREAMBLE = r"""\usepackage{amsmath,amssymb,mathtools}
 \usepackage{booktabs,longtable,xcolor}
 \setlength{\mathindent}{1.5em}
 \setlength{\parindent}{0pt}
@@ -44,9 +42,12 @@ PREAMBLE = r"""
 """
 
 
-def preamble(language: str) -> str:
+def preamble(language: str, long: bool) -> str:
     """What stands in front of a document; a Chinese one needs ctex, hence xelatex or lualatex."""
-    return CLASS + (f"\n{CHINESE}" if language == "zh" else "") + PREAMBLE + DEFINED + "\n"
+    letters, margin = SIZES[long]
+    start = rf"\documentclass[{letters},a4paper,fleqn]{{article}}"
+    page = rf"\usepackage[hmargin={margin},vmargin={{2cm,2.2cm}}]{{geometry}}"
+    return "\n".join([start, *([CHINESE] if language == "zh" else []), page, PREAMBLE + DEFINED, ""])
 
 
 def page(d: Derivation, document: bool) -> str:
@@ -58,7 +59,7 @@ def page(d: Derivation, document: bool) -> str:
     if document:
         what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
         out += [
-            preamble(d.language) + r"\begin{document}",
+            preamble(d.language, bool(d.folded)) + r"\begin{document}",
             rf"\begin{{center}}{{\LARGE {words['derivation']}\par}}\medskip",
             rf"{{\large {name(d.title)}\par}}\medskip {what}\end{{center}}",
             "",
@@ -66,10 +67,9 @@ def page(d: Derivation, document: bool) -> str:
     if d.point:
         out += [rf"\subsection*{{{words['point']}}}", *display(d.point, side_by_side=True)]
     out += [rf"\subsection*{{{words['network']}}}"]
-    for part in parts(d.shown_definitions):
-        out += [sentences(d, part.said), ""] if isinstance(part, Folded) else display(part)
+    out += definitions(d, d.shown_definitions)
     if d.updates:
-        out += [words["state_updates"], *display(d.updates)]
+        out += [words["state_updates"], *definitions(d, d.shown_updates)]
     out += [sentences(d, d.notes), ""] if d.notes else []
     if document:
         out += symbols(d)
@@ -86,6 +86,14 @@ def page(d: Derivation, document: bool) -> str:
         out += [words["fold_summary"], ""] if d.folded else []
         out += [r"\end{document}"]
     return "\n".join(out) + "\n"
+
+
+def definitions(d: Derivation, shown: list[Formula | Folded]) -> list[str]:
+    """Formulas in displays, and sentences for those that are folded."""
+    out: list[str] = []
+    for part in parts(shown):
+        out += [sentences(d, part.said), ""] if isinstance(part, Folded) else display(part)
+    return out
 
 
 def notebook(d: Derivation) -> str:
@@ -121,9 +129,11 @@ def symbols(d: Derivation) -> list[str]:
     kind, place = ("longtable", "[l]") if long else ("tabular", "")
     columns = r"@{\hspace{3em}}".join(["llll"] * (head.count("&") // 4 + 1))
     top = [rf"\begin{{{kind}}}{place}{{@{{}}{columns}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
+    if long:
+        top.insert(0, r"\setlength{\tabcolsep}{4pt}")
     return [
         rf"\subsection*{{{words['symbols']}}}",
-        r"{\small" if long else r"{\small\hspace*{1.5em}%",
+        r"{\footnotesize" if long else r"{\small\hspace*{1.5em}%",
         *top, *([r"\endhead"] if long else []), *(rf"{r} \\" for r in rows), r"\bottomrule", rf"\end{{{kind}}}\par}}",
     ]  # fmt: skip
 
@@ -149,7 +159,8 @@ def display(formulas: tuple[Formula, ...], side_by_side: bool = False) -> list[s
     if same and sum(max(width(f.sides[k].latex) for f in formulas) + 1.4 for k in range(columns)) <= room:
         rows = [aligned(f) for f in formulas]
         return [rf"\begin{{alignat*}}{{{columns - 1}}}", " \\\\\n".join(rows), r"\end{alignat*}"]
-    return [r"\begin{align*}", " \\\\\n".join(row(f, room) for f in formulas), r"\end{align*}"]
+    lead = max(width(f.sides[0].latex) for f in formulas)
+    return [r"\begin{align*}", " \\\\\n".join(row(f, room, lead) for f in formulas), r"\end{align*}"]
 
 
 def together(chain: Sequence[tuple[str, Said]]) -> str:
@@ -204,13 +215,14 @@ def aligned(f: Formula) -> str:
     return f"{sides[0]} &= " + " &&= ".join(sides[1:])
 
 
-def row(f: Formula, room: float) -> str:
-    """One formula, on as many lines as it needs."""
+def row(f: Formula, room: float, lead: float = 0.0) -> str:
+    """One formula, on as many lines as it needs; lead: the width of the longest left side in its display."""
     tag = rf" \tag{{{f.number}}}" if f.number is not None else ""
     left = breaks.unmarked(f.sides[0].latex)
-    if long(f) <= room:
+    lead = max(lead, width(left))
+    if long(f) - width(left) + lead <= room:
         return coloured([f"{left} {together(f.chain)}{tag}"])[0]
-    start = width(left) + SIGN
+    start = lead + SIGN
     lines: list[str] = []
     for group in f.groups:
         if start + sum(SIGN + width(s.latex) for _, s in group) <= room:

@@ -30,10 +30,9 @@ def page(d: Derivation) -> str:
     if d.point:
         out += [f"## {words['point']}", "", *block(d.point)]
     out += [f"## {words['network']}", ""]
-    for part in parts(d.shown_definitions):
-        out += [sentences(d, part.said), ""] if isinstance(part, Folded) else block(part)
+    out += definitions(d, d.shown_definitions)
     if d.updates:
-        out += [words["state_updates"], "", *block(d.updates)]
+        out += [words["state_updates"], "", *definitions(d, d.shown_updates)]
     out += [sentences(d, d.notes), ""] if d.notes else []
     out += [f"## {words['symbols']}", "", *table(d), ""]
     out += [f"## {words[f'steps_{d.method}']}", "", sentences(d, d.intro), ""]
@@ -51,6 +50,14 @@ def page(d: Derivation) -> str:
     return "\n".join(out).rstrip() + "\n"
 
 
+def definitions(d: Derivation, shown: list[Formula | Folded]) -> list[str]:
+    """Formulas in blocks, and sentences for those that are folded."""
+    out: list[str] = []
+    for part in parts(shown):
+        out += [sentences(d, part.said), ""] if isinstance(part, Folded) else block(part)
+    return out
+
+
 def block(formulas: tuple[Formula, ...]) -> list[str]:
     """Formulas in one display."""
     return ["```math", r"\begin{aligned}", *aligned_rows(formulas), r"\end{aligned}", "```", ""]
@@ -61,11 +68,12 @@ def sentences(d: Derivation, said: tuple[Said, ...]) -> str:
 
 
 def inline(latex: str) -> str:
-    """A sentence with formulas in dollars; around them there must be no letter or digit."""
+    """A sentence with formulas in dollars; Chinese characters next to them are kept off by blanks."""
 
     def formula(m: re.Match[str]) -> str:
         inside = m[1].replace(r"\,", " ")
-        return f"$`{inside}`$" if _ESCAPE.search(inside) else f"${inside}$"
+        before, behind = (" " if wide > "\u2fff" else "" for wide in (m.string[m.start() - 1 : m.start()], m.string[m.end() : m.end() + 1]))
+        return before + (f"$`{inside}`$" if _ESCAPE.search(inside) else f"${inside}$") + behind
 
     return _INLINE.sub(formula, latex.replace("--", "–").replace(r"\dots", "…"))
 

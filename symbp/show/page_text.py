@@ -30,13 +30,9 @@ def page(d: Derivation, columns: int) -> str:
     if d.point:
         out += [*heading(words["point"]), *formulas(d.point, columns)]
     out += heading(words["network"])
-    for part in parts(d.shown_definitions):
-        if isinstance(part, Folded):
-            out += [f"  {line}" for line in paragraph(part.said, columns - 2, words["between"])]
-        else:
-            out += formulas(part, columns)
+    out += definitions(d.shown_definitions, columns, words["between"])
     if d.updates:
-        out += ["", words["state_updates"], "", *formulas(d.updates, columns)]
+        out += ["", words["state_updates"], "", *definitions(d.shown_updates, columns, words["between"])]
     if d.notes:
         out += ["", *paragraph(d.notes, columns, words["between"])]
     out += heading(words["symbols"])
@@ -61,6 +57,17 @@ def page(d: Derivation, columns: int) -> str:
         out += formulas(d.shown_summary, columns)
         out += ["", words["fold_summary"]] if d.folded else []
     return "\n".join(line.rstrip() for line in circled(out)) + "\n"
+
+
+def definitions(shown: list[Formula | Folded], columns: int, between: str) -> list[str]:
+    """Formulas, and sentences for those that are folded."""
+    out: list[str] = []
+    for part in parts(shown):
+        if isinstance(part, Folded):
+            out += [f"  {line}" for line in paragraph(part.said, columns - 2, between)]
+        else:
+            out += formulas(part, columns)
+    return out
 
 
 def heading(text: str) -> list[str]:

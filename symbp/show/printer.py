@@ -318,4 +318,19 @@ class Printer:
         if e.label == "not":
             return self.style.relation("not") + self.style.brackets(self.write(e.args[0]))
         sign = self.style.relation(e.label)
-        return f" {sign} ".join(self.write(a) for a in e.args)
+        parts = self.ranges(e.args) if e.label == "and" else [self.write(a) for a in e.args]
+        return f" {sign} ".join(parts)
+
+    def ranges(self, conditions: Sequence[Expr]) -> list[str]:
+        """Conditions that all hold; two bounds of one value stand on both of its sides: 1 <= p + h < 33."""
+        below = {c.args[0]: c for c in conditions if c.label in (">", ">=") and not c.args[1].accesses}
+        above = {c.args[0]: c for c in conditions if c.label in ("<", "<=") and not c.args[1].accesses}
+        out = []
+        for c in conditions:
+            lower, upper = (found.get(c.args[0]) if c.args else None for found in (below, above))
+            if lower is None or upper is None or c not in (lower, upper):
+                out.append(self.write(c))
+            elif c is lower:
+                first, second = (self.style.relation(sign) for sign in (lower.label.replace(">", "<"), upper.label))
+                out.append(f"{self.write(lower.args[1])} {first} {self.write(c.args[0])} {second} {self.write(upper.args[1])}")
+        return out

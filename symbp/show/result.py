@@ -20,7 +20,7 @@ class Derivation:
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
     notes: conventions behind the definitions. point: the values that numbers are worked out at, if any.
-    folded: runs of steps, and of definitions, that pages don't show, and what they say instead. reuse: beside a naive derivation, the same gradients by reverse accumulation.
+    folded: runs of steps, of definitions and of updates that pages don't show, and what they say instead. reuse: beside a naive derivation, the same gradients by reverse accumulation.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Derivation:
     point: tuple[Formula, ...] = ()
     folded: tuple[Folded, ...] = ()
     folded_definitions: tuple[Folded, ...] = ()
+    folded_updates: tuple[Folded, ...] = ()
     reuse: Step | None = None
 
     def latex(self, document: bool = False) -> str:
@@ -57,6 +58,11 @@ class Derivation:
     def shown_definitions(self) -> list[Formula | Folded]:
         """The definitions in order, with a Folded for each run that is not shown."""
         return unfolded(self.definitions, self.folded_definitions)
+
+    @property
+    def shown_updates(self) -> list[Formula | Folded]:
+        """The updates in order, with a Folded for each run that is not shown."""
+        return unfolded(self.updates, self.folded_updates)
 
     @property
     def shown_summary(self) -> tuple[Formula, ...]:
