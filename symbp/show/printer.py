@@ -74,7 +74,7 @@ class Printer:
 
     def sum_of(self, indices: Sequence[Index], factors: Sequence[Expr]) -> str:
         """A sum over a product that is written as it stands, deltas not contracted."""
-        inside = self.style.space.join(
+        inside = (breaks.mark(breaks.FACTOR) + self.style.space).join(
             self.at_least(f, PRODUCT if k == len(factors) - 1 else POWER) for k, f in enumerate(factors)
         )
         if not indices:
