@@ -56,7 +56,10 @@ def explain(program: Program, style: str = "readable") -> str:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes the file, text as UTF-8, in one step: a failure leaves what was there before. Raises SymbpError if there is no folder."""
+    """Writes the file, text as UTF-8, in one step: a failure leaves what was there before.
+
+    Raises SymbpError if there is no folder.
+    """
     if not path.parent.is_dir():
         raise SymbpError(f"there is no folder {path.parent} to write {path.name} to: make it first")
     handle, temporary = tempfile.mkstemp(dir=path.parent or Path("."), prefix=path.name, suffix=".part")

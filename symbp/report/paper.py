@@ -1,6 +1,6 @@
-"""What a paper needs: pieces of LaTeX for \\input, each with the macros of its notation, and the document with its costs.
+"""What a paper needs: pieces of LaTeX for \\input, each with the macros of its notation; and a document with its costs.
 
-A piece says in comments what it was made from and which packages it needs. Its notation (`\\gradL`, `\\hadamard`, ...) is
+A piece says in comments what it was made from and which packages it needs. Its notation (`\\gradL`, `\\hadamard`) is
 set by `\\providecommand`, so that a paper's own `\\newcommand` in front of it wins.
 """
 
@@ -15,7 +15,7 @@ from symbp.count.table import Cell, Table, figure
 from symbp.count.written import sizes_of
 from symbp.errors import SymbpError
 from symbp.program import Program
-from symbp.show.fold import Folded
+from symbp.show.folded import Folded
 from symbp.show.latex import Latex
 from symbp.show.page_latex import display, name
 from symbp.show.pieces import Formula
@@ -91,7 +91,9 @@ def _algorithm(program: Program, found: Derivation, sizes: Sizes) -> tuple[str, 
               r"\partial L/\partial \theta$", r"\EndFor"]  # fmt: skip
     top = [r"\begin{algorithm}", rf"\caption{{{words['algorithm_caption'].format(name(program.title))}}}",
            r"\begin{algorithmic}[1]"]  # fmt: skip
-    return "\n".join([*top, *lines, r"\end{algorithmic}", r"\end{algorithm}"]), "amsmath,amssymb,algorithm,algpseudocode"
+    return "\n".join(
+        [*top, *lines, r"\end{algorithmic}", r"\end{algorithm}"]
+    ), "amsmath,amssymb,algorithm,algpseudocode"
 
 
 def _cost(program: Program, found: Derivation, sizes: Sizes) -> tuple[str, str]:

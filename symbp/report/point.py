@@ -47,7 +47,9 @@ def seeded(program: Program, seed: str) -> dict[str, Any]:
 
 def _of_archive(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise SymbpError(f"--at {path}: there is no such file; write an .npz file, seed:0, or file for NET's own `point`")
+        raise SymbpError(
+            f"--at {path}: there is no such file; write an .npz file, seed:0, or file for NET's own `point`"
+        )
     try:
         with np.load(path, allow_pickle=False) as found:
             return {name: found[name] for name in found.files}

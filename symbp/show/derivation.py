@@ -16,7 +16,8 @@ from symbp.program import Equation, Program
 from symbp.show import legend
 from symbp.show.binders import clear_names, declared_indices
 from symbp.show.expanded import expanded
-from symbp.show.fold import LONG, Folded, folds, pattern, sayings
+from symbp.show.fold import LONG, folds, pattern
+from symbp.show.folded import Folded, sayings
 from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import derived, plan, with_helpers, written_out
 from symbp.show.request import Request, request
@@ -48,10 +49,11 @@ def derivation(
     """The derivation of the loss's gradients.
 
     wrt: tensors, at neuron level also single entries such as "W1_0_1" (counted from 0, as in the array); default all
-    parameters. level: "matrix", "index", "both" (index and matrix form side by side) or "neuron". method: "reverse", "forward", or "naive" (neuron level only: each
-    derivative written out down to inputs and parameters; by default the first two entries). sizes: values of symbolic
-    sizes; at neuron level those of the batch are 1 unless given. language: "en" or "zh". convention: "row", where
-    samples are rows as in the code, or "column", where every matrix is the transpose of that.
+    parameters. level: "matrix", "index", "both" (index and matrix form side by side) or "neuron". method: "reverse",
+    "forward", or "naive" (neuron level only: each derivative written out down to inputs and parameters; by default the
+    first two entries). sizes: values of symbolic sizes; at neuron level those of the batch are 1 unless given.
+    language: "en" or "zh". convention: "row", where samples are rows as in the code, or "column", where every matrix is
+    the transpose of that.
     at: values of all inputs, parameters and state, by name: every line is then followed by what it comes to.
     fold: whether pages show blocks that repeat once and refer to them; by default where there are many steps, never at
     neuron level.
@@ -132,7 +134,15 @@ class _Maker:
         definitions, updates, numbers = self.definitions()
         shown = self.shown()
         stepper = Stepper(
-            self.base, self.plan, self.level, shown, self.forward, self.before, self.writer, self.wide, numbers,
+            self.base,
+            self.plan,
+            self.level,
+            shown,
+            self.forward,
+            self.before,
+            self.writer,
+            self.wide,
+            numbers,
             self.point,
         )
         steps = stepper.steps()
@@ -140,7 +150,11 @@ class _Maker:
         conventions = stepper.notes()
         for value in self.index_forms:
             conventions |= stepper.conventions(value)
-        indexed = self.level in ("index", "both") or "index" in conventions or (self.level == "matrix" and bool(self.index_forms))
+        indexed = (
+            self.level in ("index", "both")
+            or "index" in conventions
+            or (self.level == "matrix" and bool(self.index_forms))
+        )
         forward, neuron = self.method == "forward", self.level == "neuron"
         letters = {self.group(e.name) for e in shown}
         program = self.plan.program
@@ -177,9 +191,7 @@ class _Maker:
     def folded_definitions(self, definitions: tuple[Formula, ...], first: int) -> tuple[Folded, ...]:
         """The runs of definitions that repeat one in front of them; first: the number of the first."""
         names = self.writer.names
-        patterns = [
-            pattern(names, [f.target, f.value], len(f.sides), lettered=self.is_indexed(f)) for f in definitions
-        ]
+        patterns = [pattern(names, [f.target, f.value], len(f.sides), lettered=self.is_indexed(f)) for f in definitions]
         return sayings(self.wide, folds(patterns), "equations", lambda start, stop: [], first)
 
     def is_indexed(self, f: Formula) -> bool:
@@ -268,9 +280,7 @@ class _Maker:
         ]
         position = {name: k for k, name in enumerate(self.plan.program.outputs)}
         found.sort(key=lambda f: position[self.group(f.name)])
-        return tuple(
-            replace(f, sides=_ends(f.sides), beside=_ends(f.beside), worked=f.worked[-1:]) for f in found
-        )
+        return tuple(replace(f, sides=_ends(f.sides), beside=_ends(f.beside), worked=f.worked[-1:]) for f in found)
 
 
 def _ends(sides: tuple[Said, ...]) -> tuple[Said, ...]:

@@ -66,7 +66,19 @@ def expanded(
     rows = symbols(Writer(names_of(base, base, ranks), language), base.tensors.values(), numbers)
     intro = (writer.say("note_naive", len(gradients), total), *repeats.legend(writer))
     return Derivation(
-        base.title, "neuron", "naive", program, rows, definitions, (), tuple(steps), (), intro, (), language, reuse=reuse
+        base.title,
+        "neuron",
+        "naive",
+        program,
+        rows,
+        definitions,
+        (),
+        tuple(steps),
+        (),
+        intro,
+        (),
+        language,
+        reuse=reuse,
     )
 
 
@@ -98,7 +110,9 @@ class Repeats:
         inner = {
             name
             for name, value in values.items()
-            if any(other != name and times[other] == times[name] and _times(w, value, {}) for other, w in values.items())
+            if any(
+                other != name and times[other] == times[name] and _times(w, value, {}) for other, w in values.items()
+            )
         }
         chosen = sorted((n for n in times if n not in inner), key=lambda n: -times[n])[:MARKED]
         self.times = {n: times[n] for n in times if n in chosen}
@@ -149,7 +163,8 @@ def _with_reuse(number: int, repeats: Repeats, forward: Program, found: Derivati
     ranks = {t.name: len(t.indices) for t in forward.tensors.values()}
     latex, text = repeats.printers(names_of(found.program, forward, ranks), writer)
     formulas = [
-        Formula(e.target, e.value, tuple(Said(latex.write(x), text.write(x)) for x in (e.target, e.value))) for e in values
+        Formula(e.target, e.value, tuple(Said(latex.write(x), text.write(x)) for x in (e.target, e.value)))
+        for e in values
     ]
     formulas += [
         replace(f, sides=(f.sides[0], Said(latex.write(f.value), text.write(f.value))), number=None) for f in shown

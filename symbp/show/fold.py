@@ -1,19 +1,17 @@
 """What repeats from block to block, so that it is shown once: runs of equations that differ in layer numbers only.
 
-Two runs are the same if their expressions are, with one tensor for another of the same letter; which letters and numbers
-those are is read off the symbols, so that a reader can put the one in place of the other.
+Two runs are the same if their expressions are, with one tensor for another of the same letter. Letters and numbers are
+read off the symbols, so that a reader can put the one in place of the other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
 
 from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Reduce, walk
-from symbp.show.pieces import Said, Writer
 from symbp.show.symbols import Names, Partial, Symbol
 
 LONG = 20  # equations or steps from which on repeated runs are folded
@@ -22,7 +20,6 @@ RUN = 3  # equations or steps that must be left out at least
 MUCH = 45  # equations or steps from which on blocks are folded inside of blocks
 SMALL = 3  # whole numbers up to here are what a formula is made of, not sizes
 Renamed = dict[object, object]  # layer numbers, sizes (as fractions) and letters of indices: new by old
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -53,12 +50,7 @@ def folds(patterns: Sequence[Pattern]) -> tuple[Fold, ...]:
     """
     numbers: dict[object, int] = {}
     known = [replace(p, shape=numbers.setdefault(p.shape, len(numbers))) for p in patterns]
-    pairs = [
-        (source, at)
-        for at in range(len(known))
-        for source in range(at)
-        if known[source].shape == known[at].shape
-    ]
+    pairs = [(source, at) for at in range(len(known)) for source in range(at) if known[source].shape == known[at].shape]
     found: list[Fold] = []
     folded: set[int] = set()
     kept: set[int] = set()  # what is referred to
@@ -96,9 +88,7 @@ def _copies(patterns: Sequence[Pattern], source: int, at: int, hidden: set[int],
         start = fold.stop
 
 
-def _run(
-    patterns: Sequence[Pattern], source: int, at: int, most: int, hidden: set[int], barred: set[int]
-) -> Fold:
+def _run(patterns: Sequence[Pattern], source: int, at: int, most: int, hidden: set[int], barred: set[int]) -> Fold:
     """The longest run from `at` on that is like the one from `source` on.
 
     hidden: places that can't be referred to; barred: those that can't be folded.
@@ -117,104 +107,6 @@ def _run(
     sizes = tuple((a, b) for a, b in renamed.items() if isinstance(a, Fraction) and isinstance(b, Fraction) and a != b)
     letters = any(patterns[source + k].letters != patterns[at + k].letters for k in range(n))
     return Fold(at, at + n, source, layers, sizes, letters)
-
-
-@dataclass(frozen=True)
-class Folded:
-    """Places start to stop - 1 aren't shown; this is said instead."""
-
-    start: int
-    stop: int
-    said: tuple[Said, ...]
-
-
-def unfolded(items: Sequence[Item], folded: Sequence[Folded]) -> list[Item | Folded]:
-    """The items in order, with the Folded in place of those that aren't shown."""
-    starts = {f.start: f for f in folded}
-    hidden = {k for f in folded for k in range(f.start, f.stop)}
-    out: list[Item | Folded] = []
-    for k, item in enumerate(items):
-        if k in starts:
-            out.append(starts[k])
-        if k not in hidden:
-            out.append(item)
-    return out
-
-
-def parts(items: Sequence[Item | Folded]) -> list[tuple[Item, ...] | Folded]:
-    """The items with those between two Folded together."""
-    out: list[tuple[Item, ...] | Folded] = []
-    for item in items:
-        if isinstance(item, Folded):
-            out.append(item)
-        elif out and isinstance(out[-1], tuple):
-            out[-1] = (*out[-1], item)
-        else:
-            out.append((item,))
-    return out
-
-
-def sayings(
-    writer: Writer, found: Sequence[Fold], kind: str, gains: Callable[[int, int], list[Said]], first: int = 1
-) -> tuple[Folded, ...]:
-    """What to say for each fold, one sentence for runs that follow each other and repeat the same one.
-
-    kind: "steps" or "equations". gains: (start, stop) -> the gradients that are found there. first: number of the first.
-    """
-    groups: list[list[Fold]] = []
-    for f in found:
-        if groups and _alike(groups[-1][-1], f):
-            groups[-1].append(f)
-        else:
-            groups.append([f])
-    return tuple(_folded(writer, group, kind, gains(group[0].start, group[-1].stop), first) for group in groups)
-
-
-def _alike(a: Fold, b: Fold) -> bool:
-    """Whether two folds can be said in one sentence: of the same run, one behind the other."""
-    if (a.stop, a.source, a.stop - a.start) != (b.start, b.source, b.stop - b.start):
-        return False
-    return (a.shift or 0) * (b.shift or 0) > 0 and a.sizes == b.sizes == ()
-
-
-def _folded(writer: Writer, group: list[Fold], kind: str, gained: list[Said], number: int) -> Folded:
-    first, last = group[0], group[-1]
-    source = _span(writer, kind, first.source + number, first.source + first.stop - first.start + number - 1)
-    whole = _span(writer, kind, first.start + number, last.stop + number - 1)
-    if first.shift is not None:
-        shifts = [abs(f.shift or 0) for f in group]
-        many = len(shifts) > 3 and shifts == list(range(1, len(shifts) + 1))
-        shown = [_plain(str(n)) for n in shifts]
-        by = writer.say("fold_range", *shown[:2], shown[-1]) if many else writer.listed(shown)
-        change = writer.say("fold_raised" if first.shift > 0 else "fold_lowered", by)
-    else:
-        new, old = (writer.listed([_plain(pair[k]) for pair in first.layers]) for k in (1, 0))
-        change = writer.say("fold_layers", new, old)
-    if first.sizes:
-        replaced = [writer.say("fold_size", _whole(new), _whole(old)) for old, new in first.sizes]
-        change = writer.say("fold_also", change, writer.listed(replaced))
-    if any(f.letters for f in group):
-        change = writer.say("fold_also", change, writer.say("fold_letters"))
-    if len(group) > 1:
-        said = [writer.say(f"fold_{kind}_times", whole, source, change, len(group))]
-    else:
-        said = [writer.say(f"fold_{kind}", whole, source, change)]
-    if gained:
-        said.append(writer.say("fold_gives", writer.listed(gained)))
-    return Folded(first.start, last.stop, tuple(said))
-
-
-def _span(writer: Writer, kind: str, first: int, last: int) -> Said:
-    return writer.say(f"{kind}_one", first) if first == last else writer.say(f"{kind}_span", first, last)
-
-
-def _whole(size: Fraction) -> Said:
-    """The size itself where it divides."""
-    return _plain(str(max(size.numerator, size.denominator)))
-
-
-def _plain(text: str) -> Said:
-    return Said(text, text)
 
 
 @dataclass(frozen=True)
@@ -269,7 +161,11 @@ class _Reader:
                 return self.indices.setdefault(e.label, len(self.indices))
             case Reduce():
                 body = self.read(e.body)
-                return e.label, body, tuple(sorted(self.indices.setdefault(i.label, len(self.indices)) for i in e.indices))
+                return (
+                    e.label,
+                    body,
+                    tuple(sorted(self.indices.setdefault(i.label, len(self.indices)) for i in e.indices)),
+                )
             case Num() if _is_size(e):
                 self.found.append(abs(Fraction(e.value)))
                 return "size", e.value > 0, Fraction(e.value).denominator == 1

@@ -26,9 +26,7 @@ def symbols(writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr
     return tuple(rows)
 
 
-def grouped_symbols(
-    writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr]
-) -> tuple[SymbolRow, ...]:
+def grouped_symbols(writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr]) -> tuple[SymbolRow, ...]:
     """One row for all tensors of a letter that differ in their layers only."""
     rows: dict[object, list[SymbolRow]] = {}
     for t in tensors:
@@ -43,7 +41,9 @@ def _one_row(writer: Writer, rows: list[SymbolRow]) -> SymbolRow:
         return rows[0]
     first, last = rows[0], rows[-1]
     gap = Said(r", ", ", ") if len(rows) == 2 else Said(r", $\ldots$, ", ", …, ")
-    symbol = Said(*(f"{a}{g}{b}" for a, g, b in zip(*(vars(s).values() for s in (first.symbol, gap, last.symbol)), strict=True)))
+    symbol = Said(
+        *(f"{a}{g}{b}" for a, g, b in zip(*(vars(s).values() for s in (first.symbol, gap, last.symbol)), strict=True))
+    )
     role = first.role if first.role == last.role else writer.say("adjoint_each")
     return SymbolRow(symbol, f"{first.name}{', ' if len(rows) == 2 else ', ..., '}{last.name}", first.shape, role)
 

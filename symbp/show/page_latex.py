@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
-from symbp.show.fold import Folded, parts
+from symbp.show.folded import Folded, parts
 from symbp.show.marked import DEFINED, coloured
 from symbp.show.pieces import Formula, Said
 from symbp.show.width import width
@@ -82,7 +82,9 @@ def page(d: Derivation, document: bool) -> str:
         head = rf"\medskip\noindent\textbf{{{words['title_end'].format(title)}}}"
         out += ["", " ".join([head, sentences(d, step.prose)]).strip(), r"\nopagebreak", *display(step.formulas)]
     if document:
-        out += [rf"\subsection*{{{words['summary']}}}", *display(d.shown_summary, side_by_side=True)] if d.summary else []
+        out += (
+            [rf"\subsection*{{{words['summary']}}}", *display(d.shown_summary, side_by_side=True)] if d.summary else []
+        )
         out += [words["fold_summary"], ""] if d.folded else []
         out += [r"\end{document}"]
     return "\n".join(out) + "\n"

@@ -1,7 +1,7 @@
 """A derivation as Markdown that GitHub renders: formulas within sentences in dollars, others in fenced `math` blocks.
 
-Markdown takes a backslash in front of punctuation for its own, so inside of dollars there is none; where there has to be
-one, GitHub's form of dollars with backquotes is used. A fenced block is left as it is.
+Markdown takes a backslash in front of punctuation for its own, so inside of dollars there is none; where there has to
+be one, GitHub's form of dollars with backquotes is used. A fenced block is left as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from symbp.show.fold import Folded, parts
+from symbp.show.folded import Folded, parts
 from symbp.show.page_latex import aligned_rows
 from symbp.show.pieces import Formula, Said
 from symbp.show.words import LANGUAGES
@@ -72,7 +72,10 @@ def inline(latex: str) -> str:
 
     def formula(m: re.Match[str]) -> str:
         inside = m[1].replace(r"\,", " ")
-        before, behind = (" " if wide > "\u2fff" else "" for wide in (m.string[m.start() - 1 : m.start()], m.string[m.end() : m.end() + 1]))
+        before, behind = (
+            " " if wide > "\u2fff" else ""
+            for wide in (m.string[m.start() - 1 : m.start()], m.string[m.end() : m.end() + 1])
+        )
         return before + (f"$`{inside}`$" if _ESCAPE.search(inside) else f"${inside}$") + behind
 
     return _INLINE.sub(formula, latex.replace("--", "–").replace(r"\dots", "…"))

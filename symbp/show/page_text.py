@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from symbp.show import breaks
-from symbp.show.fold import Folded, parts
+from symbp.show.folded import Folded, parts
 from symbp.show.marked import circled
 from symbp.show.pieces import Formula, Said
 from symbp.show.text import filled, width

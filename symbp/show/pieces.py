@@ -26,8 +26,8 @@ class Said:
 class Formula:
     """target = value, and how that is written: sides[0] = sides[1] = ... number: of a definition, to refer to.
 
-    beside: the same in matrix notation, where both forms are asked for and it has one. worked: at a given point the last
-    side with numbers put in (at neuron level), and what comes out; it follows `beside` if there is that.
+    beside: the same in matrix notation, where both forms are asked for and it has one. worked: at a given point the
+    last side with numbers put in (at neuron level), and what comes out; it follows `beside` if there is that.
     """
 
     target: Access

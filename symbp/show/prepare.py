@@ -162,7 +162,7 @@ def with_asides(base: Program, final: Program, untouched: Program, facts: frozen
 
 
 def without_helpers(program: Program, base: Program) -> Program:
-    """The program with the sums that have equations of their own, and their adjoints, written out in what reads them."""
+    """The program with the sums that have got equations of their own, and their adjoints, written out where read."""
     helpers = {e.name for e in program.equations if e.reason and e.reason.kind == "normalised"} - set(base.tensors)
     out = program
     for e in reversed(program.equations):

@@ -332,5 +332,7 @@ class Printer:
                 out.append(self.write(c))
             elif c is lower:
                 first, second = (self.style.relation(sign) for sign in (lower.label.replace(">", "<"), upper.label))
-                out.append(f"{self.write(lower.args[1])} {first} {self.write(c.args[0])} {second} {self.write(upper.args[1])}")
+                out.append(
+                    f"{self.write(lower.args[1])} {first} {self.write(c.args[0])} {second} {self.write(upper.args[1])}"
+                )
         return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symbp.program import Program
-from symbp.show.fold import Folded, unfolded
+from symbp.show.folded import Folded, unfolded
 from symbp.show.page_latex import notebook
 from symbp.show.page_latex import page as latex_page
 from symbp.show.page_markdown import page as markdown_page
@@ -19,8 +19,9 @@ class Derivation:
 
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
-    notes: conventions behind the definitions. point: the values that numbers are worked out at, if any.
-    folded: runs of steps, of definitions and of updates that pages don't show, and what they say instead. reuse: beside a naive derivation, the same gradients by reverse accumulation.
+    notes: conventions behind the definitions. point: the values that numbers are worked out at, if any. folded: runs of
+    steps, of definitions and of updates that pages don't show, and what they say instead. reuse: beside a naive
+    derivation, the same gradients by reverse accumulation.
     """
 
     title: str

@@ -18,7 +18,8 @@ def rules(
 ) -> list[Said]:
     """The rules of an adjoint's step, most general first.
 
-    numbers: of the equations that read the tensor. uses: how many terms that gives. deltas: the factors that the sum had before they were contracted.
+    numbers: of the equations that read the tensor. uses: how many terms that gives. deltas: the factors that the sum
+    had before they were contracted.
     """
     out = [writer.say("rule_chain", writer.listed(list(numbers)))] if numbers else []
     if uses > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from symbp.expr import Call, Delta, Expr, Index, Reduce, Select, terms, walk
 from symbp.program import Equation, Program
@@ -212,7 +211,7 @@ class Stepper:
         matrix = self.matrix_sides(e) if self.level in ("matrix", "both") else None
         if matrix is not None and self.level == "matrix":
             return self.with_numbers(Formula(e.target, e.value, _different(matrix)))
-        self.index_forms = self.index_forms or self.level in ("matrix", "both") and matrix is None
+        self.index_forms = self.index_forms or (self.level in ("matrix", "both") and matrix is None)
         sides = self.sides(e)
         self.seen.append(e.value)
         return self.with_numbers(Formula(e.target, e.value, _different(sides), beside=_different(matrix or [])))

@@ -18,7 +18,9 @@ from symbp.show.words import LANGUAGES
 
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ")
 _SUPERSCRIPTS = str.maketrans("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ")
-_PIECES = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]\s*|[^\s\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]+\s*|\s+")
+_PIECES = re.compile(
+    r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]\s*|[^\s\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]+\s*|\s+"
+)
 _NEVER_FIRST = "。，、：；）"
 _RELATIONS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠", "and": "∧", "or": "∨", "not": "¬"}
 

@@ -142,12 +142,12 @@ ENGLISH: dict[str, str] = {
     "note_row_repeated": "Samples are rows. A row vector combined with a matrix is repeated in each of its rows.",
     "note_column_repeated": "A column, with one number a sample, combined with a matrix is repeated in each column.",
     "note_ones": "{0} is the vector of ones: {1} adds up the rows of {2}.",
-    "note_column_repeated_columns": "Samples are columns. A column vector combined with a matrix is repeated in each of its "
-    "columns.",
+    "note_column_repeated_columns": "Samples are columns. A column vector combined with a matrix is repeated in each "
+    "of its columns.",
     "note_row_repeated_columns": "A row, with one number a sample, combined with a matrix is repeated in each row.",
     "note_ones_columns": "{0} is the vector of ones: {1} adds up the columns of {2}.",
-    "note_columns": "Vectors are columns: every matrix here is the transpose of the array of that name in the code, and so "
-    "is its gradient.",
+    "note_columns": "Vectors are columns: every matrix here is the transpose of the array of that name in the code, "
+    "and so is its gradient.",
     "note_norm": "{0} is the sum of the squares of all entries of {1}.",
     "note_integers": "Integer inputs hold values that count from 0; all subscripts count from 1.",
     "note_index": "Equations without a matrix form are written with indices.",

@@ -43,7 +43,10 @@ class Point:
             for place, value in np.ndenumerate(array):
                 self.entries[entry_name(name, place) if place else name] = value
         self.writer = writer
-        self.printers = (_Plugged(writer.latex, _PluggedLatex(writer.language), self), _Plugged(writer.text, Text(writer.language), self))
+        self.printers = (
+            _Plugged(writer.latex, _PluggedLatex(writer.language), self),
+            _Plugged(writer.text, Text(writer.language), self),
+        )
 
     def given(self, program: Program, tensors: Sequence[str]) -> tuple[Formula, ...]:
         """What is put in: name = value, an entry each where the program is unrolled. tensors: at tensor level."""
