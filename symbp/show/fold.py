@@ -17,7 +17,7 @@ from symbp.show.symbols import Names, Partial, Symbol
 LONG = 20  # equations or steps from which on repeated runs are folded
 RUN = 3  # equations or steps that must be left out at least
 
-MUCH = 45  # equations or steps from which on blocks are folded inside of blocks
+MUCH = 42  # equations or steps from which on blocks are folded inside of blocks
 SMALL = 3  # whole numbers up to here are what a formula is made of, not sizes
 Renamed = dict[object, object]  # layer numbers, sizes (as fractions) and letters of indices: new by old
 
@@ -58,7 +58,7 @@ def folds(patterns: Sequence[Pattern]) -> tuple[Fold, ...]:
     while True:
         hidden, barred = (set[int](), folded) if nested else (folded, folded | kept)
         candidates = (_copies(known, source, at, hidden, barred) for source, at in pairs)
-        copies = max(candidates, key=lambda c: (_length(c), c[0].source if c else 0), default=[])
+        copies = max(candidates, key=lambda c: (_length(c), -c[0].start, c[0].source) if c else (0, 0, 0), default=[])
         if _length(copies) >= RUN:
             found += copies
             kept.update(range(copies[0].source, copies[0].source + copies[0].stop - copies[0].start))
