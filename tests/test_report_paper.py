@@ -1,4 +1,4 @@
-"""The paper kit: fragments with macros that a paper can redefine, tables that agree with the counts, points for numbers."""
+"""The paper kit: fragments with macros that a paper can redefine, tables that agree with counts, points."""
 
 import re
 import shutil
@@ -31,7 +31,8 @@ def installed(*files):
 
 def unfolded(latex):
     """The notation without its macros."""
-    latex = latex.replace(r"\hadamard", r"\odot").replace(r"\onesvector", r"\mathbf{1}").replace(r"\transposed", r"\top")
+    for macro, plain in ((r"\hadamard", r"\odot"), (r"\onesvector", r"\mathbf{1}"), (r"\transposed", r"\top")):
+        latex = latex.replace(macro, plain)
     while r"\gradL{" in latex:
         at = latex.rindex(r"\gradL{")
         latex = latex[:at] + r"\frac{\partial L}{\partial " + latex[at + len(r"\gradL{") :]
@@ -39,8 +40,11 @@ def unfolded(latex):
 
 
 def test_macros_say_what_they_replace():
-    for latex in (r"\frac{\partial L}{\partial \gamma^{(1)}} \odot x^{\top} \mathbf{1}",
-                  r"\frac{\partial L}{\partial W} + \frac{\partial z}{\partial x}", r"\toprule \Bigl(a\Bigr)"):  # fmt: skip
+    for latex in (
+        r"\frac{\partial L}{\partial \gamma^{(1)}} \odot x^{\top} \mathbf{1}",
+        r"\frac{\partial L}{\partial W} + \frac{\partial z}{\partial x}",
+        r"\toprule \Bigl(a\Bigr)",
+    ):
         assert unfolded(with_macros(latex)) == latex
     assert r"\toprule" in with_macros(r"\toprule") and r"\gradL{W}" in with_macros(r"\frac{\partial L}{\partial W}")
 
@@ -89,7 +93,8 @@ def test_fragments_go_into_a_paper(net, tmp_path):
     body = "\n\n".join(rf"\input{{{kind}}}" for kind in FRAGMENTS)
     packages = "amsmath,amssymb,xcolor,booktabs,algorithm,algpseudocode"
     source = rf"\documentclass[11pt]{{article}}\usepackage[margin=2cm]{{geometry}}\usepackage{{{packages}}}"
-    (tmp_path / "paper.tex").write_text(source + r"\newcommand{\hadamard}{\circ}\begin{document}" + body + r"\end{document}")
+    source += r"\newcommand{\hadamard}{\circ}"
+    (tmp_path / "paper.tex").write_text(source + r"\begin{document}" + body + r"\end{document}", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert ran.returncode == 0, ran.stdout[-1500:]
@@ -100,9 +105,9 @@ def test_fragments_go_into_a_paper(net, tmp_path):
 
 def test_without_latex_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(SymbpError, match="no pdflatex or lualatex or xelatex is installed.*texlive-latex-extra"):
+    with pytest.raises(SymbpError, match=r"no pdflatex or lualatex or xelatex is installed.*texlive-latex-extra"):
         pdf_module.pdf("x")
-    with pytest.raises(SymbpError, match="no xelatex or lualatex is installed.*texlive-lang-chinese"):
+    with pytest.raises(SymbpError, match=r"no xelatex or lualatex is installed.*texlive-lang-chinese"):
         pdf_module.pdf("x", "zh")
 
 

@@ -1,4 +1,4 @@
-"""Blocks that repeat are shown once: what is left out is what is shown, with the numbers that are said in place of its own."""
+"""Blocks that repeat are shown once: what is left out is what is shown, with the numbers that are said."""
 
 import re
 
@@ -17,7 +17,8 @@ SPAN = re.compile(r"(\d+)(?:–(\d+))?")
 def unsaid(folded, size):
     """(source, new places) and by how much layers move, of each copy, read off the sentence alone."""
     said = folded.said[0].text
-    whole, source = (re.findall(SPAN, part)[0] for part in re.split("repeat|the same as", said.replace("(", "").replace(")", "")))
+    plain = said.replace("(", "").replace(")", "")
+    whole, source = (re.findall(SPAN, part)[0] for part in re.split("repeat|the same as", plain))
     first, last = (int(n or whole[0]) for n in whole)
     start, stop = (int(n or source[0]) for n in source)
     shift = re.search(r"every layer number (raised|lowered) by ([\d, …and]+)", said)

@@ -1,4 +1,4 @@
-"""The forms of a derivation: side by side, columns, Chinese, Markdown, worked numbers, rules, the naive form's marks."""
+"""The forms of a derivation: side by side, columns, Chinese, Markdown, worked numbers, rules, the naive form."""
 
 import math
 import re
@@ -108,7 +108,7 @@ def test_every_sentence_exists_in_chinese():
 def test_chinese_derivations_hold_no_english(text, options):
     d = derivation(load(text), language="zh", **options)
     page = d.text().partition("\n")[2]  # without the network's name
-    words = set(re.findall(r"[A-Za-z]{3,}", page)) - {t for t in d.program.tensors} - {"exp", "tanh", "log"}
+    words = set(re.findall(r"[A-Za-z]{3,}", page)) - set(d.program.tensors) - {"exp", "tanh", "log"}
     names = {part for r in d.symbols for part in re.findall(r"[A-Za-z]{3,}", r.name)}
     assert words - names <= {"ReLU", "softmax", "wrt"}, words
     assert sum("\u4e00" <= c <= "\u9fff" for c in page) > 150

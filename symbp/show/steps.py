@@ -79,7 +79,7 @@ class Stepper:
         prose = self.prose(record, main, reuses, counts)
         formulas = tuple(self.formula(e) for e in equations)
         said = self.rules(record, main)
-        if len(said) > 1:  # that it is the chain rule, through which equation, is said already
+        if len(said) > 1:  # one by itself is the chain rule through an equation that is named already
             prose += (self.wide.say("rules", self.wide.listed(list(said), "rule_comma", "rule_comma")),)
         wrt = record.reason.wrt if record.reason else ""
         return Step(number, quantity, wrt, rule, title, prose, formulas, reuses, max(counts), said)
@@ -168,7 +168,8 @@ class Stepper:
         if self.level == "neuron":
             uses = min(len(self.uses.of(self.derivative(e.name).wrt)) for e in main)
         deltas = found[1] if found else ()
-        out = rules(self.wide, self.base, reason, [self.number(e.name) for e in users], uses, deltas)
+        numbers = [self.number(e.name) for e in users if e.name != self.loss]
+        out = rules(self.wide, self.base, reason, numbers, uses, deltas)
         if self.local(record):
             out.append(self.wide.say("rule_forward"))
         return tuple(out)
