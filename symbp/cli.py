@@ -122,8 +122,9 @@ def nets(family: str | None) -> None:
               "  symbp derive mynet.py -o derivation.pdf --lang zh")  # fmt: skip
 @click.argument("net")
 @click.option("--wrt", metavar="P,...", help="Parameters to differentiate by; all if left out.")
-@click.option("--level", type=click.Choice(["neuron", "index", "matrix", "both"]), default="matrix", show_default=True,
-              help="Scalars, sums over indices, matrices, or indices and matrices side by side.")  # fmt: skip
+@click.option("--level", type=click.Choice(["neuron", "index", "matrix", "both", "batched"]), default="matrix",
+              show_default=True, help="Scalars, sums over indices, matrices, indices and matrices side by side, or "
+              "matrices, one a sample, for tensors of more than two indices, too.")  # fmt: skip
 @click.option("--method", type=click.Choice(["reverse", "forward", "naive"]), default="reverse", show_default=True,
               help="Backpropagation, tangents, or naive expansion (neuron level).")  # fmt: skip
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="English or Chinese.")

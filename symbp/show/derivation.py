@@ -22,7 +22,7 @@ from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import derived, plan, with_helpers, written_out
 from symbp.show.request import Request, request
 from symbp.show.result import Derivation
-from symbp.show.steps import Stepper
+from symbp.show.steps import MATRICES, Stepper
 from symbp.show.symbols import names_of, with_helper_letters, with_symbols
 from symbp.show.words import LANGUAGES
 from symbp.show.worked import Point, lengths
@@ -30,7 +30,7 @@ from symbp.unroll import concrete_sizes, fix_sizes
 
 __all__ = ["Derivation", "derivation"]
 
-LEVELS = ("matrix", "index", "both", "neuron")
+LEVELS = ("matrix", "batched", "index", "both", "neuron")
 CONVENTIONS = ("row", "column")
 
 
@@ -49,8 +49,8 @@ def derivation(
     """The derivation of the loss's gradients.
 
     wrt: tensors, at neuron level also single entries such as "W1_0_1" (counted from 0, as in the array); default all
-    parameters. level: "matrix", "index", "both" (index and matrix form side by side) or "neuron". method: "reverse",
-    "forward", or "naive" (neuron level only: each derivative written out down to inputs and parameters; by default the
+    parameters. level: "matrix", "batched" (matrices also for tensors of more than two indices, a matrix a sample),
+    "index", "both" (index and matrix form side by side) or "neuron". method: "reverse", "forward", or "naive" (neuron level only: each derivative written out down to inputs and parameters; by default the
     first two entries). sizes: values of symbolic sizes; at neuron level those of the batch are 1 unless given.
     language: "en" or "zh". convention: "row", where samples are rows as in the code, or "column", where every matrix is
     the transpose of that.
@@ -102,9 +102,9 @@ class _Maker:
         language: str, columns: bool, at: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         self.base, self.wanted, self.level, self.method = base, wanted, level, method
-        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level != "matrix")
+        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level not in ("matrix", "batched"))
         ranks = {t.name: len(t.indices) for t in base.tensors.values()}
-        self.wide = Writer(names_of(self.plan.program, base, ranks), language, columns)
+        self.wide = Writer(names_of(self.plan.program, base, ranks), language, columns, level == "batched")
         self.sizes: dict[Expr, Expr] = {}
         self.index_forms: list[Expr] = []
         if level == "neuron":
@@ -153,7 +153,7 @@ class _Maker:
         indexed = (
             self.level in ("index", "both")
             or "index" in conventions
-            or (self.level == "matrix" and bool(self.index_forms))
+            or (self.level in ("matrix", "batched") and bool(self.index_forms))
         )
         forward, neuron = self.method == "forward", self.level == "neuron"
         letters = {self.group(e.name) for e in shown}
@@ -245,7 +245,7 @@ class _Maker:
             first, _ = numbers.get(self.forward_group(e.name), (n, n))
             numbers[self.forward_group(e.name)] = (first, n)
             formulas.append(self.definition(e, n))
-        self.definition_notes = set(self.wide.matrix_latex.notes) if self.level in ("matrix", "both") else set()
+        self.definition_notes = set(self.wide.matrix_latex.notes) if self.level in MATRICES else set()
         return tuple(formulas[: len(main)]), tuple(formulas[len(main) :]), numbers
 
     def forward_group(self, name: str) -> str:
@@ -261,10 +261,10 @@ class _Maker:
     def written(self, e: Equation, number: int) -> Formula:
         writer = self.writer
         matrix: tuple[Said, ...] = ()
-        if self.level in ("matrix", "both"):
+        if self.level in MATRICES:
             side = writer.matrix(lambda m: m.side(e.target, e.value))
-            matrix = () if side is None else (writer.both(lambda p: p.name(e.name)), side)
-        if self.level == "matrix" and matrix:
+            matrix = () if side is None else (writer.left(e.target), side)
+        if self.level != "both" and matrix:
             return Formula(e.target, e.value, matrix, number)
         self.index_forms.append(e.value)
         return Formula(e.target, e.value, (writer.expr(e.target), writer.expr(e.value)), number, matrix)

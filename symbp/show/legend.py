@@ -9,8 +9,9 @@ from symbp.expr import Access, Expr, Index, substitute, walk
 from symbp.program import Program, Tensor
 from symbp.show.pieces import Said, SymbolRow, Writer
 from symbp.show.style import Style
+from symbp.show.symbols import Symbol
 
-_MATRIX = ("ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
+_MATRIX = ("slices", "ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
 
 
@@ -82,6 +83,7 @@ def notes(
     examples = {
         "kronecker": writer.both(lambda p: p.style.delta("i", "j")),
         "iverson": writer.both(lambda p: p.style.iverson("A")),
+        "slices": writer.both(lambda p: p.style.symbol(Symbol("A"), ["n"])),
         "ring": writer.both(lambda p: p.style.hadamard().strip()),
         "ring_power": writer.both(lambda p: p.style.elementwise_power("A", "k")),
         "ones": writer.both(lambda p: p.style.ones()),
@@ -92,6 +94,8 @@ def notes(
     for key in CONVENTIONS:
         if key in conventions:
             parts = [writer.math(examples[key])] if key in examples else []
+            if key == "slices":
+                parts.append(Said("$n$", "n"))
             if key == "ones":
                 parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
             turned = writer.columns and f"note_{key}_columns" in writer.words

@@ -4,6 +4,9 @@ Convention: rows are samples, so vectors over features are row vectors, and a ve
 the values (one number a sample) is a column. Products of entries are written with a ring, sums over one index as matrix
 products, column sums with a vector of ones. A row added to a matrix is added to each of its rows. With the printer's
 `columns` samples are columns instead: every symbol stands for the transpose.
+
+Tensors of more indices have a form, too, if that is asked for: the leading indices that all of an equation's tensors
+share stay as subscripts, and h_n is the matrix of sample n.
 """
 
 from __future__ import annotations
@@ -26,9 +29,11 @@ from symbp.expr import (
     Reduce,
     Select,
     coefficient,
+    access,
     factors,
     mul,
     power,
+    sum_over,
 )
 from symbp.show import breaks
 from symbp.show.order import Product, factor_key, ordered_terms, product
@@ -46,12 +51,19 @@ class NoForm(Exception):
 
 
 class MatrixPrinter:
-    """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`."""
+    """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`.
 
-    def __init__(self, printer: Printer) -> None:
+    batched: whether leading indices may stay. kept: those of the equation that is being written, those of its sums
+    included. rows: indices that count rows in such an equation, None in others.
+    """
+
+    def __init__(self, printer: Printer, batched: bool = False) -> None:
         self.printer, self.names, self.style, self.columns = printer, printer.names, printer.style, printer.columns
         self.notes: set[str] = set()
         self.sample_labels = self._sample_labels()
+        self.batched = batched
+        self.kept: tuple[Index, ...] = ()
+        self.rows: frozenset[str] | None = None
 
     def _sample_labels(self) -> set[str]:
         """Indices that come first in matrices of values and never last: those over samples."""
@@ -70,20 +82,36 @@ class MatrixPrinter:
     # ------------------------------------------------------------------------------------- entry points
 
     def side(self, target: Access, value: Expr) -> str | None:
-        """The right-hand side of an equation, None if it has no matrix form."""
-        axes = self.axes(target)
+        """The right-hand side of an equation, None if it has no matrix form. `left` then gives the other side."""
+        large = [a for a in (target, *value.accesses) if len(a.args) > 2]
+        if large and not self.batched:
+            return None
+        rows = frozenset(a.args[-2].label for a in large if isinstance(a.args[-2], Index)) if large else None
+        fewest = max(0, len(target.args) - 2)
+        for count in range(fewest, max(fewest, 1 if large and len(target.args) == 2 else 0) + 1):
+            found = self.written(target, value, count, rows)
+            if found is not None:
+                return found
+        return None
+
+    def written(self, target: Access, value: Expr, count: int, rows: frozenset[str] | None) -> str | None:
+        """The right-hand side with so many leading indices of the target kept."""
         notes = set(self.notes)
-        if axes is None:
-            return None
+        self.kept, self.rows = target.args[:count], rows  # type: ignore[assignment]
+        axes = self.axes(access(target.label, target.args[count:]))
         try:
-            return self.write(value, *axes)[0]
+            found = None if axes is None else self.write(value, *axes)[0]
         except NoForm:
-            self.notes = notes
-            return None
+            found = None
+        if found is None:
+            self.notes, self.kept = notes, ()
+        elif rows is not None:
+            self.notes.add("slices")
+        return found
 
     def left(self, target: Access, *, spelled: bool = False) -> str:
-        """The target without indices."""
-        return self.printer.name(target.label, (), spelled=spelled)
+        """The target without the indices that aren't kept, as `side` has just written it."""
+        return self.printer.name(target.label, self.kept, spelled=spelled)
 
     def axes(self, target: Access) -> tuple[Axis, Axis] | None:
         """The row and column index of a target, None if it has more than two."""
@@ -93,8 +121,12 @@ class MatrixPrinter:
             return self.placed(*target.args)  # type: ignore[arg-type]
         if len(target.args) == 1:
             i: Index = target.args[0]  # type: ignore[assignment]
-            return self.placed(i, None) if i.label in self.sample_labels else self.placed(None, i)
+            return self.placed(i, None) if self.counts_rows(i) else self.placed(None, i)
         return None, None
+
+    def counts_rows(self, i: Index) -> bool:
+        """Whether a vector over this index is a column (by rows)."""
+        return i.label in (self.sample_labels if self.rows is None else self.rows)
 
     def placed(self, first: Axis, second: Axis) -> tuple[Axis, Axis]:
         """The row and column index of a matrix with these indices, in this order."""
@@ -106,7 +138,7 @@ class MatrixPrinter:
         """The expression as a matrix whose rows and columns the two indices count."""
         if not e.accesses and not e.free:
             return self.printer.piece(e)
-        if not (e.free <= {i for i in (row, col) if i is not None}):
+        if not (e.free <= {i for i in (row, col, *self.kept) if i is not None}):
             raise NoForm
         row, col = (row if row in e.free else None), (col if col in e.free else None)
         match e:
@@ -134,17 +166,23 @@ class MatrixPrinter:
         raise NoForm
 
     def access(self, e: Access, row: Axis, col: Axis) -> Piece:
-        if not all(isinstance(i, Index) for i in e.args) or len(e.args) > 2:
+        count = 0
+        while count < len(e.args) and e.args[count] in self.kept:
+            count += 1
+        kept, rest = e.args[:count], e.args[count:]
+        if (
+            not all(isinstance(i, Index) and i not in self.kept for i in rest)
+            or len(rest) > 2
+            or len(set(rest)) < len(rest)
+        ):
             raise NoForm
-        if len(e.args) == 2:
-            if len(set(e.args)) == 1:
-                raise NoForm
-            transposed = e.args != self.placed(row, col)
-        elif len(e.args) == 1:
-            transposed = (row is None) == ((e.args[0].label in self.sample_labels) != self.columns)
+        if len(rest) == 2:
+            transposed = rest != self.placed(row, col)
+        elif len(rest) == 1:
+            transposed = (row is None) == (self.counts_rows(rest[0]) != self.columns)  # type: ignore[arg-type]
         else:
             transposed = False
-        return self.printer.named(e.label, (), False, transposed)
+        return self.printer.named(e.label, kept, False, transposed)
 
     def broadcast(self, f: Expr, row: Axis, col: Axis) -> None:
         """Notes that a row or a column is repeated to fill the matrix."""
@@ -172,8 +210,8 @@ class MatrixPrinter:
     def mul(self, e: Expr, row: Axis, col: Axis) -> Piece:
         p = product(self.names, e)
         constant = self.constant(p)
-        entries = [f for f in p.top if f.free]
-        scalars = [f for f in p.top if not f.free]
+        entries = [f for f in p.top if f.free - set(self.kept)]
+        scalars = [f for f in p.top if f not in entries]
         scale = [self.held(self.write(f, None, None), POWER) for f in scalars]
         if (
             not p.bottom
@@ -209,6 +247,11 @@ class MatrixPrinter:
 
     def ringed(self, entries: list[Expr], row: Axis, col: Axis, p: Product, last: tuple[Piece, ...] = ()) -> Piece:
         """The entrywise product, what carries an adjoint first. last: factors that are written already."""
+        down = [f for f in entries if row in f.free and col not in f.free]
+        across = [f for f in entries if col in f.free and row not in f.free]
+        if row is not None and col is not None and down and across and len(down) + len(across) == len(entries):
+            sides = (self.factor_of_product(down, row, None), self.factor_of_product(across, None, col))
+            return self.style.matmul.join([*sides, *(self.held(piece, POWER) for piece in last)]), MATMUL
         ranked = sorted(entries, key=lambda f: (not self.leads(f), factor_key(self.names, f)))
         pieces: list[Piece] = []
         for f in ranked:
@@ -264,8 +307,10 @@ class MatrixPrinter:
     def contraction(self, e: Reduce, row: Axis, col: Axis) -> Piece:
         if e.label != "sum":
             raise NoForm
-        if row is None and col is None and (len(e.indices) == 2 or _is_square(e.body)):
+        if row is None and col is None and (len(e.indices) == 2 or _is_square(e.body)) and not self.kept:
             return self.norm(e)
+        if self.rows is not None and (len(e.indices) > 1 or any({row, col} <= f.free for f in factors(e.body))):
+            return self.sum_of_slices(e, row, col)
         if len(e.indices) != 1:
             raise NoForm
         (s,) = e.indices
@@ -294,6 +339,27 @@ class MatrixPrinter:
             self.notes.add("ones")
             pieces.append(self.style.ones())
         return self.style.matmul.join(pieces), MATMUL
+
+    def sum_of_slices(self, e: Reduce, row: Axis, col: Axis) -> Piece:
+        """A sum over leading indices of matrix products, or of matrices: the gradient by W is the sum of h_n' d_n."""
+        order = [i for a in e.body.accesses for i in a.args if i in e.indices]
+        indices = sorted(e.indices, key=order.index)  # type: ignore[arg-type]
+        before = self.kept
+        whole = any({row, col} <= f.free for f in factors(e.body))
+        for count in [len(indices)] if whole else [len(indices) - 1, len(indices)]:  # a product over the last one
+            outer, inner = indices[:count], indices[count:]
+            if not outer:
+                continue
+            self.kept = (*before, *outer)
+            try:
+                body = self.write(sum_over(e.body, inner), row, col)
+            except NoForm:
+                continue
+            finally:
+                self.kept = before
+            names = [self.printer.index(i) for i in outer]
+            return self.style.reduction("sum", names) + breaks.deeper(self.held(body, PRODUCT)), PRODUCT
+        raise NoForm
 
     def factor_of_product(self, parts: list[Expr], row: Axis, col: Axis) -> str:
         """One factor of a matrix product, as it is or as the transpose of the other way round."""

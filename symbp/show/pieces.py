@@ -100,12 +100,16 @@ class SymbolRow:
 
 
 class Writer:
-    """Two printers, one a style, for the same program. columns: samples are columns, and matrices stand transposed."""
+    """Two printers, one a style, for the same program.
 
-    def __init__(self, names: Names, language: str = "en", columns: bool = False) -> None:
+    columns: samples are columns, and matrices stand transposed. batched: tensors of more than two indices have a matrix
+    form, with the leading ones kept.
+    """
+
+    def __init__(self, names: Names, language: str = "en", columns: bool = False, batched: bool = False) -> None:
         self.names, self.language, self.columns, self.words = names, language, columns, LANGUAGES[language]
         self.latex, self.text = Printer(names, Latex(language), columns), Printer(names, Text(language), columns)
-        self.matrix_latex, self.matrix_text = MatrixPrinter(self.latex), MatrixPrinter(self.text)
+        self.matrix_latex, self.matrix_text = MatrixPrinter(self.latex, batched), MatrixPrinter(self.text, batched)
 
     def both(self, write: Callable[[Printer], str]) -> Said:
         """What a function makes of each printer."""
@@ -115,6 +119,10 @@ class Writer:
         """What a function makes of each matrix printer, None where there is no matrix form."""
         latex, text = write(self.matrix_latex), write(self.matrix_text)
         return None if latex is None or text is None else Said(latex, text)
+
+    def left(self, target: Access, spelled: bool = False) -> Said:
+        """The left side that belongs to the right side which `matrix` has just written."""
+        return Said(*(m.left(target, spelled=spelled) for m in (self.matrix_latex, self.matrix_text)))
 
     def expr(self, e: Expr) -> Said:
         """An expression as a formula."""

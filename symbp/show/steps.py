@@ -16,6 +16,9 @@ from symbp.show.worked import Point
 from symbp.simplify.inline import write_out
 
 
+MATRICES = ("matrix", "batched", "both")  # levels that show matrices where there are any
+
+
 class Stepper:
     """Writes the steps of one derivation.
 
@@ -209,10 +212,10 @@ class Stepper:
     # -------------------------------------------------------------------------------------- formulas
 
     def formula(self, e: Equation) -> Formula:
-        matrix = self.matrix_sides(e) if self.level in ("matrix", "both") else None
-        if matrix is not None and self.level == "matrix":
+        matrix = self.matrix_sides(e) if self.level in MATRICES else None
+        if matrix is not None and self.level != "both":
             return self.with_numbers(Formula(e.target, e.value, _different(matrix)))
-        self.index_forms = self.index_forms or (self.level in ("matrix", "both") and matrix is None)
+        self.index_forms = self.index_forms or (self.level in MATRICES and matrix is None)
         sides = self.sides(e)
         self.seen.append(e.value)
         return self.with_numbers(Formula(e.target, e.value, _different(sides), beside=_different(matrix or [])))
@@ -229,14 +232,11 @@ class Stepper:
         value = writer.matrix(lambda m: m.side(e.target, e.value))
         if value is None:
             return None
-        sides = [
-            Said(*(m.left(e.target, spelled=s) for m in (writer.matrix_latex, writer.matrix_text)))
-            for s in (False, True)
-        ]
-        before = self.before.get(e.name)
+        sides = [writer.left(e.target, spelled) for spelled in (False, True)]
+        before, kept = self.before.get(e.name), writer.matrix_latex.kept
         if before is not None:
             side = writer.matrix(lambda m: m.side(e.target, before))
-            sides += [side] if side else []
+            sides += [side] if side and writer.matrix_latex.kept == kept else []
         return [*sides, value]
 
     def sides(self, e: Equation) -> list[Said]:
@@ -322,7 +322,7 @@ class Stepper:
 
     def notes(self) -> set[str]:
         """Which conventions the formulas made use of."""
-        found = set(self.writer.matrix_latex.notes) if self.level in ("matrix", "both") else set()
+        found = set(self.writer.matrix_latex.notes) if self.level in MATRICES else set()
         for e in self.seen:
             found |= self.conventions(e)
         if self.index_forms:
