@@ -49,11 +49,11 @@ def derivation(
     """The derivation of the loss's gradients.
 
     wrt: tensors, at neuron level also single entries such as "W1_0_1" (counted from 0, as in the array); default all
-    parameters. level: "matrix", "batched" (matrices also for tensors of more than two indices, a matrix a sample),
-    "index", "both" (index and matrix form side by side) or "neuron". method: "reverse", "forward", or "naive" (neuron level only: each derivative written out down to inputs and parameters; by default the
-    first two entries). sizes: values of symbolic sizes; at neuron level those of the batch are 1 unless given.
-    language: "en" or "zh". convention: "row", where samples are rows as in the code, or "column", where every matrix is
-    the transpose of that.
+    parameters. level: "matrix", "batched" (matrices also for tensors of more than two indices, one a sample), "index",
+    "both" (index and matrix form side by side) or "neuron". method: "reverse", "forward", or "naive" (neuron level
+    only: each derivative written out down to inputs and parameters; by default the first two entries). sizes: values of
+    symbolic sizes; at neuron level those of the batch are 1 unless given. language: "en" or "zh". convention: "row",
+    where samples are rows as in the code, or "column", where every matrix is the transpose of that.
     at: values of all inputs, parameters and state, by name: every line is then followed by what it comes to.
     fold: whether pages show blocks that repeat once and refer to them; by default where there are many steps, never at
     neuron level.

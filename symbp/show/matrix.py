@@ -28,8 +28,8 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
-    coefficient,
     access,
+    coefficient,
     factors,
     mul,
     power,
@@ -343,7 +343,7 @@ class MatrixPrinter:
     def sum_of_slices(self, e: Reduce, row: Axis, col: Axis) -> Piece:
         """A sum over leading indices of matrix products, or of matrices: the gradient by W is the sum of h_n' d_n."""
         order = [i for a in e.body.accesses for i in a.args if i in e.indices]
-        indices = sorted(e.indices, key=order.index)  # type: ignore[arg-type]
+        indices = sorted(e.indices, key=order.index)
         before = self.kept
         whole = any({row, col} <= f.free for f in factors(e.body))
         for count in [len(indices)] if whole else [len(indices) - 1, len(indices)]:  # a product over the last one

@@ -15,7 +15,6 @@ from symbp.show.symbols import HELPERS, Partial
 from symbp.show.worked import Point
 from symbp.simplify.inline import write_out
 
-
 MATRICES = ("matrix", "batched", "both")  # levels that show matrices where there are any
 
 
