@@ -329,6 +329,8 @@ def test_a_point_must_be_whole(net):
     at = random_values(net, {"B": 1})
     with pytest.raises(SymbpError, match="no value for the parameter W1"):
         derivation(net, at={k: v for k, v in at.items() if k != "W1"})
+    with pytest.raises(SymbpError, match="the naive form is for reading"):
+        derivation(net, level="neuron", method="naive", at=at)
     with pytest.raises(SymbpError, match="W1 has shape"):
         derivation(net, at={**at, "W1": np.zeros(4)})
 

@@ -185,7 +185,9 @@ def document(program: Program, found: Derivation, sizes: Sizes = None) -> str:
     """The derivation as a document, with the tables of costs at its end."""
     words = LANGUAGES[found.language]
     at = ", ".join(f"${n} = {v}$" for n, v in concrete_sizes(program, sizes).items())
-    body = [rf"\subsection*{{{words['cost']}}}", words["cost_at"].format(at) if at else "", ""]
-    body += [r"{\small\hspace*{1.5em}" + costs(program, sizes, found.language).latex() + r"\par}", r"\medskip"]
+    body = [r"\noindent\begin{minipage}{\linewidth}", rf"\subsection*{{{words['cost']}}}"]  # one piece, on one page
+    body += [words["cost_at"].format(at) + r"\par\medskip"] if at else []
+    body += [r"{\small\hspace*{1.5em}" + costs(program, sizes, found.language).latex() + r"\par}"]
+    body += [r"\end{minipage}", "", r"\medskip"]
     body += [r"{\footnotesize\hspace*{1.5em}" + layers(program, sizes, found.language).latex() + r"\par}"]
     return found.latex(document=True).replace(r"\end{document}", "\n".join(body) + "\n" + r"\end{document}")

@@ -74,6 +74,10 @@ def derivation(
         raise SymbpError(f"unknown language {language!r}: use one of {', '.join(LANGUAGES)}")
     if program.loss is None:
         raise SymbpError(f"{program.title} has no loss, so there is nothing to derive: declare it with loss=...")
+    if at is not None and method == "naive":
+        raise SymbpError(
+            "numbers are put into derivations with reuse; the naive form is for reading: leave out the point"
+        )
     if at is not None:
         sizes = {**(sizes or {}), **lengths(program, at)}
     base = with_symbols(with_helper_letters(written_out(_sized(program, sizes) if level != "neuron" else program)))

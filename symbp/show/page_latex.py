@@ -182,7 +182,7 @@ def beside(f: Formula) -> str:
     if not f.beside:
         return row(f, COLUMN - TAG)
     matrix, room = f.in_matrices, COLUMN - MATRIX_COLUMN - (TAG if tag else 0)
-    rows = row(untagged, room - 1)
+    rows = row(untagged, room - 2)
     if long(matrix) > MATRIX_COLUMN or max(map(width, rows.split(r"\\"))) > room:
         below = aligned_box(row(matrix, COLUMN - 4))
         return rf"& {aligned_box(row(untagged, COLUMN - TAG))}{tag} \\" + f"\n& \\qquad {below}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _INLINE = re.compile(r"\$([^$]+)\$")
 _ESCAPE = re.compile(r"\\[^A-Za-z0-9\s]")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!$~&])")
 
 
 def page(d: Derivation) -> str:
