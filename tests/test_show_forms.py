@@ -374,8 +374,8 @@ def test_the_naive_form_is_marked_and_the_same_stands_beside_it(net):
     plain = Printer(plain_names(d.program), Python())
     (loss, step) = d.steps
     text = "\n".join(circled([step.formulas[0].sides[1].text]))
-    assert text.count("①") == 14 and "⑥" in text and not re.search("[\ue800-\uec00]", text)
-    tex = coloured([breaks.unmarked(step.formulas[0].sides[1].latex)])[0]
+    assert text.count("①") == 14 and "⑥" in text and not re.search("[\ue600-\ue7ff]", text)
+    tex = coloured([breaks.unbroken(step.formulas[0].sides[1].latex)])[0]
     assert tex.count(r"\color{reuse0}") == 14 and tex.count("{") == tex.count("}")
     split = breaks.split(step.formulas[0].sides[1].latex, 30, len, "")
     assert all(line.count("{") == line.count("}") for line in coloured([line for _, line in split]))

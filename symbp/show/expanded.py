@@ -138,7 +138,7 @@ class Repeats:
         names = []
         for name, k in self.tensors.items():
             plain = writer.both(lambda p, n=name: p.name(n))  # type: ignore[misc]
-            sample = Said(writer.latex.style.math(marked(plain.latex, k)), f"{circle(k)} {plain.text}")
+            sample = Said(marked(writer.latex.style.math(plain.latex), k), f"{circle(k)} {plain.text}")
             names.append(writer.say("repeated_value", sample, self.times[name]))
         return (writer.say("repeated", writer.listed(names)),)
 

@@ -87,9 +87,9 @@ class Latex:
     def call(self, function: str, arguments: Sequence[str], binding: Sequence[int]) -> str:
         template = TABLE[function].latex
         if function == "exp":
-            short = height(arguments[0]) == 0 and len(breaks.unmarked(arguments[0])) < 60
+            short = height(arguments[0]) == 0 and len(breaks.unbroken(arguments[0])) < 60
             return (
-                f"e^{{{breaks.unmarked(arguments[0])}}}"
+                f"e^{{{breaks.unbroken(arguments[0])}}}"
                 if short
                 else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
             )
@@ -173,5 +173,5 @@ def program_latex(program: Program) -> str:
     """A Program's equations in index notation, as an aligned environment."""
     named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
     printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Latex())
-    rows = [f"{printer.write(e.target)} &= {breaks.unmarked(printer.write(e.value))}" for e in named.equations]
+    rows = [f"{printer.write(e.target)} &= {breaks.unbroken(printer.write(e.value))}" for e in named.equations]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"

@@ -14,8 +14,8 @@ from symbp.show.printer import Piece, Printer
 from symbp.show.style import ATOM, Style
 from symbp.show.symbols import Names
 
-FIRST, END = 0xE800, 0xEC00
-_MARK = re.compile("[\ue800-\uec00]")
+FIRST, END = 0xE600, 0xE7FF
+_MARK = re.compile("[\ue600-\ue7ff]")
 # Dark enough to read on white, after Okabe and Ito, which people with colour blindness tell apart.
 COLOURS = ("0072B2", "C44E00", "007A5E", "A03070", "2E6FD0", "8C6D00", "5B3BA6", "7A1F2B")
 DEFINED = "".join(rf"\definecolor{{reuse{k}}}{{HTML}}{{{c}}}" for k, c in enumerate(COLOURS))

@@ -167,7 +167,7 @@ def display(formulas: tuple[Formula, ...], side_by_side: bool = False) -> list[s
 
 def together(chain: Sequence[tuple[str, Said]]) -> str:
     """Sides on one line, the first sign aligned."""
-    return "&" + " ".join(f"{SIGNS[sign]} {breaks.unmarked(s.latex)}" for sign, s in chain)
+    return "&" + " ".join(f"{SIGNS[sign]} {breaks.unbroken(s.latex)}" for sign, s in chain)
 
 
 def long(f: Formula) -> float:
@@ -213,14 +213,14 @@ def side_by_side_rows(formulas: tuple[Formula, ...], columns: int) -> list[str]:
 
 def aligned(f: Formula) -> str:
     """a &= b &&= c."""
-    sides = [breaks.unmarked(s.latex) for s in f.sides]
+    sides = [breaks.unbroken(s.latex) for s in f.sides]
     return f"{sides[0]} &= " + " &&= ".join(sides[1:])
 
 
 def row(f: Formula, room: float, lead: float = 0.0) -> str:
     """One formula, on as many lines as it needs; lead: the width of the longest left side in its display."""
     tag = rf" \tag{{{f.number}}}" if f.number is not None else ""
-    left = breaks.unmarked(f.sides[0].latex)
+    left = breaks.unbroken(f.sides[0].latex)
     lead = max(lead, width(left))
     if long(f) - width(left) + lead <= room:
         return coloured([f"{left} {together(f.chain)}{tag}"])[0]

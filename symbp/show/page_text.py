@@ -91,14 +91,14 @@ def formulas(shown: tuple[Formula, ...], columns: int) -> list[str]:
 
 def formula(f: Formula, pad: str, columns: int) -> list[str]:
     """left = side = side, broken at the equals signs, then inside of the sides."""
-    left = breaks.unmarked(f.sides[0].text)
-    whole = pad + left + "".join(f" {sign} {breaks.unmarked(s.text)}" for sign, s in f.chain)
+    left = breaks.unbroken(f.sides[0].text)
+    whole = pad + left + "".join(f" {sign} {breaks.unbroken(s.text)}" for sign, s in f.chain)
     if width(whole) <= columns:
         return [whole]
     start = int(width(pad) + width(left))
     out: list[str] = []
     for group in f.groups:
-        together = "".join(f" {sign} {breaks.unmarked(s.text)}" for sign, s in group)
+        together = "".join(f" {sign} {breaks.unbroken(s.text)}" for sign, s in group)
         head = " " * start if out else pad + left
         if start + width(together) <= columns:
             out.append(head + together)

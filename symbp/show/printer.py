@@ -140,7 +140,7 @@ class Printer:
         if spelled and tensor in self.names.derivatives:
             meaning = self.names.derivatives[tensor]
         if isinstance(meaning, Symbol):
-            written = [breaks.unmarked(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
+            written = [breaks.unbroken(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
             if self.columns and len(written) == 2:
                 written.reverse()
             return self.style.symbol(meaning, written, transposed), ATOM
@@ -255,7 +255,7 @@ class Printer:
             top = self.style.brackets(top) if binding < PRODUCT else top
             tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
             bottom = bottom if tight else self.style.brackets(bottom)
-        return self.style.fraction(breaks.unmarked(top), breaks.unmarked(bottom))
+        return self.style.fraction(breaks.unbroken(top), breaks.unbroken(bottom))
 
     def factors(self, above: Sequence[str], p: Product) -> str:
         """The factors above the line, side by side; the sum that stands last needs no brackets."""
@@ -282,11 +282,11 @@ class Printer:
         if isinstance(n, Num) and n.value < 0:
             return self.product(e)
         if isinstance(n, Num) and n.value == Fraction(1, 2):
-            return self.style.root(breaks.unmarked(self.write(base))), ATOM
+            return self.style.root(breaks.unbroken(self.write(base))), ATOM
         inside, binding = self.piece(base)
         if binding < ATOM or (isinstance(base, Access) and not self.bare(base)) or isinstance(base, (Call, Delta)):
             inside = self.style.brackets(breaks.deeper(inside))
-        exponent = self.style.number(Fraction(n.value)) if isinstance(n, Num) else breaks.unmarked(self.write(n))
+        exponent = self.style.number(Fraction(n.value)) if isinstance(n, Num) else breaks.unbroken(self.write(n))
         return self.style.power(inside, exponent), POWER
 
     def bare(self, a: Access) -> bool:
@@ -309,8 +309,8 @@ class Printer:
     def select(self, e: Select) -> str:
         condition, then, otherwise = e.args
         if then is ONE and otherwise is ZERO:
-            return self.style.iverson(breaks.unmarked(self.write(condition)))
-        return self.style.cases(*(breaks.unmarked(self.write(a)) for a in e.args))
+            return self.style.iverson(breaks.unbroken(self.write(condition)))
+        return self.style.cases(*(breaks.unbroken(self.write(a)) for a in e.args))
 
     def condition(self, e: Condition) -> str:
         if not e.args:

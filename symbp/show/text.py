@@ -172,7 +172,7 @@ def width(text: str) -> float:
     return sum(
         2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in breaks.unmarked(text)
-        if not unicodedata.combining(c) and c != "\uec00"
+        if not unicodedata.combining(c)
     )
 
 

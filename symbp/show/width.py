@@ -69,8 +69,6 @@ class _Reader:
         return size + scripts + (0.05 if scripts else 0.0)
 
     def token(self, token: str) -> float:
-        if "\ue800" <= token <= "\uec00":  # a mark of `marked`
-            return 0.0
         if token == "\\frac":
             return max(self.argument(), self.argument()) + 0.25
         if token == "\\sqrt":
