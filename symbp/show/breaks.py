@@ -1,8 +1,8 @@
 """Where a long formula may be broken, and breaking it.
 
 Printers put an invisible character before a sign (kind SIGN) and between factors (kind FACTOR); its code says how deep
-in brackets it stands. `split` cuts a formula at the shallowest of them into lines no wider than asked for. Other marks, of
-`marked`, stay where they are.
+in brackets it stands. `split` cuts a formula at the shallowest of them into lines no wider than asked for. The marks of
+`marked` stay where they are.
 """
 
 from __future__ import annotations

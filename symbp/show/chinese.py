@@ -77,7 +77,7 @@ CHINESE: dict[str, str] = {
     "rule_maximum": "最大值的导数：取到最大值处为 1",
     "rule_function": "{0} 的导数",
     "rule_softmax": "softmax 与对数合并",
-    "rule_kronecker": "{0} 消去对 {1} 的求和",
+    "rule_kronecker": "{0} 消去一重求和",
     "rule_forward": "复用前向值",
     "rule_comma": "{0}；{1}",
     # folded blocks

@@ -166,12 +166,13 @@ class _Maker:
         tensors = [*self.base.tensors.values(), *lettered]
         return Derivation(
             self.base.title, self.level, self.method, self.shown_program,
-            (legend.grouped_symbols if fold else legend.symbols)(self.wide, tensors, self.sizes),
+            legend.symbols(self.wide, tensors, self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron),
             self.writer.language, self.given(),
             self.folded_steps(steps) if fold else (), self.folded_definitions(definitions, 1) if fold else (),
             self.folded_definitions(updates, len(definitions) + 1) if fold else (),
+            legend.grouped_symbols(self.wide, tensors, self.sizes) if fold else (),
         )  # fmt: skip
 
     def folded_steps(self, steps: tuple[Step, ...]) -> tuple[Folded, ...]:

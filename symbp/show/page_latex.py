@@ -122,9 +122,9 @@ def symbols(d: Derivation) -> list[str]:
     """The table of symbols."""
     words = LANGUAGES[d.language]
     head = " & ".join(words[k] for k in ("symbol", "name", "shape", "role"))
-    rows = [f"{r.symbol.latex} & {name(r.name)} & {r.shape.latex} & {r.role.latex}" for r in d.symbols]
+    rows = [f"{r.symbol.latex} & {name(r.name)} & {r.shape.latex} & {r.role.latex}" for r in d.shown_symbols]
     long = len(rows) > ROWS
-    if not long and len(rows) > 10 and max(len(r.name) for r in d.symbols) <= 6:  # two halves side by side
+    if not long and len(rows) > 10 and max(len(r.name) for r in d.shown_symbols) <= 6:  # two halves side by side
         half = (len(rows) + 1) // 2
         rows = [f"{left} & {right}" for left, right in zip(rows, [*rows[half:], " & & & "], strict=False)][:half]
         head = f"{head} & {head}"

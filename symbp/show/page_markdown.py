@@ -90,5 +90,7 @@ def table(d: Derivation) -> list[str]:
     """The table of symbols."""
     words = LANGUAGES[d.language]
     head = [words[k] for k in ("symbol", "name", "shape", "role")]
-    rows = [(inline(r.symbol.latex), f"`{r.name}`", inline(r.shape.latex), inline(r.role.latex)) for r in d.symbols]
+    rows = [
+        (inline(r.symbol.latex), f"`{r.name}`", inline(r.shape.latex), inline(r.role.latex)) for r in d.shown_symbols
+    ]
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * 4, *rows)]

@@ -39,7 +39,7 @@ def page(d: Derivation, columns: int) -> str:
     out += table(
         [
             (words["symbol"], words["name"], words["shape"], words["role"]),
-            *((r.symbol.text, r.name, r.shape.text, r.role.text) for r in d.symbols),
+            *((r.symbol.text, r.name, r.shape.text, r.role.text) for r in d.shown_symbols),
         ]
     )
     out += heading(words[f"steps_{d.method}"])

@@ -20,8 +20,8 @@ class Derivation:
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
     notes: conventions behind the definitions. point: the values that numbers are worked out at, if any. folded: runs of
-    steps, of definitions and of updates that pages don't show, and what they say instead. reuse: beside a naive
-    derivation, the same gradients by reverse accumulation.
+    steps, of definitions and of updates that pages don't show, and what they say instead; grouped_symbols: the table of
+    symbols of such pages. reuse: beside a naive derivation, the same gradients by reverse accumulation.
     """
 
     title: str
@@ -40,6 +40,7 @@ class Derivation:
     folded: tuple[Folded, ...] = ()
     folded_definitions: tuple[Folded, ...] = ()
     folded_updates: tuple[Folded, ...] = ()
+    grouped_symbols: tuple[SymbolRow, ...] = ()
     reuse: Step | None = None
 
     def latex(self, document: bool = False) -> str:
@@ -64,6 +65,11 @@ class Derivation:
     def shown_updates(self) -> list[Formula | Folded]:
         """The updates in order, with a Folded for each run that is not shown."""
         return unfolded(self.updates, self.folded_updates)
+
+    @property
+    def shown_symbols(self) -> tuple[SymbolRow, ...]:
+        """The table of symbols, with one row for all layers of a kind where blocks are folded."""
+        return self.grouped_symbols or self.symbols
 
     @property
     def shown_summary(self) -> tuple[Formula, ...]:

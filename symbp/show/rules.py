@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from symbp.expr import Access, Add, Call, Delta, Expr, Index, Mul, Num, Pow, Reduce, Select, factors, walk
-from symbp.functions import TABLE
+from symbp.expr import Access, Add, Call, Delta, Expr, Mul, Num, Pow, Reduce, Select, factors, walk
 from symbp.program import Program, Reason
 from symbp.show.pieces import Said, Writer
-from symbp.show.style import ATOM
 
 KINDS = ("product", "quotient", "power", "branch", "maximum")
 
@@ -28,14 +26,10 @@ def rules(
     kinds = dict.fromkeys(k for e in readers for k in _kinds(e.value, reason.wrt))
     out += [writer.say(f"rule_{kind}") for kind in KINDS if kind in kinds]
     functions = dict.fromkeys(f for e in readers for f in _functions(e.value, reason.wrt))
-    out += [writer.say("rule_function", writer.math(_example(writer, f))) for f in functions]
+    out += [writer.say("rule_function", function_word(f)) for f in functions]
     if _combines_softmax(base, reason):
         out.append(writer.say("rule_softmax"))
-    for d in (d for d in deltas if isinstance(d, Delta)):
-        summed = [i for i in d.args if isinstance(i, Index)]
-        if summed:
-            last = max(summed, key=lambda i: (i.label, len(i.label)))
-            out.append(writer.say("rule_kronecker", writer.math(writer.expr(d)), writer.math(writer.expr(last))))
+    out += [writer.say("rule_kronecker", writer.math(writer.expr(d))) for d in deltas if isinstance(d, Delta)]
     return out
 
 
@@ -82,10 +76,9 @@ def _functions(e: Expr, name: str) -> Iterator[str]:
             yield node.label
 
 
-def _example(writer: Writer, function: str) -> Said:
-    """The function of z, to speak of it."""
-    arguments = ("z", "w")[: TABLE[function].arity]
-    return writer.both(lambda p: p.style.call(function, arguments, [ATOM] * len(arguments)))
+def function_word(function: str) -> str:
+    """The function's name within a sentence: ReLU, gelu tanh."""
+    return {"relu": "ReLU"}.get(function, function.replace("_", " "))
 
 
 def _combines_softmax(base: Program, reason: Reason) -> bool:

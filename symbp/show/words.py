@@ -82,7 +82,7 @@ ENGLISH: dict[str, str] = {
     "rule_maximum": "derivative of the maximum: 1 where it is taken",
     "rule_function": "derivative of {0}",
     "rule_softmax": "softmax and logarithm combined",
-    "rule_kronecker": "{0} contracts the sum over {1}",
+    "rule_kronecker": "{0} contracts one sum",
     "rule_forward": "reuse of a forward value",
     "rule_comma": "{0}; {1}",
     # folded blocks
