@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sympy import Idx, IndexedBase, Sum, Symbol
 from test_show_numbers import Python, plain_names, random_values, value_of
+from whole_networks import NETS
 
 from symbp.architectures import load
 from symbp.declare import declare
@@ -350,6 +351,13 @@ def test_rules_are_read_off_the_record(net):
     assert "softmax and logarithm combined" in rules_of(derivation(load(SOFTMAX)), "d_z2")
     assert "softmax and logarithm combined" not in rules_of(derivation(load(SOFTMAX)), "d_z1")
     assert "sum over 3 uses" in rules_of(derivation(load(NORMED)), "d_z1")
+
+
+def test_sums_with_names_of_their_own_are_written_out_on_the_way():
+    f = derivation(load(SOFTMAX), level="index").formula("d_z2")
+    assert [breaks.unmarked(s.text) for s in f.sides[3:]] == ["(∂L/∂yₙₖ - Σₖ′ ∂L/∂yₙₖ′ · yₙₖ′) · yₙₖ", "(yₙₖ - tₙₖ)/B"]
+    weighted = NETS["CrossEntropy weighted"]()  # its loss is over a sum that is read twice
+    assert derivation(weighted).summary and derivation(NETS["SqueezeExcite"]()).summary
 
 
 def test_product_and_quotient_rule():

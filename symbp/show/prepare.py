@@ -111,7 +111,7 @@ def written_out(program: Program) -> Program:
 def with_asides(base: Program, final: Program, untouched: Program, facts: frozenset[str]) -> Plan:
     """The plan with the adjoints that were written out in others put back in front of those, where they are short."""
     here = {e.name for e in final.equations}
-    whole = without_helpers(untouched, base)
+    whole = {e.name: e for e in without_helpers(untouched, base).equations}
     helpers = {
         e.name for e in untouched.equations if e.reason and e.reason.kind == "normalised" and e.name not in base.tensors
     }
@@ -144,8 +144,8 @@ def with_asides(base: Program, final: Program, untouched: Program, facts: frozen
                 for n in dict.fromkeys([*sorted(original.value.tensors), *throughs])
                 if n in originals and n not in here
             ]
-            if original.value.tensors & helpers:  # a softmax reads its sum: the step on the way has it written out
-                original = replace(original, value=whole.equation(original.name).value)
+            if original.value.tensors & helpers and original.name in whole:  # a softmax reads its sum: written out
+                original = replace(original, value=whole[original.name].value)
                 gone = [n for n in sorted(original.value.tensors) if n in originals and n not in here]
             shown = [n for n in gone if n in asides or insert(n)]
             if (
