@@ -100,7 +100,8 @@ class Text:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        return f"{{{then} {self.words['if']} {condition}, {self.words['else']} {otherwise}}}"
+        line = breaks.deeper(breaks.mark(breaks.SIGN))
+        return f"{{{then}{line} {self.words['if']} {condition},{line} {self.words['else']} {otherwise}}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]
