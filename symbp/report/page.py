@@ -126,7 +126,7 @@ class _Page:
     # ------------------------------------------------------------------------------------------- pieces
 
     def sentences(self, said: Iterable[object]) -> Markup:
-        return Markup(" ".join(self.math.sentence(s.latex) for s in said))  # type: ignore[attr-defined]
+        return Markup(self.said["between"].join(self.math.sentence(s.latex) for s in said))  # type: ignore[attr-defined]
 
     def display(self, shown: tuple[Formula, ...]) -> Markup:
         return Markup(self.math.formulas(shown)) if shown else Markup("")

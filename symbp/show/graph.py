@@ -78,7 +78,8 @@ class Graph:
 
 
 def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
-    """The graph of a derivation by reverse accumulation. values: numbers of scalars, gradients included, by name.
+    """The graph of a derivation by reverse accumulation. values: numbers of scalars, gradients included, by name; if left
+    out, those of the derivation's point.
 
     Raises SymbpError for a derivation by another method.
     """
@@ -109,7 +110,8 @@ def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
     found = _needed(Graph(d.title, nodes, tuple(edges.values())), str(d.network.loss))
     if len(position) > FOLDED and not fine:
         found = _folded(found, d.network)
-    printed = {name: f"{value:.3g}".replace("-", "−") for name, value in (values or {}).items()}
+    known = d.values if values is None else values
+    printed = {name: f"{value:.3g}".replace("-", "−") for name, value in known.items() if name in d.program.tensors}
     return Graph(found.title, found.nodes, found.edges, found.frames, found.folded, printed)
 
 

@@ -14,6 +14,7 @@ from symbp.show.decimals import as_decimal
 from symbp.show.printer import Printer
 from symbp.show.style import POWER
 from symbp.show.symbols import GREEK, Symbol, group, names_of, with_helper_letters, with_symbols
+from symbp.show.words import LANGUAGES
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
@@ -30,6 +31,10 @@ class Latex:
     top = r"\top"
     dots = r"\ldots"
     matmul = " "
+    times = r"\cdot "
+
+    def __init__(self, language: str = "en") -> None:
+        self.words = LANGUAGES[language]
 
     def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
         above = r"\prime" * symbol.primes + "".join(symbol.superscripts) + (self.top if transposed else "")
@@ -82,9 +87,9 @@ class Latex:
     def call(self, function: str, arguments: Sequence[str], binding: Sequence[int]) -> str:
         template = TABLE[function].latex
         if function == "exp":
-            short = height(arguments[0]) == 0 and len(breaks.unmarked(arguments[0])) < 60
+            short = height(arguments[0]) == 0 and len(breaks.unbroken(arguments[0])) < 60
             return (
-                f"e^{{{breaks.unmarked(arguments[0])}}}"
+                f"e^{{{breaks.unbroken(arguments[0])}}}"
                 if short
                 else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
             )
@@ -103,7 +108,8 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        return rf"\begin{{cases}}{then} & \text{{if }} {condition}\\ {otherwise} & \text{{else}}\end{{cases}}"
+        when, other = self.words["if"], self.words["else"]
+        return rf"\begin{{cases}}{then} & \text{{{when} }} {condition}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]
@@ -125,6 +131,9 @@ class Latex:
 
     def squared_norm(self, inside: str) -> str:
         return rf"\lVert {inside} \rVert^{{2}}"
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+        return r"\begin{bmatrix}" + r" \\ ".join(" & ".join(row) for row in rows) + r"\end{bmatrix}"
 
     def math(self, inside: str) -> str:
         return f"${_slashed(breaks.unmarked(inside))}$"
@@ -164,5 +173,5 @@ def program_latex(program: Program) -> str:
     """A Program's equations in index notation, as an aligned environment."""
     named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
     printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Latex())
-    rows = [f"{printer.write(e.target)} &= {breaks.unmarked(printer.write(e.value))}" for e in named.equations]
+    rows = [f"{printer.write(e.target)} &= {breaks.unbroken(printer.write(e.value))}" for e in named.equations]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"

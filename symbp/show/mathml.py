@@ -100,8 +100,9 @@ class MathML:
         rows = []
         for f in shown:
             number = f'<td class="number">({f.number})</td>' if f.number is not None else '<td class="number"></td>'
-            sides = [[("=", s.latex)] for s in f.sides[1:]]
-            for k, (left, right) in enumerate(self.lines(f.sides[0].latex, sides, room)):
+            lines = self.lines(f.sides[0].latex, _groups(f), room)
+            lines += self.lines(f.beside[0].latex, _groups(f.in_matrices), room) if f.beside else []
+            for k, (left, right) in enumerate(lines):
                 rows.append(f"<tr><td>{left}</td><td>{right}</td>{number if not k else '<td></td>'}</tr>")
         return f'<div class="display"><table class="formulas">{"".join(rows)}</table></div>'
 
@@ -249,6 +250,10 @@ def _operator(node: Node, before: Node) -> str:
     if node.text in "⊙·":
         return f'<mo form="infix" lspace="0.22em" rspace="0.22em">{text}</mo>'
     return '<mo lspace="0" rspace="0">/</mo>' if node.text == "/" else f"<mo>{text}</mo>"
+
+
+def _groups(f: Formula) -> list[Sides]:
+    return [[(sign, side.latex) for sign, side in group] for group in f.groups]
 
 
 def _together(sides: Sides) -> float:
