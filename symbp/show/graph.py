@@ -78,9 +78,9 @@ class Graph:
 
 
 def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
-    """The graph of a derivation by reverse accumulation. values: numbers of scalars, gradients included, by name; if left
-    out, those of the derivation's point.
+    """The graph of a derivation by reverse accumulation.
 
+    values: numbers of scalars, gradients included, by name; if left out, those of the derivation's point.
     Raises SymbpError for a derivation by another method.
     """
     if d.method != "reverse":

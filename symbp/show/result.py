@@ -24,8 +24,9 @@ class Derivation:
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
     notes: conventions behind the definitions. point: the values that numbers are worked out at, if any. folded: runs of
     steps, of definitions and of updates that pages don't show, and what they say instead; grouped_symbols: the table of
-    symbols of such pages. reuse: beside a naive derivation, the same gradients by reverse accumulation. names: what everything is
-    called on paper. network: what was derived from, at tensor level. values: of all entries at the point, by name.
+    symbols of such pages. reuse: beside a naive derivation, the same gradients by reverse accumulation.
+    names: what everything is called on paper. network: what was derived from, at tensor level. values: of all entries
+    at the point, by name.
     """
 
     title: str
