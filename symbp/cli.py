@@ -83,14 +83,14 @@ def load(net: str) -> Program:
     return load_network(net)
 
 
-def write(text: str, output: str | None) -> None:
-    """The text to a file, whole or not at all, or to standard output."""
+def write(made: str | bytes, output: str | None) -> None:
+    """The text or the bytes to a file, whole or not at all, or to standard output."""
     if output is None:
-        click.echo(text)
+        click.echo(made)
         return
     from symbp.emit import write_whole
 
-    write_whole(Path(output), text if text.endswith("\n") else text + "\n")
+    write_whole(Path(output), made if isinstance(made, bytes) or made.endswith("\n") else made + "\n")
     click.echo(f"wrote {output}", err=True)
 
 
@@ -134,19 +134,33 @@ def nets(family: str | None) -> None:
 
 @main.command(epilog="\b\nExamples:\n"
               "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --level neuron\n"
-              "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --wrt W1,b1 --level index\n"
-              "  symbp derive mynet.py --format latex -o derivation.tex")  # fmt: skip
+              "  symbp derive mlp:2-3-2-1,sigmoid,half_squared_error --wrt W1,b1 --level both\n"
+              "  symbp derive mynet.py -o derivation.pdf --lang zh\n"
+              "  symbp derive mynet.py -o page.html")  # fmt: skip
 @click.argument("net")
 @click.option("--wrt", metavar="P,...", help="Parameters to differentiate by; all if left out.")
-@click.option("--level", type=click.Choice(["neuron", "index", "matrix"]), default="matrix", show_default=True,
-              help="Scalars, sums over indices, or matrices.")  # fmt: skip
+@click.option("--level", type=click.Choice(["neuron", "index", "matrix", "both", "batched"]), default="matrix",
+              show_default=True, help="Scalars, sums over indices, matrices, indices and matrices side by side, or "
+              "matrices, one a sample, for tensors of more than two indices, too.")  # fmt: skip
 @click.option("--method", type=click.Choice(["reverse", "forward", "naive"]), default="reverse", show_default=True,
               help="Backpropagation, tangents, or naive expansion (neuron level).")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "latex"]), default="text", show_default=True)
-@click.option("--fragment", is_flag=True, help="LaTeX for \\input instead of a whole document.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="English or Chinese.")
+@click.option("--convention", type=click.Choice(["row", "column"]), default="row", show_default=True,
+              help="Vectors and samples as rows, as in the code, or as columns.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "latex", "pdf", "html", "svg", "tikz"]),
+              help="By default what the name behind -o says, else text. html: a page to click through; svg, tikz: "
+              "the computational graph.")  # fmt: skip
+@click.option("--fragment", is_flag=False, flag_value="derivation", metavar="[KIND]",
+              help="LaTeX for \\input instead of a whole document: derivation (if none is named), gradients, "
+              "algorithm, cost, layers, macros.")  # fmt: skip
+@click.option("--at", metavar="POINT", help="Numbers in every line: an .npz file with an array a tensor, `file` for "
+              "the dictionary `point` of a Python file NET, or seed:0 for random ones.")  # fmt: skip
+@click.option("--fold/--no-fold", default=None, help="Show blocks that repeat once; by default where steps are many.")
 @set_option
-@click.option("-o", "output", type=click.Path(dir_okay=False), help="A file instead of standard output.")
-def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragment: bool, settings: tuple[str, ...],
+@click.option("-o", "output", type=click.Path(dir_okay=False),
+              help="A file (.txt, .md, .tex, .pdf, .html, .svg) instead of standard output.")  # fmt: skip
+def derive(net: str, wrt: str | None, level: str, method: str, lang: str, convention: str, form: str | None,
+           fragment: str | None, at: str | None, fold: bool | None, settings: tuple[str, ...],
            output: str | None) -> None:  # fmt: skip
     """The derivation of NET's gradients, step by step.
 
@@ -155,13 +169,39 @@ def derive(net: str, wrt: str | None, level: str, method: str, form: str, fragme
     `symbp nets`), a list of layers (.toml), a file in the notation (.net; - for standard input), or a Python file
     that defines `net`.
     """
+    from symbp.report import page
+    from symbp.report.paper import document
+    from symbp.report.paper import fragment as piece
+    from symbp.report.point import point
     from symbp.show.derivation import derivation
+    from symbp.show.graph import graph
+    from symbp.show.graph_svg import svg
+    from symbp.show.graph_tikz import tikz
+    from symbp.show.pdf import pdf
 
+    suffixes = {".md": "markdown", ".tex": "latex", ".pdf": "pdf", ".html": "html", ".svg": "svg"}
+    by_name = suffixes.get(Path(output or "").suffix, "text")
+    form = form or ("latex" if fragment else by_name)
+    if form == "pdf" and output is None:
+        raise SymbpError("a PDF goes to a file: say -o derivation.pdf")
     with working(f"deriving {net}"):
         names = None if wrt is None else [name.strip() for name in wrt.split(",")]
-        found = derivation(load(net), names, level=level, method=method, sizes=sizes_option(settings) or None)
-        text = found.latex(document=not fragment) if form == "latex" else found.text()
-    write(text, output)
+        program, sizes = load(net), sizes_option(settings) or None
+        values = None if at is None else point(program, at, net)
+        found = derivation(program, names, level=level, method=method, sizes=sizes, language=lang,
+                           convention=convention, at=values, fold=False if form == "html" else fold)  # fmt: skip
+        if form == "latex" and fragment:
+            made: str | bytes = piece(fragment, program, found, sizes)
+        elif form in ("latex", "pdf"):
+            text = document(program, found, sizes)
+            made = text if form == "latex" else pdf(text, lang)
+        elif form == "html":
+            made = page(program, found, sizes)
+        elif form in ("svg", "tikz"):
+            made = svg(graph(found), found.title) if form == "svg" else tikz(graph(found), document=not fragment)
+        else:
+            made = found.markdown() if form == "markdown" else found.text()
+    write(made, output)
 
 
 @main.command(epilog="\b\nExamples:\n"

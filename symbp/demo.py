@@ -17,6 +17,7 @@ from symbp.count import compare
 from symbp.emit import generate, write_whole
 from symbp.emit.run import load_module, module_gradients
 from symbp.errors import SymbpError
+from symbp.report import page
 from symbp.show.derivation import derivation
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
@@ -53,6 +54,8 @@ def textbook_part(out: Path) -> None:
     for name, found in (("derivation_neurons", neurons), ("derivation_matrices", matrices)):
         write_whole(out / f"{name}.tex", found.latex(document=True))
         compile_latex(out / f"{name}.tex")
+    write_whole(out / "derivation.html", page(net, neurons))
+    print(f"To click through: {out / 'derivation.html'}")
     heading("3. What each way to the gradients costs")
     table = compare(net).table()
     print(table)

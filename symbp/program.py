@@ -266,3 +266,8 @@ class Program:
         from symbp.show.latex import program_latex
 
         return "$$" + program_latex(self) + "$$"
+
+    def _repr_html_(self) -> str:
+        from symbp.show.page_html import program_html
+
+        return program_html(self)

@@ -63,7 +63,16 @@ def test_derive(tmp_path: Path) -> None:
     ok("derive", TEXTBOOK, "--format", "latex", "-o", str(target))
     assert target.read_text(encoding="utf-8").startswith("\\documentclass")
     naive = ok("derive", TEXTBOOK, "--method", "naive", "--level", "neuron", "--wrt", "W3")
-    assert "δ" not in naive.partition("∂L/∂w⁽³⁾₁₁")[2]
+    written_out, _, reused = naive.partition("the same with reuse")
+    assert "δ" not in written_out and "①" in written_out and "δ⁽³⁾" in reused
+    page = tmp_path / "d.md"
+    ok("derive", TEXTBOOK, "--level", "both", "--lang", "zh", "-o", str(page))
+    assert page.read_text(encoding="utf-8").startswith("# 梯度的推导")
+    worked = ok("derive", TEXTBOOK, "--level", "neuron", "--at", "seed:0", "--wrt", "W3_0_0")
+    assert "δ⁽³⁾ · h⁽²⁾₁ ≈ " in worked
+    assert "W⁽¹⁾ x + b⁽¹⁾" in ok("derive", TEXTBOOK, "--convention", "column")
+    assert "\\toprule" in ok("derive", TEXTBOOK, "--fragment", "layers")
+    assert "What it costs" in target.read_text(encoding="utf-8")
 
 
 def test_count() -> None:
@@ -110,6 +119,8 @@ def test_errors_write_nothing(tmp_path: Path) -> None:
     refused("there is no file", "derive", str(tmp_path / "none.py"))
     refused("neither a built-in network", "count", "perceptron")
     refused("there is no tensor W9", "derive", TEXTBOOK, "--wrt", "W9")
+    refused("say -o derivation.pdf", "derive", TEXTBOOK, "--format", "pdf")
+    refused("there is no fragment 'poem'", "derive", TEXTBOOK, "--fragment", "poem")
     refused("--set B: write a size and a number", "count", TEXTBOOK, "--set", "B")
     refused("has no size C", "count", TEXTBOOK, "--set", "C=2")
     refused("there is no folder", "generate", TEXTBOOK, "-o", str(tmp_path / "none" / "net.py"))

@@ -15,7 +15,7 @@ STAGES = (
     "errors", "expr", "affine", "functions", "operations", "language", "initialisers", "program", "recurrence",
     "verify", "declare", "builder", "layers", "sequence", "notation", "architectures",
     "evaluate", "normalise", "unroll", "derive", "simplify", "gradient", "optimisers", "schedule",
-    ("count", "show", "lower"), "emit", "memory", "check", "proofread", "demo", "cli",
+    ("count", "show", "lower"), "emit", "memory", "check", "proofread", "report", "demo", "cli",
 )  # fmt: skip
 RANK = {name: n for n, stage in enumerate(STAGES) for name in ((stage,) if isinstance(stage, str) else stage)}
 

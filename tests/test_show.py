@@ -382,7 +382,7 @@ def test_a_derivation_prints_itself(net):
 @pytest.mark.parametrize(
     ("wrt", "options", "message"),
     [
-        (None, {"level": "tensor"}, "unknown level 'tensor': use one of matrix, index, neuron"),
+        (None, {"level": "tensor"}, "unknown level 'tensor': use one of matrix, batched, index, both, neuron"),
         (None, {"method": "backward"}, "unknown method 'backward': use one of reverse, forward, naive"),
         (None, {"method": "naive"}, "the naive form exists at neuron level only"),
         ("W9", {}, "there is no tensor W9 to differentiate by: known are W1, b1"),

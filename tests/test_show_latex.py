@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 from symbp.architectures import load
+from symbp.report.paper import document
+from symbp.report.point import point
 from symbp.show.derivation import derivation
 from symbp.show.width import width
 
@@ -29,6 +31,10 @@ DOCUMENTS = [
     ("mlp:2-3-3,selu/linear,mean_squared_error", "index", "reverse"),
     ("mlp:2-3-3,gelu_tanh/linear,binary_cross_entropy", "matrix", "reverse"),
     ("mlp:2-3-3,mish/linear,binary_cross_entropy", "neuron", "reverse"),
+    ("mlp:2-8-8-4-1,batch_norm+relu/linear,half_squared_error", "both", "reverse"),
+    ("gpt:layers=1,heads=2,width=8,vocabulary=5,context=4", "batched", "reverse"),
+    ("cnn:1x28x28,6c5p2+relu+max2,10,cross_entropy", "matrix", "reverse"),
+    ("lstm:4-5-3,cross_entropy", "matrix", "reverse"),
 ]
 
 
@@ -52,6 +58,22 @@ def assert_clean(log):
 @pytest.mark.parametrize(("text", "level", "method"), DOCUMENTS)
 def test_documents_compile(text, level, method, tmp_path):
     d = derivation(load(text), level=level, method=method)
+    assert_clean(compiled(d.latex(document=True), tmp_path))
+
+
+@pytest.mark.parametrize("text", ["gpt:nano", "resnet18:3x32x32,classes=10"])
+def test_large_networks_take_ten_pages(text, tmp_path):
+    """Blocks that repeat are folded; tables of costs are included."""
+    net = load(text)
+    log = compiled(document(net, derivation(net)), tmp_path)
+    assert_clean(log)
+    assert int(re.search(r"Output written on document.pdf \((\d+) pages", log)[1]) <= 10
+
+
+@pytest.mark.parametrize("level", ["neuron", "both"])
+def test_numbers_fit_the_page(level, tmp_path):
+    net = load(TEXTBOOK)
+    d = derivation(net, level=level, at=point(net, "seed:0", TEXTBOOK))
     assert_clean(compiled(d.latex(document=True), tmp_path))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 
 from symbp.derive.reverse import adjoint_prefix
+from symbp.errors import SymbpError
 from symbp.expr import Expr, access, transform
 from symbp.functions import expand
 from symbp.language import from_sympy, to_sympy
@@ -29,12 +30,19 @@ def naive(program: Program, wrt: Sequence[str], loss: str, sizes: Mapping[str, i
     new = [Tensor(loss)]
     for t in unrolled.tensors.values():
         if t.entry and t.entry[0] in wrt and t.role != "computed":
-            derivative = formula.diff(sp.Symbol(t.name, real=True))
+            derivative = _differentiated(formula, t.name)
             name = f"{prefix}_{t.name}"
             new.append(Tensor(name, entry=(f"{prefix}_{t.entry[0]}", t.entry[1]), layer=t.layer))
             equations.append(Equation(access(name), from_sympy(derivative, scalars), Reason("expanded", loss, t.name)))
     outputs = tuple(e.name for e in equations)
     return unrolled.with_(equations, new, outputs)
+
+
+def _differentiated(formula: sp.Expr, name: str) -> sp.Expr:
+    try:
+        return formula.diff(sp.Symbol(name, real=True))
+    except RecursionError as error:  # maxima of many terms
+        raise SymbpError(f"SymPy can't differentiate the loss written out by {name}: use method reverse") from error
 
 
 def expand_loss(unrolled: Program, loss: str) -> Expr:

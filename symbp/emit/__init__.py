@@ -65,14 +65,17 @@ def explain(program: Program, style: str = "readable") -> str:
     return explanation(workspace(backward) if style == "fast" else lower(backward))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes the file in one step: a failure leaves what was there before. Raises SymbpError if there is no folder."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes the file, text as UTF-8, in one step: a failure leaves what was there before.
+
+    Raises SymbpError if there is no folder.
+    """
     if not path.parent.is_dir():
         raise SymbpError(f"there is no folder {path.parent} to write {path.name} to: make it first")
     handle, temporary = tempfile.mkstemp(dir=path.parent or Path("."), prefix=path.name, suffix=".part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -1,7 +1,8 @@
 """Where a long formula may be broken, and breaking it.
 
 Printers put an invisible character before a sign (kind SIGN) and between factors (kind FACTOR); its code says how deep
-in brackets it stands. `split` cuts a formula at the shallowest of them into lines no wider than asked for.
+in brackets it stands. `split` cuts a formula at the shallowest of them into lines no wider than asked for. The marks of
+`marked` stay where they are.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import re
 from collections.abc import Callable
 
 SIGN, FACTOR = 0xE000, 0xE400
-_DEEPEST = 0x3FF
-_MARKS = re.compile("[\ue000-\ue7ff]")
+_DEEPEST = 0xFF
+_MARKS = re.compile("[\ue000-\ue5ff]")
+_ALL = re.compile("[\ue000-\ue7ff]")
 
 
 def mark(kind: int) -> str:
@@ -24,9 +26,14 @@ def deeper(text: str) -> str:
     return _MARKS.sub(lambda m: m[0] if (ord(m[0]) & _DEEPEST) == _DEEPEST else chr(ord(m[0]) + 1), text)
 
 
-def unmarked(text: str) -> str:
-    """The text on one line."""
+def unbroken(text: str) -> str:
+    """The text on one line, with other marks."""
     return _MARKS.sub("", text)
+
+
+def unmarked(text: str) -> str:
+    """The text on one line, without any mark."""
+    return _ALL.sub("", text)
 
 
 def split(text: str, width: float, measure: Callable[[str], float], times: str) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from symbp.errors import SymbpError
 from symbp.expr import ZERO, Expr, num, size, substitute
@@ -15,17 +16,22 @@ from symbp.program import Equation, Program
 from symbp.show import legend
 from symbp.show.binders import clear_names, declared_indices
 from symbp.show.expanded import expanded
-from symbp.show.pieces import Formula, Step, Writer
+from symbp.show.fold import LONG, folds, pattern
+from symbp.show.folded import Folded, sayings
+from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import derived, plan, with_helpers, written_out
 from symbp.show.request import Request, request
 from symbp.show.result import Derivation
-from symbp.show.steps import Stepper
-from symbp.show.symbols import names_of, with_helper_letters, with_symbols
+from symbp.show.steps import MATRICES, Stepper
+from symbp.show.symbols import Names, names_of, with_helper_letters, with_symbols
+from symbp.show.words import LANGUAGES
+from symbp.show.worked import Point, lengths
 from symbp.unroll import concrete_sizes, fix_sizes
 
 __all__ = ["Derivation", "derivation"]
 
-LEVELS = ("matrix", "index", "neuron")
+LEVELS = ("matrix", "batched", "index", "both", "neuron")
+CONVENTIONS = ("row", "column")
 
 
 def derivation(
@@ -35,15 +41,24 @@ def derivation(
     level: str = "matrix",
     method: str = "reverse",
     sizes: Mapping[str, int] | None = None,
+    language: str = "en",
+    convention: str = "row",
+    at: Mapping[str, Any] | None = None,
+    fold: bool | None = None,
 ) -> Derivation:
     """The derivation of the loss's gradients.
 
     wrt: tensors, at neuron level also single entries such as "W1_0_1" (counted from 0, as in the array); default all
-    parameters. level: "matrix", "index" or "neuron". method: "reverse", "forward", or "naive" (neuron level only: each
-    derivative written out down to inputs and parameters; by default the first two entries). sizes: values of symbolic
-    sizes; at neuron level those of the batch are 1 unless given.
+    parameters. level: "matrix", "batched" (matrices also for tensors of more than two indices, one a sample), "index",
+    "both" (index and matrix form side by side) or "neuron". method: "reverse", "forward", or "naive" (neuron level
+    only: each derivative written out down to inputs and parameters; by default the first two entries). sizes: values of
+    symbolic sizes; at neuron level those of the batch are 1 unless given. language: "en" or "zh". convention: "row",
+    where samples are rows as in the code, or "column", where every matrix is the transpose of that.
+    at: values of all inputs, parameters and state, by name: every line is then followed by what it comes to.
+    fold: whether pages show blocks that repeat once and refer to them; by default where there are many steps, never at
+    neuron level.
 
-    Raises SymbpError for an unknown level, method, tensor or entry.
+    Raises SymbpError for an unknown level, method, language, tensor or entry.
     """
     if level not in LEVELS:
         raise SymbpError(f"unknown level {level!r}: use one of {', '.join(LEVELS)}")
@@ -51,14 +66,28 @@ def derivation(
         raise SymbpError(f"unknown method {method!r}: use one of {', '.join(METHODS)}")
     if method == "naive" and level != "neuron":
         raise SymbpError(f"the naive form exists at neuron level only, not at level {level!r}: say level='neuron'")
+    if convention not in CONVENTIONS:
+        raise SymbpError(f"unknown convention {convention!r}: use one of {', '.join(CONVENTIONS)}")
+    if convention == "column" and level == "neuron":
+        raise SymbpError("the column convention is one of matrices; at neuron level there are none: leave it out")
+    if language not in LANGUAGES:
+        raise SymbpError(f"unknown language {language!r}: use one of {', '.join(LANGUAGES)}")
     if program.loss is None:
         raise SymbpError(f"{program.title} has no loss, so there is nothing to derive: declare it with loss=...")
+    if at is not None and method == "naive":
+        raise SymbpError(
+            "numbers are put into derivations with reuse; the naive form is for reading: leave out the point"
+        )
+    if at is not None:
+        sizes = {**(sizes or {}), **lengths(program, at)}
     base = with_symbols(with_helper_letters(written_out(_sized(program, sizes) if level != "neuron" else program)))
     wanted = request(base, wrt, level, sizes)
     if method == "naive":
-        return expanded(base, wanted, sizes)
+        return expanded(base, wanted, sizes, language, lambda entries: derivation(
+            program, entries, level="neuron", sizes=sizes, language=language
+        ))  # fmt: skip
     base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
-    return _Maker(base, wanted, level, method, sizes).derivation()
+    return _Maker(base, wanted, level, method, sizes, language, convention == "column", at).derivation(fold)
 
 
 def _sized(program: Program, sizes: Mapping[str, int] | None) -> Program:
@@ -73,23 +102,25 @@ class _Maker:
     """Puts a derivation together."""
 
     def __init__(
-        self, base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None
-    ) -> None:
+        self, base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None,
+        language: str, columns: bool, at: Mapping[str, Any] | None,
+    ) -> None:  # fmt: skip
         self.base, self.wanted, self.level, self.method = base, wanted, level, method
-        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level != "matrix")
+        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level not in ("matrix", "batched"))
         ranks = {t.name: len(t.indices) for t in base.tensors.values()}
-        self.wide = Writer(names_of(self.plan.program, base, ranks))
+        self.wide = Writer(names_of(self.plan.program, base, ranks), language, columns, level == "batched")
         self.sizes: dict[Expr, Expr] = {}
         self.index_forms: list[Expr] = []
         if level == "neuron":
             self.sizes = {size(n): num(v) for n, v in concrete_sizes(base, sizes).items()}
             self.forward = base.unroll(sizes)
             self.shown_program = self.plan.program.unroll(sizes)
-            self.writer = Writer(names_of(self.shown_program, self.forward, ranks))
+            self.writer = Writer(names_of(self.shown_program, self.forward, ranks), language)
             self.before = self.unrolled_before(sizes)
         else:
             self.forward, self.shown_program, self.writer = base, self.plan.program, self.wide
             self.before = {e.name: e.value for e in self.plan.before}
+        self.point = None if at is None else Point(self.plan.program, at, self.writer)
 
     def unrolled_before(self, sizes: Mapping[str, int] | None) -> dict[str, Expr]:
         old = {e.name: e for e in self.plan.before}
@@ -103,30 +134,92 @@ class _Maker:
         entry = self.shown_program.tensors[name].entry
         return entry[0] if entry else name
 
-    def derivation(self) -> Derivation:
+    def derivation(self, fold: bool | None) -> Derivation:
         definitions, updates, numbers = self.definitions()
         shown = self.shown()
         stepper = Stepper(
-            self.base, self.plan, self.level, shown, self.forward, self.before, self.writer, self.wide, numbers
+            self.base,
+            self.plan,
+            self.level,
+            shown,
+            self.forward,
+            self.before,
+            self.writer,
+            self.wide,
+            numbers,
+            self.point,
         )
         steps = stepper.steps()
+        fold = self.level != "neuron" and len(steps) >= LONG if fold is None else fold
         conventions = stepper.notes()
         for value in self.index_forms:
             conventions |= stepper.conventions(value)
-        indexed = self.level == "index" or "index" in conventions or (self.level == "matrix" and bool(self.index_forms))
+        indexed = (
+            self.level in ("index", "both")
+            or "index" in conventions
+            or (self.level in ("matrix", "batched") and bool(self.index_forms))
+        )
         forward, neuron = self.method == "forward", self.level == "neuron"
         letters = {self.group(e.name) for e in shown}
         program = self.plan.program
         lettered = [t for name, t in program.tensors.items() if name in letters and t.symbol]
+        tensors = [*self.base.tensors.values(), *lettered]
         return Derivation(
             self.base.title, self.level, self.method, self.shown_program,
-            legend.symbols(self.wide, [*self.base.tensors.values(), *lettered], self.sizes),
+            legend.symbols(self.wide, tensors, self.sizes),
             definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
             legend.notes(
                 self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron, self.sizes,
                 self.plan.program.equations,
             ),
+            self.writer.language, self.given(),
+            self.folded_steps(steps) if fold else (), self.folded_definitions(definitions, 1) if fold else (),
+            self.folded_definitions(updates, len(definitions) + 1) if fold else (),
+            legend.grouped_symbols(self.wide, tensors, self.sizes) if fold else (),
+            names=self.names(), network=self.base, values=self.point.entries if self.point else {},
         )  # fmt: skip
+
+    def names(self) -> Names:
+        """Of tensors and, at neuron level, of their entries."""
+        tensors, entries = self.wide.names, self.writer.names
+        return replace(
+            entries, tensors={**tensors.tensors, **entries.tensors}, meaning={**tensors.meaning, **entries.meaning},
+            derivatives={**tensors.derivatives, **entries.derivatives},
+            position={**tensors.position, **entries.position},
+        )  # fmt: skip
+
+    def folded_steps(self, steps: tuple[Step, ...]) -> tuple[Folded, ...]:
+        """The runs of steps that repeat one in front of them."""
+        names = self.writer.names
+        patterns = [
+            pattern(
+                names, [e for f in s.formulas for e in (f.target, f.value, self.before.get(f.name, f.value))],
+                s.rule, s.used, len(s.prose), tuple(len(f.sides) for f in s.formulas),
+                lettered=any(self.is_indexed(f) for f in s.formulas),
+            )
+            for s in steps
+        ]  # fmt: skip
+        outputs = self.plan.program.outputs
+
+        def gains(start: int, stop: int) -> list[Said]:
+            return [self.wide.name(s.quantity) for s in steps[start:stop] if s.quantity in outputs]
+
+        return sayings(self.wide, folds(patterns), "steps", gains)
+
+    def folded_definitions(self, definitions: tuple[Formula, ...], first: int) -> tuple[Folded, ...]:
+        """The runs of definitions that repeat one in front of them; first: the number of the first."""
+        names = self.writer.names
+        patterns = [pattern(names, [f.target, f.value], len(f.sides), lettered=self.is_indexed(f)) for f in definitions]
+        return sayings(self.wide, folds(patterns), "equations", lambda start, stop: [], first)
+
+    def is_indexed(self, f: Formula) -> bool:
+        """Whether the formula is written with indices."""
+        return bool(f.target.args) and f.sides[0].latex != self.writer.latex.name(f.name)
+
+    def given(self) -> tuple[Formula, ...]:
+        """The point that numbers are worked out at."""
+        tensors = [t.name for t in self.base.tensors.values() if t.role != "computed"]
+        return () if self.point is None else self.point.given(self.forward, tensors)
 
     # ---------------------------------------------------------------------------------- what is shown
 
@@ -170,7 +263,7 @@ class _Maker:
             first, _ = numbers.get(self.forward_group(e.name), (n, n))
             numbers[self.forward_group(e.name)] = (first, n)
             formulas.append(self.definition(e, n))
-        self.definition_notes = set(self.wide.matrix_latex.notes) if self.level == "matrix" else set()
+        self.definition_notes = set(self.wide.matrix_latex.notes) if self.level in MATRICES else set()
         return tuple(formulas[: len(main)]), tuple(formulas[len(main) :]), numbers
 
     def forward_group(self, name: str) -> str:
@@ -178,13 +271,21 @@ class _Maker:
         return entry[0] if entry else name
 
     def definition(self, e: Equation, number: int) -> Formula:
+        found = self.written(e, number)
+        if self.point is None:
+            return found
+        return self.point.added(found, e.value, self.level == "neuron")
+
+    def written(self, e: Equation, number: int) -> Formula:
         writer = self.writer
-        if self.level == "matrix":
+        matrix: tuple[Said, ...] = ()
+        if self.level in MATRICES:
             side = writer.matrix(lambda m: m.side(e.target, e.value))
-            if side is not None:
-                return Formula(e.target, e.value, (writer.both(lambda p: p.name(e.name)), side), number)
+            matrix = () if side is None else (writer.left(e.target), side)
+        if self.level != "both" and matrix:
+            return Formula(e.target, e.value, matrix, number)
         self.index_forms.append(e.value)
-        return Formula(e.target, e.value, (writer.expr(e.target), writer.expr(e.value)), number)
+        return Formula(e.target, e.value, (writer.expr(e.target), writer.expr(e.value)), number, matrix)
 
     def summary(self, steps: tuple[Step, ...]) -> tuple[Formula, ...]:
         """The wanted gradients, each with its last form."""
@@ -197,4 +298,9 @@ class _Maker:
         ]
         position = {name: k for k, name in enumerate(self.plan.program.outputs)}
         found.sort(key=lambda f: position[self.group(f.name)])
-        return tuple(replace(f, sides=(f.sides[0], f.sides[-1])) for f in found)
+        return tuple(replace(f, sides=_ends(f.sides), beside=_ends(f.beside), worked=f.worked[-1:]) for f in found)
+
+
+def _ends(sides: tuple[Said, ...]) -> tuple[Said, ...]:
+    """The first and the last side."""
+    return (sides[0], sides[-1]) if sides else ()

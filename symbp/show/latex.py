@@ -15,6 +15,7 @@ from symbp.show.printer import Printer
 from symbp.show.style import POWER
 from symbp.show.symbols import GREEK, Symbol, group, names_of, with_helper_letters, with_symbols
 from symbp.show.width import width
+from symbp.show.words import LANGUAGES
 
 _RELATIONS = {
     "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne",
@@ -32,6 +33,10 @@ class Latex:
     top = r"\top"
     dots = r"\ldots"
     matmul = " "
+    times = r"\cdot "
+
+    def __init__(self, language: str = "en") -> None:
+        self.words = LANGUAGES[language]
 
     def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
         above = r"\prime" * symbol.primes + "".join(symbol.superscripts) + (self.top if transposed else "")
@@ -60,7 +65,7 @@ class Latex:
         return name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")
 
     def constant(self, name: str) -> str:
-        return {"oo": r"\infty"}.get(name, f"\\{name}")
+        return r"\infty" if name == "oo" else f"\\{name}"
 
     def partial(self, of: str, wrt: str) -> str:
         return rf"\frac{{\partial {of}}}{{\partial {wrt}}}"
@@ -87,9 +92,9 @@ class Latex:
     def call(self, function: str, arguments: Sequence[str], binding: Sequence[int]) -> str:
         template = TABLE[function].latex
         if function == "exp":
-            short = height(arguments[0]) == 0 and len(breaks.unmarked(arguments[0])) < 60
+            short = height(arguments[0]) == 0 and len(breaks.unbroken(arguments[0])) < 60
             return (
-                f"e^{{{breaks.unmarked(arguments[0])}}}"
+                f"e^{{{breaks.unbroken(arguments[0])}}}"
                 if short
                 else rf"\exp{self.brackets(breaks.deeper(arguments[0]))}"
             )
@@ -108,8 +113,9 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
+        when, other = self.words["if"], self.words["else"]
         where = (r" \wedge{}" + "\\\\ & ").join(_rows(condition))
-        return rf"\begin{{cases}}{then} & \text{{if }} {where}\\ {otherwise} & \text{{else}}\end{{cases}}"
+        return rf"\begin{{cases}}{then} & \text{{{when} }} {where}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]
@@ -131,6 +137,9 @@ class Latex:
 
     def squared_norm(self, inside: str) -> str:
         return rf"\lVert {inside} \rVert^{{2}}"
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+        return r"\begin{bmatrix}" + r" \\ ".join(" & ".join(row) for row in rows) + r"\end{bmatrix}"
 
     def math(self, inside: str) -> str:
         return f"${_slashed(breaks.unmarked(inside))}$"
@@ -184,5 +193,5 @@ def program_latex(program: Program) -> str:
     """A Program's equations in index notation, as an aligned environment."""
     named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
     printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Latex())
-    rows = [f"{printer.write(e.target)} &= {breaks.unmarked(printer.write(e.value))}" for e in named.equations]
+    rows = [f"{printer.write(e.target)} &= {breaks.unbroken(printer.write(e.value))}" for e in named.equations]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from symbp.expr import ONE, Access, Condition, Delta, Expr, Index, Reduce, substitute, walk
 from symbp.program import Equation, Program, Tensor
 from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
-from symbp.show.symbols import parse
+from symbp.show.style import Style
+from symbp.show.symbols import Symbol, parse
 from symbp.unroll import small_letters
 
-_MATRIX = ("ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
+_MATRIX = ("slices", "ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
 
 
@@ -27,10 +29,37 @@ def symbols(writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr
     return tuple(rows)
 
 
+def grouped_symbols(writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr]) -> tuple[SymbolRow, ...]:
+    """One row for all tensors of a letter that differ in their layers only."""
+    rows: dict[object, list[SymbolRow]] = {}
+    for t in tensors:
+        row = symbols(writer, [t], sizes)[0]
+        plain = [_LAYER.sub("", text) for text in (row.symbol.latex, row.shape.latex, row.role.latex)]
+        rows.setdefault(tuple(plain), []).append(row)
+    return tuple(_one_row(writer, found) for found in rows.values())
+
+
+def _one_row(writer: Writer, rows: list[SymbolRow]) -> SymbolRow:
+    if len(rows) == 1:
+        return rows[0]
+    first, last = rows[0], rows[-1]
+    gap = Said(r", ", ", ") if len(rows) == 2 else Said(r", $\ldots$, ", ", …, ")
+    symbol = Said(
+        *(f"{a}{g}{b}" for a, g, b in zip(*(vars(s).values() for s in (first.symbol, gap, last.symbol)), strict=True))
+    )
+    role = first.role if first.role == last.role else writer.say("adjoint_each")
+    return SymbolRow(symbol, f"{first.name}{', ' if len(rows) == 2 else ', ..., '}{last.name}", first.shape, role)
+
+
+_LAYER = re.compile(r"\(\d+\)")
+
+
 def _shape(writer: Writer, t: Tensor, sizes: Mapping[Expr, Expr]) -> Said:
     if not t.indices:
         return writer.say("scalar")
     lengths = [writer.expr(substitute(s, sizes)) for s in t.shape]
+    if writer.columns and len(lengths) == 2:
+        lengths.reverse()
     return Said("$" + r" \times ".join(s.latex for s in lengths) + "$", " × ".join(s.text for s in lengths))
 
 
@@ -63,6 +92,7 @@ def notes(
     examples = {
         "kronecker": writer.both(lambda p: p.style.delta("i", "j")),
         "iverson": writer.both(lambda p: p.style.iverson("A")),
+        "slices": writer.both(lambda p: p.style.symbol(Symbol("A"), ["n"])),
         "ring": writer.both(lambda p: p.style.hadamard().strip()),
         "ring_power": writer.both(lambda p: p.style.elementwise_power("A", "k")),
         "ones": writer.both(lambda p: p.style.ones()),
@@ -73,9 +103,14 @@ def notes(
     for key in CONVENTIONS:
         if key in conventions:
             parts = [writer.math(examples[key])] if key in examples else []
+            if key == "slices":
+                parts.append(Said("$n$", "n"))
             if key == "ones":
-                parts.append(writer.math(writer.both(lambda p: f"{p.style.ones(transposed=True)} A")))
-            out.append(writer.say(f"note_{key}", *parts, letter))
+                parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
+            turned = writer.columns and f"note_{key}_columns" in writer.words
+            out.append(writer.say(f"note_{key}_columns" if turned else f"note_{key}", *parts, letter))
+    if writer.columns and not neuron:
+        out.append(writer.say("note_columns"))
     if indexed and any(t.indices for t in base.tensors.values()):
         out.append(_ranges(writer, base, derived))
     if neuron:
@@ -85,6 +120,11 @@ def notes(
     if forward and neuron:
         out.append(writer.say("note_zero_tangents"))
     return tuple(out)
+
+
+def _all_added(style: Style, columns: bool) -> str:
+    """The sum over the samples of a matrix A."""
+    return f"A {style.ones()}" if columns else f"{style.ones(transposed=True)} A"
 
 
 def _entries(writer: Writer, base: Program, sizes: Mapping[Expr, Expr]) -> list[Said]:
@@ -126,7 +166,7 @@ def _ranges(writer: Writer, base: Program, derived: Iterable[Equation]) -> Said:
             for p in (writer.latex, writer.text)
         )
         parts.append(writer.math(Said(latex, text)))
-    return writer.say("indices", writer.listed(parts))
+    return writer.say("indices", writer.listed(parts, "range_comma", "range_and"))
 
 
 def _computes_with_indices(node: Expr) -> bool:

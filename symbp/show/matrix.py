@@ -2,7 +2,11 @@
 
 Convention: rows are samples, so vectors over features are row vectors, and a vector that runs over the first index of
 the values (one number a sample) is a column. Products of entries are written with a ring, sums over one index as matrix
-products, column sums with a vector of ones. A row added to a matrix is added to each of its rows.
+products, column sums with a vector of ones. A row added to a matrix is added to each of its rows. With the printer's
+`columns` samples are columns instead: every symbol stands for the transpose.
+
+Tensors of more indices have a form, too, if that is asked for: the leading indices that all of an equation's tensors
+share stay as subscripts, and h_n is the matrix of sample n.
 """
 
 from __future__ import annotations
@@ -24,33 +28,34 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
-    coefficient,
-    factors,
+    access,
     mul,
     power,
 )
 from symbp.show import breaks
+from symbp.show.contractions import MATMUL, Axis, Contractions, NoForm
 from symbp.show.order import Product, factor_key, ordered_terms, product
 from symbp.show.printer import Piece, Printer, spoken_arguments
 from symbp.show.style import ATOM, POWER, PRODUCT, SUM
 from symbp.show.symbols import Symbol
 
 RING = PRODUCT  # a chain of entrywise products binds like one; matrix products bind tighter
-MATMUL = 3
-Axis = Index | None
 
 
-class NoForm(Exception):
-    """The expression has no matrix form."""
+class MatrixPrinter(Contractions):
+    """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`.
 
+    batched: whether leading indices may stay. kept: those of the equation that is being written, those of its sums
+    included. rows: indices that count rows in such an equation, None in others.
+    """
 
-class MatrixPrinter:
-    """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`."""
-
-    def __init__(self, printer: Printer) -> None:
-        self.printer, self.names, self.style = printer, printer.names, printer.style
+    def __init__(self, printer: Printer, batched: bool = False) -> None:
+        self.printer, self.names, self.style, self.columns = printer, printer.names, printer.style, printer.columns
         self.notes: set[str] = set()
         self.sample_labels = self._sample_labels()
+        self.batched = batched
+        self.kept: tuple[Index, ...] = ()
+        self.rows: frozenset[str] | None = None
 
     def _sample_labels(self) -> set[str]:
         """Indices that come first in matrices of values and never last: those over samples."""
@@ -69,31 +74,55 @@ class MatrixPrinter:
     # ------------------------------------------------------------------------------------- entry points
 
     def side(self, target: Access, value: Expr) -> str | None:
-        """The right-hand side of an equation, None if it has no matrix form."""
-        axes = self.axes(target)
+        """The right-hand side of an equation, None if it has no matrix form. `left` then gives the other side."""
+        large = [a for a in (target, *value.accesses) if len(a.args) > 2]
+        if large and not self.batched:
+            return None
+        rows = frozenset(a.args[-2].label for a in large if isinstance(a.args[-2], Index)) if large else None
+        fewest = max(0, len(target.args) - 2)
+        for count in range(fewest, max(fewest, 1 if large and len(target.args) == 2 else 0) + 1):
+            found = self.written(target, value, count, rows)
+            if found is not None:
+                return found
+        return None
+
+    def written(self, target: Access, value: Expr, count: int, rows: frozenset[str] | None) -> str | None:
+        """The right-hand side with so many leading indices of the target kept."""
         notes = set(self.notes)
-        if axes is None:
-            return None
+        self.kept, self.rows = target.args[:count], rows  # type: ignore[assignment]
+        axes = self.axes(access(target.label, target.args[count:]))
         try:
-            return self.write(value, *axes)[0]
+            found = None if axes is None else self.write(value, *axes)[0]
         except NoForm:
-            self.notes = notes
-            return None
+            found = None
+        if found is None:
+            self.notes, self.kept = notes, ()
+        elif rows is not None:
+            self.notes.add("slices")
+        return found
 
     def left(self, target: Access, *, spelled: bool = False) -> str:
-        """The target without indices."""
-        return self.printer.name(target.label, (), spelled=spelled)
+        """The target without the indices that aren't kept, as `side` has just written it."""
+        return self.printer.name(target.label, self.kept, spelled=spelled)
 
     def axes(self, target: Access) -> tuple[Axis, Axis] | None:
         """The row and column index of a target, None if it has more than two."""
         if len(target.args) > 2 or not all(isinstance(i, Index) for i in target.args):
             return None
         if len(target.args) == 2:
-            return target.args[0], target.args[1]  # type: ignore[return-value]
+            return self.placed(*target.args)  # type: ignore[arg-type]
         if len(target.args) == 1:
             i: Index = target.args[0]  # type: ignore[assignment]
-            return (i, None) if i.label in self.sample_labels else (None, i)
+            return self.placed(i, None) if self.counts_rows(i) else self.placed(None, i)
         return None, None
+
+    def counts_rows(self, i: Index) -> bool:
+        """Whether a vector over this index is a column (by rows)."""
+        return i.label in (self.sample_labels if self.rows is None else self.rows)
+
+    def placed(self, first: Axis, second: Axis) -> tuple[Axis, Axis]:
+        """The row and column index of a matrix with these indices, in this order."""
+        return (second, first) if self.columns else (first, second)
 
     # ------------------------------------------------------------------------------------------- nodes
 
@@ -101,7 +130,7 @@ class MatrixPrinter:
         """The expression as a matrix whose rows and columns the two indices count."""
         if not e.accesses and not e.free:
             return self.printer.piece(e)
-        if not (e.free <= {i for i in (row, col) if i is not None}):
+        if not (e.free <= {i for i in (row, col, *self.kept) if i is not None}):
             raise NoForm
         row, col = (row if row in e.free else None), (col if col in e.free else None)
         match e:
@@ -129,17 +158,23 @@ class MatrixPrinter:
         raise NoForm
 
     def access(self, e: Access, row: Axis, col: Axis) -> Piece:
-        if not all(isinstance(i, Index) for i in e.args) or len(e.args) > 2:
+        count = 0
+        while count < len(e.args) and e.args[count] in self.kept:
+            count += 1
+        kept, rest = e.args[:count], e.args[count:]
+        if (
+            not all(isinstance(i, Index) and i not in self.kept for i in rest)
+            or len(rest) > 2
+            or len(set(rest)) < len(rest)
+        ):
             raise NoForm
-        if len(e.args) == 2:
-            if len(set(e.args)) == 1:
-                raise NoForm
-            transposed = e.args != (row, col)
-        elif len(e.args) == 1:
-            transposed = (row is None) == (e.args[0].label in self.sample_labels)
+        if len(rest) == 2:
+            transposed = rest != self.placed(row, col)
+        elif len(rest) == 1:
+            transposed = (row is None) == (self.counts_rows(rest[0]) != self.columns)  # type: ignore[arg-type]
         else:
             transposed = False
-        return self.printer.named(e.label, (), False, transposed)
+        return self.printer.named(e.label, kept, False, transposed)
 
     def broadcast(self, f: Expr, row: Axis, col: Axis) -> None:
         """Notes that a row or a column is repeated to fill the matrix."""
@@ -167,8 +202,8 @@ class MatrixPrinter:
     def mul(self, e: Expr, row: Axis, col: Axis) -> Piece:
         p = product(self.names, e)
         constant = self.constant(p)
-        entries = [f for f in p.top if f.free]
-        scalars = [f for f in p.top if not f.free]
+        entries = [f for f in p.top if f.free - set(self.kept)]
+        scalars = [f for f in p.top if f not in entries]
         scale = [self.held(self.write(f, None, None), POWER) for f in scalars]
         if (
             not p.bottom
@@ -204,6 +239,12 @@ class MatrixPrinter:
 
     def ringed(self, entries: list[Expr], row: Axis, col: Axis, p: Product, last: tuple[Piece, ...] = ()) -> Piece:
         """The entrywise product, what carries an adjoint first. last: factors that are written already."""
+        down = [f for f in entries if row in f.free and col not in f.free]
+        across = [f for f in entries if col in f.free and row not in f.free]
+        plain = self.rows is not None and not last and p.flipped not in entries
+        if plain and down and across and len(down) + len(across) == len(entries):  # a column times a row
+            sides = (self.factor_of_product(down, row, None), self.factor_of_product(across, None, col))
+            return self.style.matmul.join(sides), MATMUL
         ranked = sorted(entries, key=lambda f: (not self.leads(f), factor_key(self.names, f)))
         pieces: list[Piece] = []
         for f in ranked:
@@ -253,70 +294,3 @@ class MatrixPrinter:
         self.notes.add("ring_power")
         held = inside if binding >= ATOM and isinstance(base, Access) else self.style.brackets(inside)
         return self.style.elementwise_power(held, self.style.number(Fraction(n.value))), POWER
-
-    # ------------------------------------------------------------------------------------ contractions
-
-    def contraction(self, e: Reduce, row: Axis, col: Axis) -> Piece:
-        if e.label != "sum":
-            raise NoForm
-        if row is None and col is None and (len(e.indices) == 2 or _is_square(e.body)):
-            return self.norm(e)
-        if len(e.indices) != 1:
-            raise NoForm
-        (s,) = e.indices
-        parts = factors(coefficient(e.body)[1])
-        if coefficient(e.body)[0] != 1 or any(
-            {row, col} <= f.free for f in parts if row is not None and col is not None
-        ):
-            raise NoForm
-        left = [f for f in parts if row is not None and row in f.free]
-        right = [f for f in parts if col is not None and col in f.free]
-        middle = [f for f in parts if f not in left and f not in right]
-        if left and middle and not right:  # the sum of A[n, s] v[s] over s is A times v
-            factors_of = [self.factor_of_product(left, row, s), self.factor_of_product(middle, s, None)]
-            return self.style.matmul.join(factors_of), MATMUL
-        if left and middle:
-            left, middle = [*left, *middle], []
-        pieces = []
-        if left or middle:
-            pieces.append(self.factor_of_product(left or middle, row if left else None, s))
-        if right:
-            if not pieces:
-                self.notes.add("ones")
-                pieces.append(self.style.ones(transposed=True))
-            pieces.append(self.factor_of_product(right, s, col))
-        elif row is not None or pieces:
-            self.notes.add("ones")
-            pieces.append(self.style.ones())
-        return self.style.matmul.join(pieces), MATMUL
-
-    def factor_of_product(self, parts: list[Expr], row: Axis, col: Axis) -> str:
-        """One factor of a matrix product, as it is or as the transpose of the other way round."""
-        e = mul(*parts)
-        plain = self.held(self.write(e, row, col), POWER)
-        if isinstance(e, Access) or self.style.top not in plain:
-            return plain
-        turned = self.style.transpose(breaks.deeper(self.write(e, col, row)[0]))
-        return turned if turned.count(self.style.top) < plain.count(self.style.top) else plain
-
-    def norm(self, e: Reduce) -> Piece:
-        """The sum of all squares of a matrix."""
-        if not _is_square(e.body):
-            raise NoForm
-        base = e.body.args[0]
-        if base.free != set(e.indices) or len(e.indices) > 2:
-            raise NoForm
-        self.notes.add("norm")
-        first, second = (e.indices[0], e.indices[-1])
-        axes: list[tuple[Axis, Axis]] = (
-            [(None, first), (first, None)] if first is second else [(first, second), (second, first)]
-        )
-        written = [self.write(base, row, col)[0] for row, col in axes]
-        return self.style.squared_norm(min(written, key=lambda text: text.count(self.style.top))), POWER
-
-    def held(self, piece: Piece, binding: int) -> str:
-        return self.printer.held(piece, binding)
-
-
-def _is_square(e: Expr) -> bool:
-    return isinstance(e, Pow) and isinstance(e.args[1], Num) and e.args[1].value == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symbp.expr import Access, Expr
 from symbp.show.latex import Latex
@@ -24,16 +24,48 @@ class Said:
 
 @dataclass(frozen=True)
 class Formula:
-    """target = value, and how that is written: sides[0] = sides[1] = ... number: of a definition, to refer to."""
+    """target = value, and how that is written: sides[0] = sides[1] = ... number: of a definition, to refer to.
+
+    beside: the same in matrix notation, where both forms are asked for and it has one. worked: at a given point the
+    last side with numbers put in (at neuron level), and what comes out; it follows `beside` if there is that.
+    """
 
     target: Access
     value: Expr
     sides: tuple[Said, ...]
     number: int | None = None
+    beside: tuple[Said, ...] = ()
+    worked: tuple[Said, ...] = ()
 
     @property
     def name(self) -> str:
         return self.target.label
+
+    @property
+    def chain(self) -> tuple[tuple[str, Said], ...]:
+        """The sides behind the first, each with the sign in front of it; what is worked out is rounded."""
+        worked = () if self.beside else self.worked
+        return (*(("=", s) for s in self.sides[1:]), *(("≈", s) for s in worked))
+
+    @property
+    def groups(self) -> list[list[tuple[str, Said]]]:
+        """The chain in pieces for a line each: a letter's meaning goes with what follows, numbers go together."""
+        out: list[list[tuple[str, Said]]] = []
+        for k, (sign, side) in enumerate(self.chain):
+            spelled = k == 1 and sign == "=" and self._is_spelled(self.sides[1])
+            if out and (spelled or sign == out[-1][-1][0] == "≈"):
+                out[-1].append((sign, side))
+            else:
+                out.append([(sign, side)])
+        return out
+
+    def _is_spelled(self, side: Said) -> bool:
+        return side.text.startswith("∂") and " " not in side.text and not self.sides[0].text.startswith("∂")
+
+    @property
+    def in_matrices(self) -> Formula:
+        """The matrix form by itself."""
+        return replace(self, sides=self.beside, beside=(), number=None)
 
 
 @dataclass(frozen=True)
@@ -42,7 +74,7 @@ class Step:
 
     quantity: the tensor, as d_W1. wrt: what the loss is differentiated by. rule: key of the title in `words`.
     prose: sentences. formulas: asides first. reuses: (tensor, number of the step that defines it). used: by how many
-    formulas each entry is read, the largest number where that differs.
+    formulas each entry is read, the largest number where that differs. rules: those of calculus that were made use of.
     """
 
     number: int
@@ -54,6 +86,7 @@ class Step:
     formulas: tuple[Formula, ...]
     reuses: tuple[tuple[str, int], ...]
     used: int
+    rules: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,12 +100,16 @@ class SymbolRow:
 
 
 class Writer:
-    """Two printers, one a style, for the same program."""
+    """Two printers, one a style, for the same program.
 
-    def __init__(self, names: Names, language: str = "en") -> None:
-        self.names, self.words = names, LANGUAGES[language]
-        self.latex, self.text = Printer(names, Latex()), Printer(names, Text())
-        self.matrix_latex, self.matrix_text = MatrixPrinter(self.latex), MatrixPrinter(self.text)
+    columns: samples are columns, and matrices stand transposed. batched: tensors of more than two indices have a matrix
+    form, with the leading ones kept.
+    """
+
+    def __init__(self, names: Names, language: str = "en", columns: bool = False, batched: bool = False) -> None:
+        self.names, self.language, self.columns, self.words = names, language, columns, LANGUAGES[language]
+        self.latex, self.text = Printer(names, Latex(language), columns), Printer(names, Text(language), columns)
+        self.matrix_latex, self.matrix_text = MatrixPrinter(self.latex, batched), MatrixPrinter(self.text, batched)
 
     def both(self, write: Callable[[Printer], str]) -> Said:
         """What a function makes of each printer."""
@@ -82,6 +119,10 @@ class Writer:
         """What a function makes of each matrix printer, None where there is no matrix form."""
         latex, text = write(self.matrix_latex), write(self.matrix_text)
         return None if latex is None or text is None else Said(latex, text)
+
+    def left(self, target: Access, spelled: bool = False) -> Said:
+        """The left side that belongs to the right side which `matrix` has just written."""
+        return Said(*(m.left(target, spelled=spelled) for m in (self.matrix_latex, self.matrix_text)))
 
     def expr(self, e: Expr) -> Said:
         """An expression as a formula."""
@@ -101,13 +142,13 @@ class Writer:
         text = [p.text if isinstance(p, Said) else str(p) for p in parts]
         return Said(escaped(self.words[key]).format(*latex), self.words[key].format(*text))
 
-    def listed(self, parts: list[Said]) -> Said:
-        """a, b and c."""
+    def listed(self, parts: list[Said], comma: str = "comma", last: str = "and") -> Said:
+        """a, b and c; comma, last: keys of what stands between."""
         out = parts[0]
         for k, p in enumerate(parts[1:], 2):
             if k == len(parts):
-                return self.say("and", out, p)
-            out = Said(f"{out.latex}, {p.latex}", f"{out.text}, {p.text}")
+                return self.say(last, out, p)
+            out = self.say(comma, out, p)
         return out
 
 

@@ -111,6 +111,7 @@ def written_out(program: Program) -> Program:
 def with_asides(base: Program, final: Program, untouched: Program, facts: frozenset[str]) -> Plan:
     """The plan with the adjoints that were written out in others put back in front of those, where they are short."""
     here = {e.name for e in final.equations}
+    whole = {e.name: e for e in without_helpers(untouched, base).equations}
     helpers = {
         e.name for e in untouched.equations if e.reason and e.reason.kind == "normalised" and e.name not in base.tensors
     }
@@ -143,6 +144,9 @@ def with_asides(base: Program, final: Program, untouched: Program, facts: frozen
                 for n in dict.fromkeys([*sorted(original.value.tensors), *throughs])
                 if n in originals and n not in here
             ]
+            if original.value.tensors & helpers and original.name in whole:  # a softmax reads its sum: written out
+                original = replace(original, value=whole[original.name].value)
+                gone = [n for n in sorted(original.value.tensors) if n in originals and n not in here]
             shown = [n for n in gone if n in asides or insert(n)]
             if (
                 shown
@@ -155,6 +159,23 @@ def with_asides(base: Program, final: Program, untouched: Program, facts: frozen
     tensors = [untouched.tensors[n] for n in asides]
     program = with_helper_letters(final.with_(equations, tensors))
     return Plan(program, frozenset(asides), tuple(before), facts)
+
+
+def without_helpers(program: Program, base: Program) -> Program:
+    """The program with the sums that have got equations of their own, and their adjoints, written out where read."""
+    helpers = {e.name for e in program.equations if e.reason and e.reason.kind == "normalised"} - set(base.tensors)
+    out = program
+    for e in reversed(program.equations):
+        if e.name in helpers or (e.name not in base.tensors and e.reason and e.reason.wrt in helpers):
+            current = out.equation(e.name)
+            out = out.with_(
+                replace(f, value=write_out(f.value, current)) if e.name in f.value.tensors else f
+                for f in out.equations
+                if f.name != e.name
+            )
+    if not helpers:
+        return program
+    return clear_names(tidy_equations(reuse_values(tidy_equations(out))), declared_indices(base))
 
 
 def _rewritten(program: Program) -> Program:

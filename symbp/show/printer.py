@@ -40,10 +40,10 @@ Piece = tuple[str, int]  # text, and how tightly it binds
 
 
 class Printer:
-    """Writes expressions of one program in one style."""
+    """Writes expressions of one program in one style. columns: the two indices of a matrix change places."""
 
-    def __init__(self, names: Names, style: Style) -> None:
-        self.names, self.style = names, style
+    def __init__(self, names: Names, style: Style, columns: bool = False) -> None:
+        self.names, self.style, self.columns = names, style, columns
         self.memo: dict[Expr, Piece] = {}
 
     # ------------------------------------------------------------------------------------- entry points
@@ -76,7 +76,7 @@ class Printer:
 
     def sum_of(self, indices: Sequence[Index], factors: Sequence[Expr]) -> str:
         """A sum over a product that is written as it stands, deltas not contracted."""
-        inside = self.style.space.join(
+        inside = (breaks.mark(breaks.FACTOR) + self.style.space).join(
             self.at_least(f, PRODUCT if k == len(factors) - 1 else POWER) for k, f in enumerate(factors)
         )
         if not indices:
@@ -142,7 +142,9 @@ class Printer:
         if spelled and tensor in self.names.derivatives:
             meaning = self.names.derivatives[tensor]
         if isinstance(meaning, Symbol):
-            written = [breaks.unmarked(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
+            written = [breaks.unbroken(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
+            if self.columns and len(written) == 2:
+                written.reverse()
             return self.style.symbol(meaning, written, transposed), ATOM
         text = self.partial(meaning, indices)
         loose = ATOM if self.style.stacked else POWER
@@ -256,7 +258,7 @@ class Printer:
             top = self.style.brackets(top) if binding < PRODUCT else top
             tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
             bottom = bottom if tight else self.style.brackets(bottom)
-        return self.style.fraction(breaks.unmarked(top), breaks.unmarked(bottom))
+        return self.style.fraction(breaks.unbroken(top), breaks.unbroken(bottom))
 
     def factors(self, above: Sequence[str], p: Product) -> str:
         """The factors above the line, side by side; the sum that stands last needs no brackets."""
@@ -289,11 +291,11 @@ class Printer:
         if isinstance(n, Num) and n.value < 0:
             return self.product(e)
         if isinstance(n, Num) and n.value == Fraction(1, 2):
-            return self.style.root(breaks.unmarked(self.write(base))), ATOM
+            return self.style.root(breaks.unbroken(self.write(base))), ATOM
         inside, binding = self.piece(base)
         if binding < ATOM or (isinstance(base, Access) and not self.bare(base)) or isinstance(base, (Call, Delta)):
             inside = self.style.brackets(breaks.deeper(inside))
-        exponent = self.style.number(Fraction(n.value)) if isinstance(n, Num) else breaks.unmarked(self.write(n))
+        exponent = self.style.number(Fraction(n.value)) if isinstance(n, Num) else breaks.unbroken(self.write(n))
         return self.style.power(inside, exponent), POWER
 
     def bare(self, a: Access) -> bool:
@@ -316,8 +318,8 @@ class Printer:
     def select(self, e: Select) -> str:
         condition, then, otherwise = e.args
         if then is ONE and otherwise is ZERO:
-            return self.style.iverson(breaks.unmarked(self.write(condition)))
-        return self.style.cases(*(breaks.unmarked(self.write(a)) for a in e.args))
+            return self.style.iverson(breaks.unbroken(self.write(condition)))
+        return self.style.cases(*(breaks.unbroken(self.write(a)) for a in e.args))
 
     def condition(self, e: Condition) -> str:
         if not e.args:
@@ -325,7 +327,25 @@ class Printer:
         if e.label == "not":
             return self.style.relation("not") + self.style.brackets(self.write(e.args[0]))
         sign = self.style.relation(e.label)
+        if e.label == "and":
+            return f" {sign} ".join(self.ranges(e))
         return f" {sign} ".join(self.style.brackets(self.write(a)) if mixed(a, e) else self.write(a) for a in e.args)
+
+    def ranges(self, e: Condition) -> list[str]:
+        """Conditions that all hold; two bounds of one value stand on both of its sides: 1 <= p + h < 33."""
+        below = {c.args[0]: c for c in e.args if c.label in (">", ">=") and not c.args[1].accesses}
+        above = {c.args[0]: c for c in e.args if c.label in ("<", "<=") and not c.args[1].accesses}
+        out = []
+        for c in e.args:
+            lower, upper = (found.get(c.args[0]) if c.args else None for found in (below, above))
+            if lower is None or upper is None or c not in (lower, upper):
+                out.append(self.style.brackets(self.write(c)) if mixed(c, e) else self.write(c))
+            elif c is lower:
+                first, second = (self.style.relation(sign) for sign in (lower.label.replace(">", "<"), upper.label))
+                out.append(
+                    f"{self.write(lower.args[1])} {first} {self.write(c.args[0])} {second} {self.write(upper.args[1])}"
+                )
+        return out
 
 
 def spoken_arguments(e: Call) -> tuple[Expr, ...]:

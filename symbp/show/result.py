@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from symbp.program import Program
+from symbp.show.folded import Folded, unfolded
+from symbp.show.page_html import derivation_html
 from symbp.show.page_latex import notebook
 from symbp.show.page_latex import page as latex_page
+from symbp.show.page_markdown import page as markdown_page
 from symbp.show.page_text import page as text_page
 from symbp.show.pieces import Formula, Said, Step, SymbolRow
+from symbp.show.symbols import Names
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,11 @@ class Derivation:
 
     program: the equations that are shown, the forward ones included. definitions: the network; updates: of its state.
     steps: in the order of computation. summary: one formula a gradient, as (left, right). intro: sentences in front,
-    notes: conventions behind the definitions.
+    notes: conventions behind the definitions. point: the values that numbers are worked out at, if any. folded: runs of
+    steps, of definitions and of updates that pages don't show, and what they say instead; grouped_symbols: the table of
+    symbols of such pages. reuse: beside a naive derivation, the same gradients by reverse accumulation.
+    names: what everything is called on paper. network: what was derived from, at tensor level. values: of all entries
+    at the point, by name.
     """
 
     title: str
@@ -32,6 +41,15 @@ class Derivation:
     intro: tuple[Said, ...]
     notes: tuple[Said, ...]
     language: str = "en"
+    point: tuple[Formula, ...] = ()
+    folded: tuple[Folded, ...] = ()
+    folded_definitions: tuple[Folded, ...] = ()
+    folded_updates: tuple[Folded, ...] = ()
+    grouped_symbols: tuple[SymbolRow, ...] = ()
+    reuse: Step | None = None
+    names: Names | None = None
+    network: Program | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
 
     def latex(self, document: bool = False) -> str:
         """LaTeX: a fragment for \\input (it needs amsmath and amssymb), or a document that compiles by itself."""
@@ -40,6 +58,36 @@ class Derivation:
     def text(self, columns: int = 100) -> str:
         """Unicode text for a terminal of so many columns."""
         return text_page(self, columns)
+
+    @property
+    def shown_steps(self) -> list[Step | Folded]:
+        """The steps in order, with a Folded for each run that is not shown."""
+        return [*unfolded(self.steps, self.folded), *([self.reuse] if self.reuse else [])]
+
+    @property
+    def shown_definitions(self) -> list[Formula | Folded]:
+        """The definitions in order, with a Folded for each run that is not shown."""
+        return unfolded(self.definitions, self.folded_definitions)
+
+    @property
+    def shown_updates(self) -> list[Formula | Folded]:
+        """The updates in order, with a Folded for each run that is not shown."""
+        return unfolded(self.updates, self.folded_updates)
+
+    @property
+    def shown_symbols(self) -> tuple[SymbolRow, ...]:
+        """The table of symbols, with one row for all layers of a kind where blocks are folded."""
+        return self.grouped_symbols or self.symbols
+
+    @property
+    def shown_summary(self) -> tuple[Formula, ...]:
+        """The summary without the gradients of steps that aren't shown."""
+        hidden = {s.quantity for f in self.folded for s in self.steps[f.start : f.stop]}
+        return tuple(f for f in self.summary if f.name not in hidden)
+
+    def markdown(self) -> str:
+        """Markdown with formulas, as GitHub renders it."""
+        return markdown_page(self)
 
     def formula(self, name: str) -> Formula:
         """The formula of a quantity such as d_W1 or d_W1_0_1. Raises KeyError if it isn't shown."""
@@ -54,3 +102,6 @@ class Derivation:
 
     def _repr_latex_(self) -> str:
         return notebook(self)
+
+    def _repr_html_(self) -> str:
+        return derivation_html(self)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symbp.expr import Call, Delta, Expr, Reduce, Select, terms, walk
+from symbp.expr import Call, Delta, Expr, Index, Reduce, Select, terms, walk
 from symbp.program import Equation, Program
 from symbp.show.chain import Uses, bare, chain, contracted, with_forward_values
 from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import SHORT, Plan
 from symbp.show.printer import Printer
+from symbp.show.rules import rules
 from symbp.show.symbols import HELPERS, Partial
+from symbp.show.worked import Point
 from symbp.simplify.inline import write_out
+
+MATRICES = ("matrix", "batched", "both")  # levels that show matrices where there are any
 
 
 class Stepper:
@@ -19,7 +23,8 @@ class Stepper:
 
     base, plan: at tensor level. shown: the derived equations as they are shown, entries at neuron level. forward: the
     program that they're derived from, at the same level. before: values of equations before adjoints were written out.
-    writer: for `shown`; wide: for the tensor level. numbers: tensor -> (first, last) number of its definition.
+    writer: for `shown`; wide: for the tensor level. numbers: tensor -> (first, last) number of its definition. point:
+    where numbers are asked for.
     """
 
     def __init__(
@@ -33,10 +38,12 @@ class Stepper:
         writer: Writer,
         wide: Writer,
         numbers: Mapping[str, tuple[int, int]],
+        point: Point | None = None,
     ) -> None:
         assert base.loss is not None
         self.base, self.plan, self.level, self.shown, self.before = base, plan, level, list(shown), before
         self.writer, self.wide, self.numbers, self.loss = writer, wide, numbers, base.loss
+        self.point = point
         self.uses, self.wide_uses = Uses(forward, base.loss), Uses(base, base.loss)
         self.values = {e.name: e.value for e in shown}
         self.records = {e.name: e for e in plan.program.equations}
@@ -73,8 +80,11 @@ class Stepper:
         rule, title = self.title(record)
         prose = self.prose(record, main, reuses, counts)
         formulas = tuple(self.formula(e) for e in equations)
+        said = self.rules(record, main)
+        if len(said) > 1:  # one by itself is the chain rule through an equation that is named already
+            prose += (self.wide.say("rules", self.wide.listed(list(said), "rule_comma", "rule_comma")),)
         wrt = record.reason.wrt if record.reason else ""
-        return Step(number, quantity, wrt, rule, title, prose, formulas, reuses, max(counts))
+        return Step(number, quantity, wrt, rule, title, prose, formulas, reuses, max(counts), said)
 
     def is_helper(self, name: str) -> bool:
         record = self.records.get(self.group(name))
@@ -149,6 +159,23 @@ class Stepper:
         key = "paths" if len(main) > 1 else "paths_one"
         return [self.wide.say(key, len(through), self.wide.listed(through))]
 
+    def rules(self, record: Equation, main: list[Equation]) -> tuple[Said, ...]:
+        """The rules of calculus that lead to an adjoint."""
+        reason = record.reason
+        if reason is None or reason.kind != "adjoint":
+            return ()
+        users = self.wide_uses.of(reason.wrt)
+        found = self.contracted(record) if self.level in ("index", "both") else None
+        uses = len(users)
+        if self.level == "neuron":
+            uses = min(len(self.uses.of(self.derivative(e.name).wrt)) for e in main)
+        deltas = found[1] if found else ()
+        numbers = [self.number(e.name) for e in users if e.name != self.loss]
+        out = rules(self.wide, self.base, reason, numbers, uses, deltas)
+        if self.local(record):
+            out.append(self.wide.say("rule_forward"))
+        return tuple(out)
+
     def derivative(self, name: str) -> Partial:
         return self.writer.names.derivatives[name]
 
@@ -184,30 +211,31 @@ class Stepper:
     # -------------------------------------------------------------------------------------- formulas
 
     def formula(self, e: Equation) -> Formula:
-        sides = self.matrix_sides(e) if self.level == "matrix" else None
-        if sides is None:
-            self.index_forms = self.index_forms or self.level == "matrix"
-            sides = self.sides(e)
-            self.seen.append(e.value)
-        kept: list[Said] = []
-        for s in sides:
-            if s.latex and (not kept or s.latex != kept[-1].latex):
-                kept.append(s)
-        return Formula(e.target, e.value, tuple(kept))
+        matrix = self.matrix_sides(e) if self.level in MATRICES else None
+        if matrix is not None and self.level != "both":
+            return self.with_numbers(Formula(e.target, e.value, _different(matrix)))
+        self.index_forms = self.index_forms or (self.level in MATRICES and matrix is None)
+        sides = self.sides(e)
+        self.seen.append(e.value)
+        return self.with_numbers(Formula(e.target, e.value, _different(sides), beside=_different(matrix or [])))
+
+    def with_numbers(self, f: Formula) -> Formula:
+        if self.point is None:
+            return f
+        equation = next(e for e in self.shown if e.name == f.name)
+        shown = (self.substituted(equation) if self.level == "neuron" else None) or f.value
+        return self.point.added(f, shown, self.level == "neuron")
 
     def matrix_sides(self, e: Equation) -> list[Said] | None:
         writer = self.writer
         value = writer.matrix(lambda m: m.side(e.target, e.value))
         if value is None:
             return None
-        sides = [
-            Said(*(m.left(e.target, spelled=s) for m in (writer.matrix_latex, writer.matrix_text)))
-            for s in (False, True)
-        ]
-        before = self.before.get(e.name)
+        sides = [writer.left(e.target, spelled) for spelled in (False, True)]
+        before, kept = self.before.get(e.name), writer.matrix_latex.kept
         if before is not None:
             side = writer.matrix(lambda m: m.side(e.target, before))
-            sides += [side] if side else []
+            sides += [side] if side and writer.matrix_latex.kept == kept else []
         return [*sides, value]
 
     def sides(self, e: Equation) -> list[Said]:
@@ -241,6 +269,14 @@ class Stepper:
 
     def explicit(self, e: Equation) -> Said | None:
         """The same with the Kronecker deltas that the sum uses up, for parameters."""
+        found = self.contracted(e)
+        if found is None:
+            return None
+        self.seen.extend(found[1])
+        return self.writer.both(lambda p: p.sum_of(*found))
+
+    def contracted(self, e: Equation) -> tuple[tuple[Index, ...], list[Expr]] | None:
+        """(indices, factors) of the sum before its Kronecker deltas are used up; None if there are none to show."""
         assert e.reason is not None
         if len(e.reason.terms) != 1 or self.base.tensors[e.reason.wrt].role != "parameter":
             return None
@@ -251,11 +287,7 @@ class Stepper:
         )
         if adjoint is None or term.through.label not in self.base.tensors or adjoint not in self.values:
             return None
-        found = contracted(self.writer.names, self.base, adjoint, term)
-        if found is None:
-            return None
-        self.seen.extend(found[1])
-        return self.writer.both(lambda p: p.sum_of(*found))
+        return contracted(self.writer.names, self.base, adjoint, term)
 
     def tangent_chain(self, printer: Printer, e: Equation) -> str:
         """dT/dp as the sum over what T reads of dT/dr * dr/dp."""
@@ -289,7 +321,7 @@ class Stepper:
 
     def notes(self) -> set[str]:
         """Which conventions the formulas made use of."""
-        found = set(self.writer.matrix_latex.notes) if self.level == "matrix" else set()
+        found = set(self.writer.matrix_latex.notes) if self.level in MATRICES else set()
         for e in self.seen:
             found |= self.conventions(e)
         if self.index_forms:
@@ -300,3 +332,12 @@ class Stepper:
         """The conventions of an expression in index notation."""
         kinds = {type(node) for node in walk(e)}
         return ({"kronecker"} if Delta in kinds else set()) | ({"iverson"} if Select in kinds else set())
+
+
+def _different(sides: Sequence[Said]) -> tuple[Said, ...]:
+    """The sides without empty ones and without one that says the same as the one in front of it."""
+    kept: list[Said] = []
+    for s in sides:
+        if s.latex and (not kept or s.latex != kept[-1].latex):
+            kept.append(s)
+    return tuple(kept)

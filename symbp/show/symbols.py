@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from symbp.expr import Index, walk
 from symbp.program import Program, Reason, Tensor
@@ -151,7 +152,7 @@ class Names:
     labels: tuple[str, ...]
     position: Mapping[str, int]
 
-    @property
+    @cached_property
     def entries(self) -> bool:
         """Whether these are the names of single entries."""
         return any(t.entry for t in self.tensors.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,9 +14,14 @@ from symbp.show.binders import clear_names, declared_indices
 from symbp.show.decimals import as_decimal
 from symbp.show.printer import Printer
 from symbp.show.symbols import GREEK, Symbol, names_of, plain, with_helper_letters, with_symbols
+from symbp.show.words import LANGUAGES
 
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ")
 _SUPERSCRIPTS = str.maketrans("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ")
+_PIECES = re.compile(
+    r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]\s*|[^\s\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]+\s*|\s+"
+)
+_NEVER_FIRST = "。，、：；）"
 _RELATIONS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠", "and": "∧", "or": "∨", "not": "¬"}
 
 
@@ -27,6 +33,10 @@ class Text:
     top = "ᵀ"
     dots = "…"
     matmul = " "
+    times = "·"
+
+    def __init__(self, language: str = "en") -> None:
+        self.words = LANGUAGES[language]
 
     def symbol(self, symbol: Symbol, indices: Sequence[str] = (), transposed: bool = False) -> str:
         above = "".join(symbol.superscripts)
@@ -89,7 +99,8 @@ class Text:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        return f"{{{then} if {condition}, else {otherwise}}}"
+        line = breaks.deeper(breaks.mark(breaks.SIGN))
+        return f"{{{then}{line} {self.words['if']} {condition},{line} {self.words['else']} {otherwise}}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]
@@ -111,6 +122,10 @@ class Text:
 
     def squared_norm(self, inside: str) -> str:
         return f"‖{inside}‖²"
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+        inside = [f"[{', '.join(row)}]" for row in rows]
+        return inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]"
 
     def math(self, inside: str) -> str:
         return breaks.unmarked(inside)
@@ -153,8 +168,23 @@ def raise_(text: str) -> str:
 
 
 def width(text: str) -> float:
-    """Columns in a terminal."""
-    return sum(1 for c in breaks.unmarked(text) if not unicodedata.combining(c))
+    """Columns in a terminal: Chinese characters take two."""
+    return sum(
+        2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in breaks.unmarked(text)
+        if not unicodedata.combining(c)
+    )
+
+
+def filled(text: str, columns: int) -> list[str]:
+    """The text in lines of at most so many columns, broken at blanks and between Chinese characters."""
+    lines, line = [], ""
+    for piece in _PIECES.findall(text):
+        if line and width(line + piece.rstrip()) > columns and piece[0] not in _NEVER_FIRST:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece if line else piece.lstrip()
+    return [*lines, line.rstrip()] if line.strip() else lines
 
 
 def program_text(program: Program) -> str:

@@ -1,17 +1,25 @@
-"""Every sentence that a derivation says, by key; {} stands for mathematics and numbers. One table a language."""
+"""Every sentence that a derivation says, by key; {} stands for mathematics and numbers. One table a language.
+
+"between" stands between sentences."""
 
 from __future__ import annotations
+
+from symbp.show.chinese import CHINESE
 
 ENGLISH: dict[str, str] = {
     # headings
     "derivation": "Derivation of the gradients",
     "level_matrix": "in matrix notation",
     "level_index": "in index notation",
+    "level_batched": "in matrix notation, a matrix a sample",
+    "level_both": "in index and in matrix notation",
+    "in_matrices": "in matrices",
     "level_neuron": "neuron by neuron",
     "method_reverse": "backpropagation (reverse accumulation)",
     "method_forward": "forward accumulation",
     "method_naive": "naive expansion",
     "network": "The network",
+    "point": "The point at which numbers are worked out, to five digits",
     "symbols": "Symbols",
     "symbol": "symbol",
     "name": "name",
@@ -24,12 +32,15 @@ ENGLISH: dict[str, str] = {
     "steps_naive": "Everything written out",
     "summary": "All gradients",
     "step": "Step {0}",
+    "title": "{0}: {1}",
+    "title_end": "{0}.",
     "title_parameter": "the gradient by {0}",
     "title_adjoint": "the adjoint of {0}",
     "title_tangent": "how {0} moves with {1}",
     "title_helper": "a name for what occurs more than once, {0}",
     "title_expanded": "{0}",
     "title_loss": "the loss written out",
+    "title_reuse": "the same with reuse",
     # roles
     "input": "input",
     "parameter": "parameter",
@@ -37,6 +48,7 @@ ENGLISH: dict[str, str] = {
     "computed": "computed",
     "labels": "input (integers)",
     "adjoint": "adjoint of {0}",
+    "adjoint_each": "adjoints",
     "scalar": "scalar",
     # what a step says
     "reads_loss": "The loss reads {0} itself, see {1}.",
@@ -53,6 +65,68 @@ ENGLISH: dict[str, str] = {
     "used_many": "{0} is computed once and used {1} times below.",
     "each_used_many": "Each of them is computed once and used {0} times below.",
     "unused": "The loss does not depend on {0}: its gradient is zero.",
+    # the naive form
+    "repeated": "What these derivatives compute again and again has a mark: {0}.",
+    "repeated_value": "{0}, {1} times",
+    "operations": "{0} operations.",
+    "operations_reuse": "Every value and every adjoint is computed once: {0} operations for all of these derivatives "
+    "together, the forward pass included.",
+    # rules
+    "rules": "Rules: {0}.",
+    "rule_chain": "chain rule through {0}",
+    "rule_uses": "sum over {0} uses",
+    "rule_product": "product rule",
+    "rule_quotient": "quotient rule",
+    "rule_power": "power rule",
+    "rule_branch": "case by case",
+    "rule_maximum": "derivative of the maximum: 1 where it is taken",
+    "rule_function": "derivative of {0}",
+    "rule_softmax": "softmax and logarithm combined",
+    "rule_kronecker": "{0} contracts one sum",
+    "rule_forward": "reuse of a forward value",
+    "rule_comma": "{0}; {1}",
+    # folded blocks
+    "steps_one": "{0}",
+    "equations_one": "({0})",
+    "steps_span": "{0}–{1}",
+    "equations_span": "({0})–({1})",
+    "fold_steps": "Steps {0}: the same as steps {1}, with {2}.",
+    "fold_equations": "Equations {0} are the same as {1}, with {2}.",
+    "fold_steps_times": "Steps {0} repeat steps {1} {3} times, with {2}.",
+    "fold_equations_times": "Equations {0} repeat {1} {3} times, with {2}.",
+    "fold_range": "{0}, {1}, …, {2}",
+    "fold_raised": "every layer number raised by {0}",
+    "fold_lowered": "every layer number lowered by {0}",
+    "fold_layers": "the layers {0} in place of {1}",
+    "fold_size": "{0} in place of {1}",
+    "fold_also": "{0}, {1}",
+    "fold_letters": "other letters for the indices",
+    "fold_gives": "They give {0}.",
+    "fold_summary": "The gradients that were folded above read the same, with the numbers of their own layers.",
+    # the paper kit
+    "cost": "What it costs",
+    "cost_at": "Operations at {0}.",
+    "strategy": "way to the gradients",
+    "operations_column": "operations",
+    "ratio_column": "forward passes",
+    "strategy_forward": "the loss alone",
+    "strategy_one-sided differences": "one-sided differences",
+    "strategy_forward mode": "forward accumulation",
+    "strategy_expanded": "written out naively",
+    "strategy_reverse": "backpropagation",
+    "strategy_reverse + CSE": "backpropagation, simplified",
+    "layer": "layer {0}",
+    "no_layer": "loss and what belongs to no layer",
+    "total": "in all",
+    "layer_column": "layer (its parameters)",
+    "numbers_column": "trained numbers",
+    "forward_column": "forward",
+    "gradient_column": "with the gradient",
+    "algorithm_needs": "inputs {0}, parameters {1}, learning rate {2}",
+    "algorithm_forward": "Forward",
+    "algorithm_backward": "Backward",
+    "algorithm_update": "Update",
+    "algorithm_caption": "One step of gradient descent, {0}",
     # notes
     "note_chain": "Every quantity is computed once, from the loss backwards, and used wherever it is needed.",
     "note_delta": "{0} stands for the derivative by a layer's sum {1}, as in most of the literature; "
@@ -63,12 +137,19 @@ ENGLISH: dict[str, str] = {
     "{0} of {1} gradient entries are shown; name others with wrt.",
     "note_kronecker": "{0} is Kronecker's delta: 1 where its two indices are equal, else 0.",
     "note_iverson": "{0} is 1 where {1} holds, else 0.",
+    "note_slices": "Leading indices that stay as subscripts pick one matrix: {0} is that of sample {1}.",
     "note_ring": "{0} is the product entry by entry, and functions act entry by entry.",
     "note_ring_power": "{0} is the power entry by entry.",
     "note_entrywise": "Fractions and roots of vectors and matrices are taken entry by entry.",
     "note_row_repeated": "Samples are rows. A row vector combined with a matrix is repeated in each of its rows.",
     "note_column_repeated": "A column, with one number a sample, combined with a matrix is repeated in each column.",
     "note_ones": "{0} is the vector of ones: {1} adds up the rows of {2}.",
+    "note_column_repeated_columns": "Samples are columns. A column vector combined with a matrix is repeated in each "
+    "of its columns.",
+    "note_row_repeated_columns": "A row, with one number a sample, combined with a matrix is repeated in each row.",
+    "note_ones_columns": "{0} is the vector of ones: {1} adds up the columns of {2}.",
+    "note_columns": "Vectors are columns: every matrix here is the transpose of the array of that name in the code, "
+    "and so is its gradient.",
     "note_norm": "{0} is the sum of the squares of all entries of {1}.",
     "note_weights": "The first subscript of a single weight is the neuron that it leads to: {0}.",
     "note_single": "A single sample needs no subscript.",
@@ -76,8 +157,16 @@ ENGLISH: dict[str, str] = {
     "note_index": "Equations without a matrix form are written with indices.",
     "note_zero_tangents": "Tangents that are zero are left out.",
     "and": "{0} and {1}",
+    "comma": "{0}, {1}",
+    "range_comma": "{0}, {1}",
+    "range_and": "{0} and {1}",
+    "and_also": "{0}, {1}",
+    "between": " ",
+    "stop": ".",
+    "if": "if",
+    "else": "else",
     "equation": "({0})",
     "equations": "({0})–({1})",
 }
 
-LANGUAGES = {"en": ENGLISH}
+LANGUAGES = {"en": ENGLISH, "zh": CHINESE}

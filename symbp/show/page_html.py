@@ -1,0 +1,56 @@
+"""Derivations and programs as HTML with MathML, for notebooks: the steps, without pictures or scripts."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from symbp.program import Program, shape_text
+from symbp.show.binders import clear_names, declared_indices
+from symbp.show.latex import Latex
+from symbp.show.mathml import MathML
+from symbp.show.printer import Printer
+from symbp.show.symbols import names_of, with_helper_letters, with_symbols
+from symbp.show.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from symbp.show.result import Derivation
+
+STYLE = """<style>
+.symbp table.formulas { border: 0; margin: .3em 0 .3em 1.5em; } .symbp table.formulas tr { background: none; }
+.symbp table.formulas td { border: 0; padding: .2em .1em; text-align: left; white-space: nowrap; font-size: inherit; }
+.symbp table.formulas td:first-child { text-align: right; } .symbp td.number { padding-left: 2em; opacity: .6; }
+.symbp .display { overflow-x: auto; } .symbp math { font-size: 1.1em; }
+.symbp .cases mtd { text-align: left; }
+</style>"""
+
+
+def derivation_html(d: Derivation) -> str:
+    """The network and the steps."""
+    words, write = LANGUAGES[d.language], MathML()
+    out = [f"<h3>{words['derivation']}: <code>{escape(d.title)}</code></h3>"]
+    out += [f"<p>{words[f'method_{d.method}']}, {words[f'level_{d.level}']}</p>", write.formulas(d.definitions)]
+    if d.updates:
+        out += [f"<p>{words['state_updates']}</p>", write.formulas(d.updates)]
+    for step in d.steps:
+        head = f"<b>{words['step'].format(step.number)}: {write.sentence(step.title.latex)}.</b>"
+        prose = " ".join(write.sentence(p.latex) for p in step.prose)
+        out += [f"<p>{head} {prose}</p>", write.formulas(step.formulas)]
+    return f'{STYLE}<div class="symbp">{"".join(out)}</div>'
+
+
+def program_html(program: Program) -> str:
+    """A Program's tensors with their shapes, and its equations in index notation."""
+    named = with_symbols(with_helper_letters(clear_names(program, declared_indices(program))))
+    printer = Printer(names_of(named, named, {t.name: len(t.indices) for t in named.tensors.values()}), Latex())
+    write = MathML()
+    out = [f"<p><b>{escape(program.title)}</b></p>"]
+    for role in ("input", "parameter", "state"):
+        found = [f"{write.formula(printer.name(t.name), False)} {escape(shape_text(t))}" for t in named.of_role(role)]
+        out += [f"<p>{role}: {', '.join(found)}</p>"] if found else []
+    rows = []
+    for e in named.equations:
+        for left, right in write.lines(printer.write(e.target), [[("=", printer.write(e.value))]]):
+            rows.append(f"<tr><td>{left}</td><td>{right}</td></tr>")
+    out += [f'<div class="display"><table class="formulas">{"".join(rows)}</table></div>']
+    return f'{STYLE}<div class="symbp">{"".join(out)}</div>'
