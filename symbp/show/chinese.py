@@ -142,6 +142,8 @@ CHINESE: dict[str, str] = {
     "note_ones_columns": "{0} 是全 1 向量：{1} 把 {2} 的各列相加。",
     "note_columns": "向量写成列：这里的每个矩阵都是代码中同名数组的转置，其梯度也是。",
     "note_norm": "{0} 是 {1} 所有元素的平方和。",
+    "note_weights": "单个权重的第一个下标是它所指向的神经元：{0}。",
+    "note_single": "只有一个样本时不写样本下标。",
     "note_integers": "整数输入的取值从 0 数起；所有下标从 1 数起。",
     "note_index": "没有矩阵形式的等式用指标写出。",
     "note_zero_tangents": "为零的切向导数略去不写。",

@@ -25,7 +25,7 @@ TAG = 3.5  # em that a number in the margin takes
 
 SIZES = {False: ("11pt", "2.4cm"), True: ("10pt", "3.05cm")}  # of letters and margins; True: for long derivations
 CHINESE = r"\usepackage[scheme=plain]{ctex}  % compile with xelatex or lualatex"
-PREAMBLE = r"""\usepackage{amsmath,amssymb,mathtools}
+SETTINGS = r"""\usepackage{amsmath,amssymb,mathtools}
 \usepackage{booktabs,longtable,xcolor}
 \setlength{\mathindent}{1.5em}
 \setlength{\parindent}{0pt}
@@ -47,7 +47,10 @@ def preamble(language: str, long: bool) -> str:
     letters, margin = SIZES[long]
     start = rf"\documentclass[{letters},a4paper,fleqn]{{article}}"
     page = rf"\usepackage[hmargin={margin},vmargin={{2cm,2.2cm}}]{{geometry}}"
-    return "\n".join([start, *([CHINESE] if language == "zh" else []), page, PREAMBLE + DEFINED, ""])
+    return "\n".join([start, *([CHINESE] if language == "zh" else []), page, SETTINGS + DEFINED, ""])
+
+
+PREAMBLE = preamble("en", False)  # for those who typeset formulas one by one
 
 
 def page(d: Derivation, document: bool) -> str:
