@@ -39,6 +39,9 @@ SETTINGS = r"""\usepackage{amsmath,amssymb,mathtools}
   \abovedisplayskip=5pt plus 2pt \abovedisplayshortskip=\abovedisplayskip
   \belowdisplayskip=6pt plus 2pt \belowdisplayshortskip=\belowdisplayskip}
 \raggedbottom
+\makeatletter
+\renewcommand{\maketitle}{\begin{center}{\LARGE\@title\par}\medskip\@author\end{center}}
+\makeatother
 """
 
 
@@ -62,9 +65,10 @@ def page(d: Derivation, document: bool) -> str:
     if document:
         what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
         out += [
-            preamble(d.language, bool(d.folded)) + r"\begin{document}",
-            rf"\begin{{center}}{{\LARGE {words['derivation']}\par}}\medskip",
-            rf"{{\large {name(d.title)}\par}}\medskip {what}\end{{center}}",
+            preamble(d.language, bool(d.folded)) + rf"\title{{{words['derivation']}\\[4pt] \large {name(d.title)}}}",
+            rf"\author{{{what}}}",
+            r"\begin{document}",
+            r"\maketitle",
             "",
         ]
     if d.point:
