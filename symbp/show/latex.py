@@ -108,8 +108,8 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        when, other = self.words["if"], self.words["else"]
-        return rf"\begin{{cases}}{then} & \text{{{when} }} {condition}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
+        when, other = self.words["if_latex"], self.words["else"]
+        return rf"\begin{{cases}}{then} & {when} {condition}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]

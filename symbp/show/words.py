@@ -162,6 +162,7 @@ ENGLISH: dict[str, str] = {
     "between": " ",
     "stop": ".",
     "if": "if",
+    "if_latex": r"\text{if }",
     "else": "else",
     "equation": "({0})",
     "equations": "({0})–({1})",
