@@ -155,7 +155,6 @@ CHINESE: dict[str, str] = {
     "between": "",
     "stop": "。",
     "if": "若",
-    "if_latex": r"\text{若}\;",
     "else": "否则",
     "equation": "({0})",
     "equations": "({0})–({1})",

@@ -108,7 +108,8 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        when, other = self.words["if_latex"], self.words["else"]
+        gap = "" if self.words["between"] else r"\;"  # TeX takes a blank behind a Chinese character away
+        when, other = rf"\text{{{self.words['if']} }}{gap}", self.words["else"]
         return rf"\begin{{cases}}{then} & {when} {condition}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:

@@ -162,7 +162,6 @@ ENGLISH: dict[str, str] = {
     "between": " ",
     "stop": ".",
     "if": "if",
-    "if_latex": r"\text{if }",
     "else": "else",
     "equation": "({0})",
     "equations": "({0})–({1})",
