@@ -231,7 +231,7 @@ def random_values_of(net, sizes):
 
 def test_every_sentence_exists_in_chinese():
     english, chinese = LANGUAGES["en"], LANGUAGES["zh"]
-    assert english.keys() == chinese.keys()
+    assert english.keys() <= chinese.keys()
     for key, sentence in english.items():
         fields = {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
         assert {name for _, name, _, _ in Formatter().parse(chinese[key]) if name is not None} == fields, key

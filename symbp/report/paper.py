@@ -185,7 +185,8 @@ def document(program: Program, found: Derivation, sizes: Sizes = None) -> str:
     """The derivation as a document, with the tables of costs at its end."""
     words = LANGUAGES[found.language]
     at = ", ".join(f"${n} = {v}$" for n, v in concrete_sizes(program, sizes).items())
-    body = [r"\noindent\begin{minipage}{\linewidth}", rf"\subsection*{{{words['cost']}}}"]  # one piece, on one page
+    body = [r"\bigskip\noindent\begin{minipage}{\linewidth}"]  # one piece, on one page
+    body += [rf"\subsection*{{{words['cost']}}}"]
     body += [words["cost_at"].format(at) + r"\par\medskip"] if at else []
     body += [r"{\small\hspace*{1.5em}" + costs(program, sizes, found.language).latex() + r"\par}"]
     body += [r"\end{minipage}", "", r"\medskip"]

@@ -113,9 +113,10 @@ class Latex:
         return f"[{condition}]"
 
     def cases(self, condition: str, then: str, otherwise: str) -> str:
-        when, other = self.words["if"], self.words["else"]
+        gap = "" if self.words["between"] else r"\;"  # TeX takes a blank behind a Chinese character away
+        when, other = rf"\text{{{self.words['if']} }}{gap}", self.words["else"]
         where = (r" \wedge{}" + "\\\\ & ").join(_rows(condition))
-        return rf"\begin{{cases}}{then} & \text{{{when} }} {where}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
+        return rf"\begin{{cases}}{then} & {when} {where}\\ {otherwise} & \text{{{other}}}\end{{cases}}"
 
     def relation(self, operator: str) -> str:
         return _RELATIONS[operator]

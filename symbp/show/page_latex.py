@@ -26,7 +26,7 @@ TAG = 3.5  # em that a number in the margin takes
 
 SIZES = {False: ("11pt", "2.4cm"), True: ("10pt", "3.05cm")}  # of letters and margins; True: for long derivations
 CHINESE = r"\usepackage[scheme=plain]{ctex}  % compile with xelatex or lualatex"
-PREAMBLE = r"""\usepackage{amsmath,amssymb,mathtools}
+SETTINGS = r"""\usepackage{amsmath,amssymb,mathtools}
 \usepackage{booktabs,longtable,xcolor}
 \setlength{\mathindent}{1.5em}
 \setlength{\parindent}{0pt}
@@ -40,6 +40,9 @@ PREAMBLE = r"""\usepackage{amsmath,amssymb,mathtools}
   \abovedisplayskip=5pt plus 2pt \abovedisplayshortskip=\abovedisplayskip
   \belowdisplayskip=6pt plus 2pt \belowdisplayshortskip=\belowdisplayskip}
 \raggedbottom
+\makeatletter
+\renewcommand{\maketitle}{\begin{center}{\LARGE\@title\par}\medskip\@author\end{center}}
+\makeatother
 """
 
 
@@ -48,7 +51,10 @@ def preamble(language: str, long: bool) -> str:
     letters, margin = SIZES[long]
     start = rf"\documentclass[{letters},a4paper,fleqn]{{article}}"
     page = rf"\usepackage[hmargin={margin},vmargin={{2cm,2.2cm}}]{{geometry}}"
-    return "\n".join([start, *([CHINESE] if language == "zh" else []), page, PREAMBLE + DEFINED, ""])
+    return "\n".join([start, *([CHINESE] if language == "zh" else []), page, SETTINGS + DEFINED, ""])
+
+
+PREAMBLE = preamble("en", False)  # for those who typeset formulas one by one
 
 
 def page(d: Derivation, document: bool) -> str:
@@ -60,9 +66,10 @@ def page(d: Derivation, document: bool) -> str:
     if document:
         what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
         out += [
-            preamble(d.language, bool(d.folded)) + r"\begin{document}",
-            rf"\begin{{center}}{{\LARGE {words['derivation']}\par}}\medskip",
-            rf"{{\large {name(d.title)}\par}}\medskip {what}\end{{center}}",
+            preamble(d.language, bool(d.folded)) + rf"\title{{{words['derivation']}\\[4pt] \large {name(d.title)}}}",
+            rf"\author{{{what}}}",
+            r"\begin{document}",
+            r"\maketitle",
             "",
         ]
     if d.point:

@@ -258,6 +258,7 @@ class Printer:
             top = self.style.brackets(top) if binding < PRODUCT else top
             tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
             bottom = bottom if tight else self.style.brackets(bottom)
+            return self.style.fraction(breaks.deeper(top), breaks.deeper(bottom))
         return self.style.fraction(breaks.unbroken(top), breaks.unbroken(bottom))
 
     def factors(self, above: Sequence[str], p: Product) -> str:
