@@ -152,7 +152,7 @@ def nets(family: str | None) -> None:
               "the computational graph.")  # fmt: skip
 @click.option("--fragment", is_flag=False, flag_value="derivation", metavar="[KIND]",
               help="LaTeX for \\input instead of a whole document: derivation (if none is named), gradients, "
-              "algorithm, cost, layers, macros.")  # fmt: skip
+              "algorithm, cost, layers, graph, macros.")  # fmt: skip
 @click.option("--at", metavar="POINT", help="Numbers in every line: an .npz file with an array a tensor, `file` for "
               "the dictionary `point` of a Python file NET, or seed:0 for random ones.")  # fmt: skip
 @click.option("--fold/--no-fold", default=None, help="Show blocks that repeat once; by default where steps are many.")

@@ -91,9 +91,9 @@ def test_fragments_go_into_a_paper(net, tmp_path):
     for kind in FRAGMENTS:
         (tmp_path / f"{kind}.tex").write_text(fragment(kind, load("mlp:4-8-3,tanh,cross_entropy"), d), encoding="utf-8")
     body = "\n\n".join(rf"\input{{{kind}}}" for kind in FRAGMENTS)
-    packages = "amsmath,amssymb,xcolor,booktabs,algorithm,algpseudocode"
+    packages = "amsmath,amssymb,xcolor,booktabs,algorithm,algpseudocode,tikz"
     source = rf"\documentclass[11pt]{{article}}\usepackage[margin=2cm]{{geometry}}\usepackage{{{packages}}}"
-    source += r"\newcommand{\hadamard}{\circ}"
+    source += r"\usetikzlibrary{arrows.meta}\newcommand{\hadamard}{\circ}"
     (tmp_path / "paper.tex").write_text(source + r"\begin{document}" + body + r"\end{document}", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)

@@ -16,6 +16,8 @@ from symbp.count.written import sizes_of
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.show.folded import Folded
+from symbp.show.graph import graph
+from symbp.show.graph_tikz import tikz
 from symbp.show.latex import Latex
 from symbp.show.page_latex import display, name
 from symbp.show.pieces import Formula
@@ -109,12 +111,17 @@ def _macros(program: Program, found: Derivation, sizes: Sizes) -> tuple[str, str
 
 
 # A kind of piece -> (program, derivation, sizes) -> (LaTeX, packages). A picture of the graph belongs here, too.
+def _graph(program: Program, found: Derivation, sizes: Sizes) -> tuple[str, str]:
+    return "% \\usetikzlibrary{arrows.meta}\n" + tikz(graph(found)).rstrip(), "tikz,amsmath,amssymb"
+
+
 FRAGMENTS: dict[str, Callable[[Program, Derivation, Sizes], tuple[str, str]]] = {
     "derivation": _derivation,
     "gradients": _gradients,
     "algorithm": _algorithm,
     "cost": _cost,
     "layers": _layers,
+    "graph": _graph,
     "macros": _macros,
 }
 
