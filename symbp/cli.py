@@ -237,9 +237,11 @@ def derive(net: str, wrt: str | None, level: str, method: str, lang: str, conven
 @click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
 @click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
+@click.option("--html", "page", type=click.Path(dir_okay=False), metavar="FILE",
+              help="All of it as one page: strategies, closed forms, parts, memory.")  # fmt: skip
 def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer: str, timing: bool, formula: bool,
           swept: str | None, plot: str | None, memory: bool, budget: str | None, emitted: bool, dtype: str,
-          form: str | None) -> None:  # fmt: skip
+          form: str | None, page: str | None) -> None:  # fmt: skip
     """Exact operation counts of every way to compute NET's gradients, at any size.
 
     \b
@@ -252,6 +254,13 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
     from symbp.count.sweep import sweep
 
     sizes = sizes_option(settings) or None
+    if page is not None:
+        from symbp.report.cost_page import cost_page
+
+        with working(f"counting {net}"):
+            text = cost_page(load(net), sizes)
+        write(text, page)
+        return
     if memory:
         from symbp.memory import Request, memory_report
 
