@@ -58,13 +58,10 @@ def test_is_derived_on_paper(name: str, level: str) -> None:
     assert "All gradients" in found.text()
 
 
-SYMPY = pytest.mark.xfail(raises=RecursionError, reason="SymPy's own Piecewise recurses on max(t/2, -t/2)")
-
-
 FIRST = {name.split()[0]: name for name in reversed(NETS)}.values()  # one network a definition: counting is slow
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=SYMPY) if n == "Quantile" else n for n in FIRST])
+@pytest.mark.parametrize("name", FIRST)
 def test_is_counted(name: str) -> None:
     """At the larger of two sizes if that leaves few scalars."""
     net = network(name)

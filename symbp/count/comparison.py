@@ -78,6 +78,10 @@ def repeated(ledger: Ledger, neurons: Materialised, found: Row) -> Repeats | Non
     loss = ledger.expanded_loss
     if found.operations is None or loss is None or loss.number * neurons.parameters > EXPANDED_LIMIT:
         return None
-    return repeats([e.value for e in neurons.listing("expanded").equations], neurons.listing("reverse"))
+    try:
+        expanded = neurons.listing("expanded").equations
+    except SymbpError:  # SymPy can't
+        return None
+    return repeats([e.value for e in expanded], neurons.listing("reverse"))
 
 

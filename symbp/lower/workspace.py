@@ -111,7 +111,8 @@ class _Builder:
                 lines.append(Line("    " * depth + text, tuple(s for s in ends if s is not None), rules))
             depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
-        functions = tuple((self.functions[f], f"np.{f}") for f in self.calls.functions)
+        words = {word for line in lines for word in re.findall(r"\w+", line.code)}
+        functions = tuple((local, f"np.{f}") for f, local in self.functions.items() if local in words)
         setup = tuple(self._setup(rooms))
         return Workspace(functions, setup, tuple(lines), loss.name, moved, self.lowered)
 
