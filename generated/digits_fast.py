@@ -89,9 +89,10 @@ def workspace(flat, flat_grads, x, t):
     it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
     B = x.shape[0]
-    dot, add, maximum, subtract = np.dot, np.add, np.maximum, np.subtract
-    exp, divide, log, copyto = np.exp, np.divide, np.log, np.copyto
-    multiply, greater = np.multiply, np.greater
+    dot, add, maximum = np.dot, np.add, np.maximum
+    subtract, exp, divide = np.subtract, np.exp, np.divide
+    log, copyto, multiply = np.log, np.copyto, np.multiply
+    greater = np.greater
     h2_with_ones = np.ones((33, B), DTYPE)
     W1 = flat[0:4096].reshape(64, 64)
     d_W1 = flat_grads[0:4096].reshape(64, 64)
@@ -104,18 +105,18 @@ def workspace(flat, flat_grads, x, t):
     W3 = flat[6240:6560].reshape(32, 10)
     W3_b3 = flat[6240:6570].reshape(33, 10)
     d_W3_b3 = flat_grads[6240:6570].reshape(33, 10)
-    z1 = np.empty((B, 64), DTYPE)
+    z1 = empty((B, 64), DTYPE)
     zero = np.array(0, DTYPE)
-    h1 = np.empty((B, 64), DTYPE)
-    z2 = np.empty((32, B), DTYPE)
+    h1 = empty((B, 64), DTYPE)
+    z2 = empty((32, B), DTYPE)
     W2_T = W2.T
     h1_T = h1.T
     b2_view = b2[:, None]
     h2 = h2_with_ones[:32]
-    y = np.empty((10, B), DTYPE)
-    y_max = np.empty((B,), DTYPE)
-    exp_y = np.empty((10, B), DTYPE)
-    p3_sum = np.empty((B,), DTYPE)
+    y = empty((10, B), DTYPE)
+    y_max = empty((B,), DTYPE)
+    exp_y = empty((10, B), DTYPE)
+    p3_sum = empty((B,), DTYPE)
     ones_10 = np.ones(10, DTYPE)
     p3 = exp_y
     work1 = p3_sum
@@ -127,12 +128,12 @@ def workspace(flat, flat_grads, x, t):
     d_y_view = d_y.reshape(10 * B)
     constant2 = np.array(1 / B, DTYPE)
     d_y_T = d_y.T
-    d_z2 = np.empty((32, B), DTYPE)
-    work1_3 = np.empty((32, B), bool)
+    d_z2 = empty((32, B), DTYPE)
+    work1_3 = empty((32, B), bool)
     work1_4 = z2
     d_z2_T = d_z2.T
     d_z1 = h1
-    work1_5 = np.empty((B, 64), bool)
+    work1_5 = empty((B, 64), bool)
     work1_6 = z1
     W3_b3_T = W3_b3.T
 
@@ -184,9 +185,18 @@ def loss_and_grads(params, x, t):
     return workspace(flat, flat_grads, x, t)(x, t), grads
 
 
+def empty(shape, dtype):
+    """An array that begins with a line of the processor's cache, so that some steps take a tenth less."""
+    a = np.empty(math.prod(shape) + 64, dtype)
+    start = -a.ctypes.data % 64 // a.itemsize
+    return a[start : start + math.prod(shape)].reshape(shape)
+
+
 def flatten(arrays):
     """One array with all numbers of these, and by name a view of each one's part of it."""
-    flat, views, start = np.concatenate([np.ravel(a) for a in arrays.values()]), {}, 0
+    views, start = {}, 0
+    flat = empty((sum(a.size for a in arrays.values()),), next(iter(arrays.values())).dtype)
+    np.concatenate([np.ravel(a) for a in arrays.values()], out=flat)
     for name, a in arrays.items():
         views[name] = flat[start : start + a.size].reshape(a.shape)
         start += a.size

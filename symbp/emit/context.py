@@ -300,8 +300,8 @@ def _fast_body(work: Workspace, program: Program, batch: str, numbers: dict[str,
     setup = [f"{name} = {_size_of(name, program)}" for name in program.size_names if name in words]
     if work.lowered.total:
         setup.append(_total(work.lowered, program, batch))
-    for k in range(0, len(work.functions), 4):
-        local, functions = zip(*work.functions[k : k + 4], strict=True)
+    for k in range(0, len(work.functions), 3):
+        local, functions = zip(*work.functions[k : k + 3], strict=True)
         setup.append(f"{', '.join(local)} = {', '.join(functions)}")
     setup += work.setup
     lines = []

@@ -287,7 +287,10 @@ class Calls(Recorder):
             self.copy(self.transposed(turned), out)
             return True
         pieces = _pieces(n)
-        if pieces and known(m) * known(k) <= THIN:
+        if known(m) * known(k) > THIN:
+            halves = pieces and coefficient(n)[0] % 2 == 0
+            pieces = 2 if halves and known(k) <= NARROW and 2 * known(k) <= known(m) < UNKNOWN else 0
+        if pieces:
             b, c = self._cut(y, 1, pieces), self._cut(out, 1, pieces)
             if b is not None and c is not None:
                 self.call("matmul", x, b, out=c, rule="long rows in pieces")
@@ -502,6 +505,7 @@ class Calls(Recorder):
 FEW_LABELS = 1000
 FEW_TERMS = 16
 THIN = 512  # numbers in the smallest of three matrices that are multiplied
+NARROW = 32  # terms of a sum
 LONG = 64  # times the batch
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "square": Calls._square,

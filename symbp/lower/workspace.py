@@ -21,7 +21,7 @@ from symbp.program import Program
 from symbp.simplify.share import unused
 
 # What these mean in a workspace; no array is called so there.
-IN_WORKSPACE = frozenset("flat flat_grads state np math step workspace DTYPE place part tap0 tap1".split())
+IN_WORKSPACE = frozenset("flat flat_grads state empty np math step workspace DTYPE place part tap0 tap1".split())
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _Builder:
         self.layers = tuple(self._affine())
         for new in program.updates.values():
             t = program.tensors[new]
-            code = f"np.empty({_shape_code(t.shape)}, DTYPE)"
+            code = f"empty({_shape_code(t.shape)}, DTYPE)"
             self.fixed[new] = self.calls.new(Value(t.shape, "DTYPE", new, form=code))
 
     def build(self, may_be_zero: Expr | None = None, packed: bool = False) -> Workspace:
@@ -290,7 +290,7 @@ class _Builder:
                 code = v.form
             else:
                 whole = rooms[v].tenants[0]
-                made = f"np.empty({_shape_code(whole.dims)}, {v.dtype})"
+                made = f"empty({_shape_code(whole.dims)}, {v.dtype})"
                 if whole is not v and whole.name not in done:  # it comes first, the others are parts of it
                     done.add(whole.name)
                     yield from break_line(f"{whole.name} = {made}")
