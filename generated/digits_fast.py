@@ -407,7 +407,8 @@ def rate(settings, step, steps):
 def sgd(params, grads, memory, lr):
     """Gradient descent; it remembers nothing."""
     for name, grad in grads.items():
-        params[name] -= lr * grad
+        grad *= lr
+        params[name] -= grad
 
 
 def momentum(params, grads, memory, lr, keep=0.9):

@@ -256,6 +256,8 @@ def workspace(flat, flat_grads, x, target):
     d_g1_sum2_view3 = d_g1_sum2.reshape(B * T, 16)
     d_o1_sum_view2 = d_o1_sum.reshape(-1, 16)
     d_o1_sum_view3 = d_o1_sum.reshape(B * T, 16)
+    work1_11 = g1_sum.reshape(-1)[:8 * B * T].reshape(8, T, B)
+    work1_11_view = work1_11.reshape(8, B * T)
 
     def step(x, target):
         matmul(x, W_i1, i1_sum_view)                              # (T, B, 16)
@@ -357,11 +359,11 @@ def workspace(flat, flat_grads, x, target):
         dot(h1_shifted_view2_T, d_o1_sum_view2, d_U_o1)           # dL/dU_o1  (16, 16)
         dot(ones_B_T, d_o1_sum_view3, d_b_o1)                     # dL/db_o1, from (5)  (16,)
         value2 = x.transpose(2, 1, 0)
-        value3 = value2.reshape(8, B * T)
-        dot(value3, d_o1_sum_view3, d_W_o1)                       # dL/dW_o1, from (5)  (8, 16)
-        dot(value3, d_g1_sum2_view3, d_W_g1)                      # dL/dW_g1, from (3)  (8, 16)
-        dot(value3, d_f1_sum_view3, d_W_f1)                       # dL/dW_f1, from (2)  (8, 16)
-        dot(value3, d_i1_sum2_view3, d_W_i1)                      # dL/dW_i1, from (1)  (8, 16)
+        copyto(work1_11, value2)
+        dot(work1_11_view, d_o1_sum_view3, d_W_o1)                # dL/dW_o1, from (5)  (8, 16)
+        dot(work1_11_view, d_g1_sum2_view3, d_W_g1)               # dL/dW_g1, from (3)  (8, 16)
+        dot(work1_11_view, d_f1_sum_view3, d_W_f1)                # dL/dW_f1, from (2)  (8, 16)
+        dot(work1_11_view, d_i1_sum2_view3, d_W_i1)               # dL/dW_i1, from (1)  (8, 16)
         return float(L)
 
     return step

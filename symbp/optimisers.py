@@ -18,7 +18,7 @@ class Optimiser:
     lines: Python over arrays of one shape: p, a parameter, grad, its gradient, and those of `memory`, which the
     optimiser keeps from step to step; every other name is a number. numbers: those with their defaults, beside the
     learning rate lr. decay: a line in front of these, where weights decay apart from the gradient. steps: whether the
-    number of the step is one of the numbers.
+    number of the step is one of the numbers. overwriting: the same operations, where the gradient may be overwritten.
     """
 
     name: str
@@ -28,16 +28,16 @@ class Optimiser:
     numbers: Mapping[str, str] | None = None
     decay: str = ""
     steps: bool = False
+    overwriting: tuple[str, ...] = ()
 
     @property
     def signature(self) -> str:
         """lr and the numbers, as parameters of a function."""
         return ", ".join(["lr", *(f"{name}={value}" for name, value in (self.numbers or {}).items())])
 
-    @property
-    def code(self) -> tuple[str, ...]:
-        """The lines with the parameter where modules keep it."""
-        return tuple(map(in_params, self.lines))
+    def code(self, overwriting: bool) -> tuple[str, ...]:
+        """The lines with the parameter where modules keep it; overwriting: gradients may be, so no array is made."""
+        return tuple(map(in_params, (self.overwriting if overwriting else ()) or self.lines))
 
     def decay_code(self, factor: str) -> str:
         """The line that decays weights; factor: what stands for `decay`."""
@@ -79,7 +79,12 @@ def in_params(line: str) -> str:
     return re.sub(r"\bp\b", "params[name]", line)
 
 
-_SGD = Optimiser("sgd", "Gradient descent; it remembers nothing.", ("p -= lr * grad",))
+_SGD = Optimiser(
+    "sgd",
+    "Gradient descent; it remembers nothing.",
+    ("p -= lr * grad",),
+    overwriting=("grad *= lr", "p -= grad"),
+)
 _MOMENTUM = Optimiser(
     "momentum",
     "Gradient descent with a heavy ball (Polyak 1964); memory: v.<name>.",

@@ -131,7 +131,7 @@ class Recorder:
             return self._view_in_loop(v, form, dims)
         if self.clock and form.startswith("{}[") and self.clock in WORD.findall(form):
             return self._at_step(v, form, dims)
-        if form.startswith("{}.reshape(") and not v.contiguous and not v.root.bound:
+        if form.startswith("{}.reshape(") and not v.contiguous and (v.dtype or not v.root.bound):
             v = self.copy(v)
         key = (id(v), form)
         found = self._views.get(key)

@@ -66,7 +66,7 @@ class _Builder:
         names = self.calls.names
         for t in program.tensors.values():
             if t.role == "input":
-                names[t.name] = self.calls.new(Value(t.shape, "", t.name, bound=True))
+                names[t.name] = self.calls.new(Value(t.shape, "DTYPE" if t.dtype == "real" else "", t.name, bound=True))
             elif t.role == "state":
                 names[t.name] = self.calls.new(Value(t.shape, "DTYPE", t.name, form=f'state["{t.name}"]'))
         self.fixed: dict[str, Value] = {}
