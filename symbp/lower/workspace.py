@@ -245,6 +245,7 @@ class _Builder:
         writes = [c for c in reversed(self.calls.calls) if c.out is not None]
         parts = {c.out.root: c.part for c in writes if c.out is not None}  # of the first that writes it
         shared: dict[tuple[Room, object], str] = {}
+        views: dict[tuple[object, str], str] = {}
         for v in self.calls.values:
             if v.name or v not in self.used:
                 continue
@@ -262,7 +263,10 @@ class _Builder:
                 v.name = v.form.format(v.base.name)
             elif v.base is not None:
                 suffix = "_T" if v.form == "{}.T" else "_view"
-                v.name = free(f"{v.base.name}{suffix}")
+                place = (rooms[v.base], v.base.dims) if v.base in rooms else v.base.name
+                if (place, v.form) not in views:  # arrays in one room have their views in common
+                    views[place, v.form] = free(f"{v.base.name}{suffix}")
+                v.name = views[place, v.form]
             else:
                 v.name = free("value" if v.bound else "constant")
 
