@@ -218,7 +218,6 @@ def workspace(flat, flat_grads, x, target):
     d_y_T = d_y.T
     d_h1_in = i1_sum2.reshape(16, B)
     d_o1_sum = empty((T, B, 16), DTYPE)
-    d_c1 = o1_sum2
     d_g1_sum2 = tanh_c1
     d_f1_sum = empty((T, B, 16), DTYPE)
     d_i1_sum2 = i1_sum

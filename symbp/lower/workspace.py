@@ -113,8 +113,13 @@ class _Builder:
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
         words = {word for line in lines for word in re.findall(r"\w+", line.code)}
         functions = tuple((local, f"np.{f}") for f, local in self.functions.items() if local in words)
-        setup = tuple(self._setup(rooms))
-        return Workspace(functions, setup, tuple(lines), loss.name, moved, self.lowered)
+        needed = {*words, loss.name, *moved.values()}
+        setup: list[str] = []
+        for name, code in reversed(list(self._setup(rooms))):
+            if name in needed:  # an array may be read through views alone that it has in common with another
+                needed |= set(re.findall(r"\w+", code))
+                setup[:0] = break_line(f"{name} = {code}")
+        return Workspace(functions, tuple(setup), tuple(lines), loss.name, moved, self.lowered)
 
     def _of_flat(self, name: str, start: Expr, shape: tuple[Expr, ...]) -> tuple[Value, Value]:
         """A part of the array of all parameters, and the same part of that of their gradients."""
@@ -282,7 +287,8 @@ class _Builder:
             form = self.functions[function] + form[len(function) :]
         return form.format(*names, out=call.out.name)
 
-    def _setup(self, rooms: dict[Value, Room]) -> Iterable[str]:
+    def _setup(self, rooms: dict[Value, Room]) -> Iterable[tuple[str, str]]:
+        """(name, code) of what is made once."""
         done: set[str] = set()
         for v in self.calls.values:
             if v not in self.used or v.root.bound or v.place or v.name in done:
@@ -297,9 +303,9 @@ class _Builder:
                 made = f"empty({_shape_code(whole.dims)}, {v.dtype})"
                 if whole is not v and whole.name not in done:  # it comes first, the others are parts of it
                     done.add(whole.name)
-                    yield from break_line(f"{whole.name} = {made}")
+                    yield whole.name, made
                 code = made if whole is v else whole.name + _cut(whole, v)
-            yield from break_line(f"{v.name} = {code}")
+            yield v.name, code
 
 
 def _earlier(loop: Loop) -> Iterator[tuple[str, tuple[str, int]]]:
