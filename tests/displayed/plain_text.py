@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -63,22 +62,20 @@ class Spelling:
         for r in derivation.symbols:
             latex = MATH.fullmatch(r.symbol.latex)[1]  # type: ignore[index]
             if not latex.startswith(r"\partial"):
-                self.note(split(latex, r.name, ()), self.table_symbol(r.symbol.text))
+                self.note(split(latex, r.name, ()), r.symbol.text)
         for text, latex in list(self.parts["nucleus"].items()):  # single entries have small letters
             small = latex[0].lower() + latex[1:]
             if small in legend.symbols:
                 self.parts["nucleus"].setdefault(text[0].lower() + text[1:], small)
         self.parts["nucleus"].setdefault("I", r"\mathbf{I}")
 
-    def table_symbol(self, text: str) -> tuple[str, str, str]:
-        """Nucleus, superscript, subscript of a symbol without indices."""
-        m = re.fullmatch(rf"([^′{_RAISED}{_LOWERED}^]+?)′*([{_RAISED}]+|\^\(.*\)|\^.)?([{_LOWERED}]+|_\w)?", text)
-        if m is None:
-            raise t.Unreadable(f"{text} is no symbol")
-        return m[1], _unwrapped(m[2] or ""), _unwrapped(m[3] or "")
-
-    def note(self, row: Any, text: tuple[str, str, str]) -> None:
-        for part, short in zip(("nucleus", "above", "below"), text, strict=True):
+    def note(self, row: Any, text: str) -> None:
+        """The parts of a symbol, each in both forms."""
+        below = rf"([{_LOWERED}]+|_.+)" if row.below else "()"
+        m = re.fullmatch(rf"([^′{_RAISED}{_LOWERED}^]+?)(′*)([{_RAISED}]+|\^\(.*\)|\^.)?{below}", text)
+        if m is None or len(m[2]) != row.primes:
+            raise t.Unreadable(f"{text} is not {row.nucleus}^{row.above}_{row.below}")
+        for part, short in (("nucleus", m[1]), ("above", _unwrapped(m[3] or "")), ("below", _unwrapped(m[4]))):
             latex = getattr(row, part)
             if self.parts[part].setdefault(short, latex) != latex:
                 raise t.Unreadable(f"{short} stands for {latex} and for {self.parts[part][short]}")
@@ -137,7 +134,7 @@ class Spelling:
         else:
             spelled = self.words[known]
         at += len(known)
-        primes = re.compile("[′']*").match(text, at)[0]  # type: ignore[index]
+        primes = re.compile("′*|'*").match(text, at)[0]  # type: ignore[index]
         at += len(primes)
         above = below = ""
         if known in self.parts["nucleus"]:
@@ -243,39 +240,10 @@ class PlainReader(Reader):
         return self.derivative(*spans)
 
 
-def read_plain(text: str, legend: Legend, spelling: Spelling, bound: frozenset[str] | None = frozenset()) -> Any:
+def read_plain(text: str, spelling: Spelling, bound: frozenset[str] | None = frozenset()) -> Any:
     """The tree of a formula in plain text."""
-    reader = PlainReader(spelling.latex(text), legend, bound)
+    reader = PlainReader(spelling.latex(text), spelling.legend, bound)
     tree = reader.sum()
     if not reader.done():
         raise reader.fail("more text than formula")
     return tree
-
-
-def normal(tree: Any) -> Any:
-    """The tree with factors in one row each above and below the line: a (b / c) is a b / c.
-
-    Text has no sign for powers entry by entry: those of arrays are.
-    """
-    if isinstance(tree, tuple):
-        return tuple(map(normal, tree))
-    if isinstance(tree, (t.Product, t.Fraction)):
-        above, below = _factors(tree)
-        product = above[0] if len(above) == 1 else t.Product(tuple(above))
-        return t.Fraction(product, tuple(below)) if below else product
-    if not hasattr(tree, "__dataclass_fields__"):
-        return tree
-    changed = {name: normal(getattr(tree, name)) for name in tree.__dataclass_fields__}
-    return replace(tree, **{**changed, "entrywise": False} if isinstance(tree, t.Power) else changed)
-
-
-def _factors(tree: Any) -> tuple[list[Any], list[Any]]:
-    if isinstance(tree, t.Product):
-        pairs = [_factors(f) for f in tree.factors]
-        return [f for above, _ in pairs for f in above], [f for _, below in pairs for f in below]
-    if isinstance(tree, t.Fraction):
-        (above, under), (below, over) = _factors(tree.top), _factors(tree.bottom)
-        return above + over, under + below
-    if tree == t.Number(1):
-        return [], []
-    return [normal(tree)], []
