@@ -55,3 +55,46 @@ def test_a_page_displays_the_formulas_that_were_compared(name):
         page = re.sub(r"\s", "", compared.d.text())
         for pair in compared.shown():
             assert re.sub(r"\s", "", "=".join(pair.text)) in page
+
+
+# ------------------------------------------------------------------------------------- checking the check
+
+MUTATED = (TEXTBOOK, "BatchNorm", "Softmax", "GRU", "Conv2D", "Huber", "MultiHeadAttention rotary")
+KINDS = ("another character", "left out", "twice", "swapped")
+
+
+def mutate(text, kind, alphabet, rng):
+    """The text with one character that isn't right; None where that can't be."""
+    places = [k for k, c in enumerate(text) if c != " "]
+    k = rng.choice(places)
+    if kind == "another character":
+        return text[:k] + rng.choice([c for c in alphabet if c != text[k]]) + text[k + 1 :]
+    if kind == "left out":
+        return text[:k] + text[k + 1 :]
+    if kind == "twice":
+        return text[:k] + text[k] + text[k:]
+    other = text[k + 1 : k + 2]
+    return text[:k] + other + text[k] + text[k + 2 :] if other not in ("", " ", text[k]) else None
+
+
+def test_a_wrong_character_is_found():
+    rng = random.Random(1)
+    made, missed = Counter(), []
+    for name in MUTATED:
+        for level in ("matrix", "index", "neuron"):
+            compared = pairs(name, level)
+            formulas = [*compared.shown()]
+            alphabet = sorted({c for pair in formulas for side in pair.text for c in side} - {" "})
+            for pair in rng.sample(formulas, min(15, len(formulas))):
+                k = rng.randrange(len(pair.text))
+                for kind in KINDS:
+                    wrong = mutate(pair.text[k], kind, alphabet, rng)
+                    if wrong is None:
+                        continue
+                    made[kind] += 1
+                    if compared.same(pair, (*pair.text[:k], wrong, *pair.text[k + 1 :])):
+                        missed.append((name, level, kind, pair.text[k], wrong))
+    assert set(made) == set(KINDS) and min(made.values()) > 100, made
+    print(made, missed)
+    said = " ".join(DOCUMENT.read_text(encoding="utf-8").split())
+    assert f"{made.total() - len(missed):,} of {made.total():,} wrong characters" in said, (missed, made.total())

@@ -134,7 +134,7 @@ class Spelling:
         else:
             spelled = self.words[known]
         at += len(known)
-        primes = re.compile("′*|'*").match(text, at)[0]  # type: ignore[index]
+        primes = re.compile("′+|'*").match(text, at)[0]  # type: ignore[index]
         at += len(primes)
         above = below = ""
         if known in self.parts["nucleus"]:
