@@ -13,8 +13,10 @@ from displayed.legend import MATH, legend
 from displayed.plain_text import Spelling, read_plain
 from displayed.reader import read, sides
 from symbp.show import breaks
+from symbp.show.pieces import Said
 
 _CIRCLED = re.compile("[①-⑳] ")  # marks of formulas that are written out, which LaTeX has as boxes
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -44,8 +46,9 @@ class Pairs:
     def said(self) -> Iterator[Pair]:
         """The formulas within sentences, found in the text by the words between them."""
         for sentence in (*self.d.intro, *(s for step in self.d.steps for s in (step.title, *step.prose))):
+            sentence = Said(breaks.unmarked(sentence.latex), _CIRCLED.sub("", breaks.unmarked(sentence.text)))
             words = re.split(MATH, sentence.latex.replace("--", "–"))[::2]
-            found = re.fullmatch("(.+?)".join(map(re.escape, words)), _CIRCLED.sub("", sentence.text))
+            found = re.fullmatch("(.+?)".join(map(re.escape, words)), sentence.text)
             if found is None:
                 raise t.Unreadable(f"other words: {sentence.latex} and {sentence.text}")
             for latex, text in zip(MATH.findall(sentence.latex), found.groups(), strict=True):
