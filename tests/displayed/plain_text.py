@@ -21,7 +21,7 @@ _LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗ�
 _LETTER = r"(?:[A-Za-zΑ-ΡΤ-Ωα-ω][\u0300-\u036f\u20d7]*)"  # without the sum sign
 _WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|[0-9_])*")
 _BELOW = re.compile(rf"_((?:{_LETTER}|\d)+(?:,(?:{_LETTER}|\d)+)*)")
-_CARELESS = re.compile(r"  |(?<![\d.])0\d")
+_CARELESS = re.compile(r"  |(?<![\d.])0\d|[√^]$|^$")
 _SIGNS = {
     " · ": " ", "⊙": r"\odot ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∧": r"\wedge ", "∨": r"\vee ",
     "¬": r"\neg ", "…": r"\ldots ", "∞": r"\infty ", "𝟏": r"\mathbf{1}", "∂": r"\partial ",
@@ -90,7 +90,7 @@ class Spelling:
     def latex(self, text: str) -> str:
         """A formula in the characters of LaTeX."""
         if _CARELESS.search(text):
-            raise t.Unreadable(f"two blanks, or a zero in front of a number: {text}")
+            raise t.Unreadable(f"two blanks, a zero in front of a number, or no end: {text}")
         out, at = "", 0
         while at < len(text):
             piece, at = self.piece(text, at)
