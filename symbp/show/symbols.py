@@ -98,11 +98,18 @@ def _word(text: str) -> str:
 
 
 def with_symbols(program: Program) -> Program:
-    """The program with a symbol for every tensor that is no derivative; two tensors never share one."""
+    """The program with a symbol for every tensor that is no derivative; two tensors never share one.
+
+    A symbol that is another tensor's name in plain text, such as m for a layer's mask, yields to that tensor.
+    """
     used = {*RESERVED, *(t.adjoint for t in program.tensors.values())}
-    given = {t.symbol for t in program.tensors.values()}
     derived = {e.name for e in program.equations if e.reason and e.reason.kind in ("adjoint", "tangent")}
-    tensors = dict(program.tensors)
+    own = {name for name, t in program.tensors.items() if name not in derived and not t.symbol}
+    tensors = {
+        name: replace(t, symbol="") if t.symbol and name not in derived and plain(t.symbol) in own else t
+        for name, t in program.tensors.items()
+    }
+    given = {t.symbol for t in tensors.values()}
     for name, t in tensors.items():
         if name not in derived or t.symbol:
             symbol = t.symbol
@@ -126,7 +133,7 @@ _LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
 def with_helper_letters(program: Program) -> Program:
     """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer."""
     tensors = dict(program.tensors)
-    nuclei = {(parse(t.symbol).nucleus.lower(), t.layer) for t in tensors.values()}
+    nuclei = {(plain(parse(t.symbol).nucleus).lower(), t.layer) for t in tensors.values()}
     for e in program.equations:
         t = tensors[e.name]
         if e.reason and e.reason.kind in HELPERS and not t.symbol:
