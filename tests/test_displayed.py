@@ -40,6 +40,8 @@ BUILT_IN = (
     "lstm:2-3-2,cross_entropy",
     "gru:2-3-1,half_squared_error",
     "rnn:2-3-1,half_squared_error",
+    "resnet18:1x4x3,classes=2,width=1",
+    *(("resnet34:1x4x3,classes=2,width=1",) if EVERYTHING else ()),
 )
 FILES = tuple(f"examples/{name}" for name in (
     "attention.net", "batch_norm.net", "classifier.net", "convolution.net", "gru.net", "language_model.net",
@@ -56,7 +58,7 @@ def network(name, seed=0):
     like = network(name) if seed else None
     net = like.net if like else NETS[name]() if name in NETS else load(name)
     sizes = tensor_sizes(net)
-    return Network(net, values_for(net, sizes, seed, 1 + 2 * seed), sizes, like)
+    return Network(net, values_for(net, sizes, seed, 1 + 2 * seed, name.startswith("resnet")), sizes, like)
 
 
 @cache
