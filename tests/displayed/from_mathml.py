@@ -17,7 +17,7 @@ Element = ElementTree.Element
 _APPLY, _BARS = "\u2061", {"|": "vert", "‖": "Vert"}
 _SIGNS = {
     "−": "-", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∧": r"\wedge", "∨": r"\vee", "¬": r"\neg", "⊙": r"\odot",
-    "·": r"\cdot", "×": r"\times", "∑": r"\sum", "∂": r"\partial", "⊤": r"\top", "′": "'", "∞": r"\infty",
+    "·": r"\cdot", "×": r"\times", "∑": r"\sum", "∂": r"\partial", "⊤": r"\top", "∞": r"\infty",
     "…": r"\ldots", _APPLY: "",
 }  # fmt: skip
 _PLAIN = set("=+/<>,()[]")
@@ -38,9 +38,14 @@ def tables(html: str) -> list[Element]:
     return [parsed(text) for text in _TABLE.findall(html)]
 
 
-def sentences(html: str) -> list[Element]:
+def math(html: str) -> list[Element]:
     """The formulas outside of displays."""
     return [parsed(text) for text in _MATH.findall(_TABLE.sub("", html))]
+
+
+def sides_of(table: Element) -> list[Element]:
+    """Its formulas, each side and each line of a broken one by itself, without the equals signs."""
+    return [e for e in table.iter("math") if latex(e) != "="]
 
 
 def formulas(table: Element) -> Iterator[list[str]]:
@@ -93,7 +98,8 @@ def latex(e: Element) -> str:
         case "msup":
             return f"{_base(e)}^{{{latex(e[1])}}}"
         case "msubsup":
-            return f"{_base(e)}^{{{latex(e[2])}}}_{{{latex(e[1])}}}"
+            below, above = f"_{{{latex(e[1])}}}", f"^{{{latex(e[2])}}}"
+            return _base(e) + (above + below if above.startswith("^{(") else below + above)  # a layer, or a power
         case "mfrac":
             return rf"\frac{{{latex(e[0])}}}{{{latex(e[1])}}}"
         case "msqrt":
@@ -130,6 +136,8 @@ def _base(e: Element) -> str:
 
 
 def _operator(text: str) -> str:
+    if set(text) == {"′"}:
+        return "'" * len(text)
     if text in _PLAIN or text in _SIGNS:
         return _SIGNS.get(text, text)
     if text in ("max", "min"):
@@ -139,21 +147,21 @@ def _operator(text: str) -> str:
 
 def _identifier(e: Element) -> str:
     text = (e.text or "").replace("\u00a0", " ")
-    if len(text) > 1 or e.get("mathvariant") == "normal":
-        command = rf"\operatorname{{{text}}}"
-        if text in ("if ", "else"):
-            return rf"\text{{{text}}}"
-        known = command in PREFIX or command in BRACKETED or command in WITH_PARAMETER
-        return command if known else r"\mathrm{" + text.replace("_", r"\_") + "}"
     if text in _SIGNS:
         return _SIGNS[text]
-    name = unicodedata.name(text, "")
+    name = unicodedata.name(text, "") if len(text) == 1 else ""
     if name.startswith("GREEK"):
         _, case, _, letter = name.split()
         letter = letter.lower().replace("lamda", "lambda")
         return "\\" + (letter.capitalize() if case == "CAPITAL" else letter)
     if name.startswith("MATHEMATICAL BOLD"):
         return rf"\mathbf{{{unicodedata.normalize('NFKC', text)}}}"
+    if len(text) > 1 or e.get("mathvariant") == "normal":
+        if text in ("if ", "else"):
+            return rf"\text{{{text}}}"
+        functions = (*PREFIX, *BRACKETED, *WITH_PARAMETER)
+        known = [c for c in (rf"\{text}", rf"\operatorname{{{text}}}") if c in functions]
+        return known[0] if known else r"\mathrm{" + text.replace("_", r"\_") + "}"
     if not (text.isascii() and text.isalpha()):
         raise Unreadable(f"the letter {text!r}")
     return text
