@@ -116,6 +116,8 @@ def _row(e: Element) -> str:
     inside = False  # of bars
     for k, child in enumerate(e):
         after = e[k + 1] if k + 1 < len(e) else None
+        if child.tag == "mtable" and (k == 0 or e[k - 1].text != "{"):
+            raise Unreadable("cases without their brace")
         if child.tag == "mo" and child.text in _BARS:
             parts.append(rf"\{'r' if inside else 'l'}{_BARS[child.text]}")
             inside = not inside
