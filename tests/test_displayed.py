@@ -1,6 +1,7 @@
 """Every displayed formula means what the program computes: it is read from its LaTeX and evaluated at random points.
 
-`displayed` holds the reader. SYMBP_DISPLAYED=all adds forward accumulation, and single neurons, for every network.
+The MathML of a formula is put back into LaTeX and must be read as the same. `displayed` holds the reader.
+SYMBP_DISPLAYED=all adds forward accumulation, and single neurons, for every network.
 """
 
 import os
@@ -18,12 +19,14 @@ import pytest
 from displayed.account import Network, Shown
 from displayed.legend import MATH
 from displayed.mutants import KINDS, mutants
+from displayed.pages import differing
 from displayed.point import is_piecewise, tensor_sizes, values_for
 from sympy import Idx, IndexedBase, Symbol
 from sympy import Sum as SympySum
 from whole_networks import NETS
 
 from symbp.architectures import load
+from symbp.show.page_html import derivation_html
 from symbp.show.page_latex import PREAMBLE
 
 EVERYTHING = os.environ.get("SYMBP_DISPLAYED") == "all"
@@ -40,7 +43,9 @@ BUILT_IN = (
     "lstm:2-3-2,cross_entropy",
     "gru:2-3-1,half_squared_error",
     "rnn:2-3-1,half_squared_error",
+    "resnet18:1x4x3,classes=2,width=1",
 )
+LARGE = ("resnet34:1x4x3,classes=2,width=1",)
 FILES = tuple(f"examples/{name}" for name in (
     "attention.net", "batch_norm.net", "classifier.net", "convolution.net", "gru.net", "language_model.net",
     "layers.net", "lstm.net", "mlp.net", "circle.py", "custom_layer.py", "dense_relu.py", "one_hidden_neuron.py",
@@ -56,7 +61,7 @@ def network(name, seed=0):
     like = network(name) if seed else None
     net = like.net if like else NETS[name]() if name in NETS else load(name)
     sizes = tensor_sizes(net)
-    return Network(net, values_for(net, sizes, seed, 1 + 2 * seed), sizes, like)
+    return Network(net, values_for(net, sizes, seed, 1 + 2 * seed, name.startswith("resnet")), sizes, like)
 
 
 @cache
@@ -72,9 +77,10 @@ def assert_true(account):
     found = account.faults()
     of = f"{account.d.title}, {account.d.level}, {account.d.method}"
     assert not found, "\n".join([f"{len(found)} formulas of {of}:", *found[:5]])
+    assert differing(account, derivation_html(account.d)) == []
 
 
-@pytest.mark.parametrize("name", [*NETS, *BUILT_IN, *FILES])
+@pytest.mark.parametrize("name", [*NETS, *BUILT_IN, *FILES, *(LARGE if EVERYTHING else ())])
 def test_formulas_of_tensors(name):
     assert_true(network(name).account("index"))
     assert_true(network(name).account("matrix"))

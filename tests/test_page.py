@@ -224,3 +224,11 @@ def test_notebooks_show_html():
     for shown in (program._repr_html_(), derivation(program)._repr_html_(), program.count()._repr_html_()):
         Parsed(shown)
     assert "<math" in program._repr_html_() and "Step 2" in derivation(program)._repr_html_()
+
+
+def test_names_that_have_no_node_light_what_they_are_made_of():
+    program = load("resnet18:1x2x2,classes=2,width=1")
+    d = derivation(program)
+    folded = re.search(r'id="folded">(.*?)</script>', page(program, d))[1]
+    helpers = [f.name for s in d.steps if s.rule == "title_helper" for f in s.formulas]
+    assert helpers and all(f'"{name}": "' in folded for name in helpers)

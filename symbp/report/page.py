@@ -113,7 +113,8 @@ class _Page:
             css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script),
             digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
-            wide=p.wide, folded=self.like, frames=[self.words["folded"].format(f.count) for f in drawn.frames],
+            wide=p.wide, folded={**self.like, **self.helpers()},
+            frames=[self.words["folded"].format(f.count) for f in drawn.frames],
             items=items, forward=self.runs(items, "forward"), backward=self.runs(items, "backward"),
             rows=self.symbols(),
             notes=self.sentences(self.d.notes), intro=self.sentences(self.d.intro),
@@ -154,6 +155,16 @@ class _Page:
         saves = amount(e.saves) if e.saves else ""
         return Facts(e.shape if e.shape != "()" else self.said["scalar"], amount(e.operations), saves,
                      "\n".join(e.code), within)  # fmt: skip
+
+    def helpers(self) -> dict[str, str]:
+        """Names for parts of steps that the graph has no node for, each with a tensor there that it is made of."""
+        nodes = self.graph.nodes
+        out: dict[str, str] = {}
+        for f in (f for step in self.d.steps if step.rule == "title_helper" for f in step.formulas):
+            read = [self.like.get(name, name) for name in sorted(f.value.tensors)]
+            if f.name not in nodes and (drawn := [name for name in read if name in nodes]):
+                out[f.name] = drawn[0]
+        return out
 
     def symbols(self) -> list[tuple[str, Markup, str, Markup, Markup]]:
         """Rows of the table of symbols, each with the tensor's name in front; those of equal blocks once."""

@@ -161,7 +161,9 @@ class MathML:
         return f'<mrow class="repeat r{int(number)}">'
 
     def row(self, node: Node, tagged: bool = False) -> str:
-        """A piece as one element."""
+        """A piece as one element; a function alone is applied to nothing."""
+        if node.kind == "function":
+            return f"<mi>{escape(node.text)}</mi>"
         if node.kind != "row":
             return self.piece(node, tagged)
         marks, self.open = self.open, []

@@ -29,7 +29,7 @@ class Point:
         self.program = program
         self.values: dict[str, Any] = {n: np.asarray(v) for n, v in evaluate(program, given).items()}
         self._local: dict[tuple[str, str], Any] = {}
-        self._total: dict[str, Any] = {}
+        self._total: dict[str, dict[str, Any]] = {}
 
     def local(self, of: str, wrt: str) -> Any:
         """The derivative of one equation's value by a tensor that it reads; axes of the one, then of the other."""
@@ -67,8 +67,8 @@ class Point:
         found = self._total.get(of)
         if found is None:
             found = self._total[of] = self._along_all_paths(of)
-        at = self._places[wrt]
-        return found[:, at].reshape(self.values[of].shape + self.values[wrt].shape)
+        shape = self.values[of].shape + self.values[wrt].shape
+        return found[wrt].reshape(shape) if wrt in found else np.zeros(shape)
 
     @cached_property
     def _places(self) -> dict[str, slice]:
@@ -91,11 +91,31 @@ class Point:
                 out[self._places[e.name], self._places[read]] = block.reshape(self.values[e.name].size, -1)
         return out
 
-    def _along_all_paths(self, of: str) -> Any:
+    def _along_all_paths(self, of: str) -> dict[str, Any]:
+        """By each tensor, where there is a path. Later equations first; a network with a recurrence is solved whole."""
+        earlier: set[str] = set()
+        for e in self.program.equations:
+            if not e.value.tensors & self._places.keys() <= earlier | self._given:
+                return self._solved(of)
+            earlier.add(e.name)
+        out = {of: np.eye(self.values[of].size)}
+        for e in reversed(self.program.equations):
+            if e.name in out:
+                for read in e.value.tensors & self._places.keys():
+                    block = self.local(e.name, read).reshape(self.values[e.name].size, -1)
+                    out[read] = out.get(read, 0.0) + out[e.name] @ block
+        return out
+
+    @cached_property
+    def _given(self) -> set[str]:
+        return self._places.keys() - {e.name for e in self.program.equations}
+
+    def _solved(self, of: str) -> dict[str, Any]:
         """Rows of (1 - steps)^-1: the sum of all powers of the steps, that is over all paths."""
         unit = np.zeros((len(self._steps), self.values[of].size))
         unit[self._places[of]] = np.eye(self.values[of].size)
-        return np.linalg.solve(np.eye(len(self._steps)) - self._steps.T, unit).T
+        rows = np.linalg.solve(np.eye(len(self._steps)) - self._steps.T, unit).T
+        return {name: rows[:, at] for name, at in self._places.items()}
 
 
 def _indices(args: Iterable[Any]) -> tuple[Index, ...]:
@@ -109,8 +129,14 @@ def tensor_sizes(net: Program) -> dict[str, int]:
     return {name: next(free) for name in net.size_names}
 
 
-def values_for(net: Program, sizes: Mapping[str, int], seed: int = 0, scale: float = 1.0) -> dict[str, Any]:
-    """Random values at which everything is finite and binary targets are 0 or 1. scale: of real inputs."""
+def values_for(
+    net: Program, sizes: Mapping[str, int], seed: int = 0, scale: float = 1.0, alive: bool = False
+) -> dict[str, Any]:
+    """Random values at which everything is finite and binary targets are 0 or 1. scale: of real inputs.
+
+    alive: most units are above zero. Of a unit that is zero for all samples but one, batch norm's gradient is a
+    difference that all but vanishes; through many such layers little is left of the digits.
+    """
     for attempt in range(seed, seed + 10):
         try:
             values = random_values(net, attempt, sizes)
@@ -122,7 +148,7 @@ def values_for(net: Program, sizes: Mapping[str, int], seed: int = 0, scale: flo
         if x.dtype == "real" and not net.facts and not largest:
             values[x.name] = values[x.name] * scale
     for p in net.parameters:  # no maximum of several zeros: there its derivative is a matter of taste
-        values[p.name] = values[p.name] + (largest and len(p.indices) == 1)
+        values[p.name] = values[p.name] + ((largest or alive) and len(p.indices) == 1)
     if net.task == "binary" and "t" in values:
         values["t"] = (values["t"] > 0).astype(float)
     return values

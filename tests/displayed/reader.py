@@ -403,7 +403,7 @@ class Reader:
             return self.bracketed("(", ")", self.condition)
         right = self.sum()
         found = [Relation(_RELATIONS[operator], left, right)]
-        while (operator := next((op for op in _RELATIONS if self.accept(op)), "")) :  # 1 <= p + h < 33
+        while operator := next((op for op in _RELATIONS if self.accept(op)), ""):  # 1 <= p + h < 33
             left, right = right, self.sum()
             found.append(Relation(_RELATIONS[operator], left, right))
         return found[0] if len(found) == 1 else Logic("and", tuple(found))
