@@ -12,10 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from symbp.count.ledger import Ledger
-from symbp.count.polynomial import Polynomial, as_polynomial, of_size, total
+from symbp.count.polynomial import Polynomial, of_size, total
 from symbp.count.table import Cell, Table
 from symbp.derive.forward import jvp
 from symbp.errors import SymbpError
+from symbp.expr import mul
 from symbp.program import Program, Tensor, shape_text
 from symbp.recurrence import Group
 from symbp.schedule import Life, Timeline, timeline, turning_point
@@ -202,10 +203,7 @@ def _numbers(life: Life) -> Polynomial:
 
 
 def _count(t: Tensor) -> Polynomial:
-    out = as_polynomial(1)
-    for s in t.shape:
-        out = out * of_size(s)
-    return out
+    return of_size(mul(*t.shape))
 
 
 def _shown(group: Group) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from symbp.count.labels import fix_labels, picked_apart
-from symbp.derive.naive import expand_formulas
-from symbp.expr import Access, Expr, access, transform
+from symbp.derive.naive import expand_values
+from symbp.expr import Access, Expr, transform
 from symbp.operations import graph_operations, is_constant, step, tree_operations
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import groups
@@ -94,11 +94,7 @@ def in_running_order(unrolled: Program) -> Program:
 
 def expanded(found: Listing) -> dict[str, Expr]:
     """Every computed value in terms of inputs and parameters, functions defined by a formula written out."""
-    known: dict[Expr, Expr] = {}
-    memo: dict[Expr, Expr] = {}
-    for equation in found.equations:
-        known[equation.target] = transform(expand_formulas(equation.value), lambda e: known.get(e, e), memo)
-    return {e.name: known[access(e.name)] for e in found.equations}
+    return expand_values(found.equations)
 
 
 def written_out(found: Listing) -> Counter[str]:

@@ -6,7 +6,7 @@ from scratch by each parameter. Nothing is shared: not between parameters, not w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sympy as sp
 
@@ -47,11 +47,16 @@ def _differentiated(formula: sp.Expr, name: str) -> sp.Expr:
 
 def expand_loss(unrolled: Program, loss: str) -> Expr:
     """The loss of a neuron-level program in terms of inputs and parameters only."""
+    return expand_values(unrolled.equations)[loss]
+
+
+def expand_values(equations: Iterable[Equation]) -> dict[str, Expr]:
+    """What neuron-level equations compute, by name, each in terms of what none of them computes."""
     known: dict[Expr, Expr] = {}
     memo: dict[Expr, Expr] = {}
-    for equation in unrolled.equations:
-        known[equation.target] = transform(expand_formulas(equation.value), lambda e: known.get(e, e), memo)
-    return known[access(loss)]
+    for e in equations:
+        known[e.target] = transform(expand_formulas(e.value), lambda a: known.get(a, a), memo)
+    return {target.label: value for target, value in known.items()}
 
 
 def expand_formulas(e: Expr) -> Expr:

@@ -13,7 +13,7 @@ from symbp.emit.arguments import arguments_of
 from symbp.emit.context import Step
 from symbp.emit.footprint import footprint
 from symbp.errors import SymbpError
-from symbp.expr import Size, walk
+from symbp.expr import Size, mul, walk
 from symbp.gradient import gradient
 from symbp.lower import prepare
 from symbp.program import Program
@@ -117,12 +117,5 @@ class _Search:
         item = ITEM[self.dtype]
         return frozenset(
             e.name for e in program.equations if e.name not in stays
-            and item * _length(program, e.name, self.sizes) * SMALL >= self.budget
+            and item * number(mul(*program.tensors[e.name].shape), self.sizes) * SMALL >= self.budget
         )  # fmt: skip
-
-
-def _length(program: Program, name: str, sizes: Mapping[str, int]) -> int:
-    out = 1
-    for s in program.tensors[name].shape:
-        out *= number(s, sizes)
-    return out

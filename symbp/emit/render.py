@@ -165,6 +165,18 @@ class ModuleContext:
     traffic: tuple[str, ...] = ()
 
 
+def templates(html: bool) -> Environment:
+    """The templates, of pages or of Python: only pages escape what is put in."""
+    return Environment(
+        loader=FileSystemLoader(templates_folder()),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=not html,
+        autoescape=html,
+    )
+
+
 def templates_folder() -> Path:
     """Where the templates are: inside the installed package, or at the root of the source tree.
 
@@ -186,14 +198,7 @@ def render_module(context: ModuleContext) -> str:
     Raises SymbpError for a context that can't make a valid module: the message names the field.
     """
     _check(context)
-    environment = Environment(
-        loader=FileSystemLoader(templates_folder()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Python comes out, not HTML
-    )
+    environment = templates(html=False)
     environment.filters |= {"fold": _fold, "docstring": _docstring}
     try:
         text = environment.get_template("module.py.j2").render(_strings(context))

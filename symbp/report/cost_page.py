@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import log10
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from symbp.count.comparison import compare
@@ -14,7 +13,7 @@ from symbp.count.ledger import Ledger
 from symbp.count.memory import Memory
 from symbp.count.parts import apart, formulas
 from symbp.count.table import Table, figure
-from symbp.emit.render import templates_folder
+from symbp.emit.render import templates
 from symbp.errors import SymbpError
 from symbp.program import Program
 
@@ -24,13 +23,7 @@ WHOLE = 10**6  # parameters up to which memory is accounted for without being as
 
 def cost_page(program: Program, sizes: Mapping[str, int] | None = None) -> str:
     """The page. sizes: of the symbolic ones, 1 by default. Raises SymbpError for a size that the program hasn't."""
-    environment = Environment(
-        loader=FileSystemLoader(templates_folder()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
+    environment = templates(html=True)
     counts = compare(program, sizes)
     at = ", ".join(f"{name} = {value}" for name, value in counts.sizes.items())
     parts = [(heading, Markup(table.html()), len(table.rows) > LONG) for heading, table in _parts(program, counts)]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from symbp.derive.naive import expand_formulas
+from symbp.derive.naive import expand_values
 from symbp.errors import SymbpError
-from symbp.expr import Expr, transform, walk
+from symbp.expr import Expr, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.derivation import Derivation, derivation
@@ -50,7 +50,7 @@ def naive(program: Program, sizes: Mapping[str, int] | None = None) -> Naive | N
     if sum(prod(shape(fixed.tensors[e.name])) for e in fixed.equations) > ENTRIES:
         return None
     forward = program.unroll(sizes)
-    known = _expansions(forward)
+    known = expand_values(forward.equations)
     if sum(tree_operations(known[str(program.loss)]).values()) > LARGEST:
         return None
     for entry in (n for n, t in forward.tensors.items() if t.role == "parameter" and t.entry and not any(t.entry[1])):
@@ -95,15 +95,6 @@ def _beside(
         latex.name(entry), latex.name(shown[-1].name, spelled=True), printer.write(value), operations, tuple(repeated),
         reuse, definitions, total,
     )  # fmt: skip
-
-
-def _expansions(forward: Program) -> dict[str, Expr]:
-    """Each value of the forward pass in terms of inputs and parameters, as naive differentiation has it."""
-    known: dict[Expr, Expr] = {}
-    memo: dict[Expr, Expr] = {}
-    for e in forward.equations:
-        known[e.target] = transform(expand_formulas(e.value), lambda node: known.get(node, node), memo)
-    return {e.name: known[e.target] for e in forward.equations}
 
 
 def _repeated(value: Expr, names: Mapping[Expr, str]) -> list[tuple[str, int]]:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from symbp.count.polynomial import ZERO
-from symbp.emit.render import templates_folder
+from symbp.emit.render import templates, templates_folder
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.report.account import Account, Entry, account
@@ -94,13 +93,7 @@ class _Page:
 
     def render(self, beside: Naive | None) -> str:
         """The whole file."""
-        environment = Environment(
-            loader=FileSystemLoader(templates_folder()),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            autoescape=True,
-        )
+        environment = templates(html=True)
         drawn = self.graph
         p = picture(drawn)
         script = environment.get_template("derivation.js").render()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from symbp.derive.naive import expand_formulas
-from symbp.expr import Expr, num, size, transform
+from symbp.derive.naive import expand_values
+from symbp.expr import Expr, num, size
 from symbp.language import from_sympy, to_sympy
 from symbp.operations import tree_operations
 from symbp.program import Program
@@ -97,13 +97,11 @@ class Repeats:
 
     def __init__(self, forward: Program, shown: Sequence[Expr]) -> None:
         scalars = frozenset(forward.tensors)
-        known: dict[Expr, Expr] = {}
-        memo: dict[Expr, Expr] = {}
+        known = expand_values(forward.equations)
         times: dict[str, int] = {}
         values: dict[str, Expr] = {}
         for e in forward.equations:
-            known[e.target] = transform(expand_formulas(e.value), lambda a: known.get(a, a), memo)
-            value = from_sympy(to_sympy(known[e.target]), scalars)  # as naive differentiation leaves it
+            value = from_sympy(to_sympy(known[e.name]), scalars)  # as naive differentiation leaves it
             counts: dict[Expr, int] = {}
             found = sum(_times(v, value, counts) for v in shown)
             if found > 1 and value.args and value not in values.values():
