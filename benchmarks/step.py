@@ -31,11 +31,12 @@ from typing import Any
 import agreement
 import markdown
 from peers import nets
-from systems import PEERS, SYSTEMS, NotAvailable, prepare
+from systems import PEERS, SPLIT, SYSTEMS, NotAvailable, prepare, threads_of
 from threads import environment
 
 BASES = ("torch", "numpy_b")
 ENOUGH = 5  # undisturbed samples: with fewer a median is of all of them, and goes into no document
+UNTRACED = ("torch", SPLIT)  # memory that no one process of Python's knows of
 PATIENCE = 300  # seconds that a worker may take to answer
 
 
@@ -43,7 +44,7 @@ class Worker:
     """One system's process. It is stopped whenever it isn't asked."""
 
     def __init__(self, system: str, threads: int, scratch: Path) -> None:
-        variables = {**environment(threads), "PYTHONWARNINGS": "ignore"}
+        variables = {**environment(threads_of(system, threads)), "PYTHONWARNINGS": "ignore"}
         here = Path(__file__).parent
         path = [str(here.parent), variables.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
@@ -104,7 +105,7 @@ def measure(name: str, systems: Sequence[str], rounds: int, seconds: float, thre
                 for system in live[k % len(live) :] + live[: k % len(live)]:
                     rows[system]["samples"].append(workers[system].ask("sample"))
             for system in live:
-                rows[system]["bytes"] = None if system == "torch" else workers[system].ask("memory")["bytes"]
+                rows[system]["bytes"] = None if system in UNTRACED else workers[system].ask("memory")["bytes"]
         finally:
             for worker in workers.values():
                 worker.end()
@@ -207,12 +208,13 @@ def document(found: dict[str, Any]) -> str:
         for r in results
     ]  # fmt: skip
     used = [
-        [r["net"], *(cell(r, s, "bytes", ",.0f", 1e-3) for s in others),
+        [r["net"], *(cell(r, s, "bytes", ",.0f", 1e-3) for s in others if s not in UNTRACED),
          *(cell(r, s, "prepare_seconds", ".2f") for s in ours)]
         for r in results
     ]  # fmt: skip
     time_head = ["net", "torch, us", *(f"{s} / torch" for s in others), *(f"{s} / numpy_b" for s in ours)]
-    used_head = ["net", *(f"{s}, kB" for s in others), *(f"{s}, s to derive and emit" for s in ours)]
+    emit_head = [f"{s}, s to derive and emit" for s in ours]
+    used_head = ["net", *(f"{s}, kB" for s in others if s not in UNTRACED), *emit_head]
     parts = [found["circumstances"], markdown.table(time_head, times), markdown.table(used_head, used)]
     return "\n\n".join([*parts, *missing(results)])
 

@@ -15,7 +15,9 @@ import numpy as np
 from peers.nets import Net, Step
 
 PEERS = {"torch": "peers.torch_eager", "numpy_a": "peers.numpy_a", "numpy_b": "peers.numpy_b"}
-STYLES = {"symbp_readable": "readable", "symbp_fast": "fast"}
+STYLES = {"symbp_readable": "readable", "symbp_fast": "fast", "symbp_split": "fast"}
+SPLIT = "symbp_split"  # the fast style with each batch shared among as many processes as there are threads
+PROCESSES = 2
 SYSTEMS = (*PEERS, *STYLES)
 
 
@@ -29,6 +31,11 @@ class Prepared:
 
     begin: Callable[[], Step]
     seconds: float | None = None
+
+
+def threads_of(system: str, threads: int) -> int:
+    """How many threads each of a system's processes has."""
+    return 1 if system == SPLIT else threads
 
 
 def load(system: str) -> None:
@@ -47,7 +54,7 @@ def prepare(system: str, net: Net) -> Prepared:
     if system in PEERS:
         peer = importlib.import_module(PEERS[system])
         return Prepared(lambda: peer.begin(net))
-    return prepare_symbp(net, STYLES[system])
+    return prepare_symbp(net, STYLES[system], PROCESSES if system == SPLIT else 0)
 
 
 def style_options(style: str) -> dict[str, Any]:
@@ -60,17 +67,18 @@ def style_options(style: str) -> dict[str, Any]:
     return {"style": style} if known else {}
 
 
-def prepare_symbp(net: Net, style: str) -> Prepared:
-    """symbp declares, derives and emits the network, and loads the module."""
+def prepare_symbp(net: Net, style: str, processes: int = 0) -> Prepared:
+    """symbp declares, derives and emits the network, and loads the module. processes: that share every batch."""
     from symbp.emit import generate
     from symbp.emit.run import load_module
 
     program = networks.declare(net)
     start = time.perf_counter()
-    text = generate(program, dtype=net.dtype.name, optimizers=("sgd",), **style_options(style))
+    options = {**style_options(style), **({"parallel": "processes"} if processes else {})}
+    text = generate(program, dtype=net.dtype.name, optimizers=("sgd",), **options)
     seconds = time.perf_counter() - start
     module = load_module(text)
-    step = readable_step if style == "readable" else fast_step
+    step = split_step if processes else readable_step if style == "readable" else fast_step
     return Prepared(lambda: begin_symbp(net, module, step), seconds)
 
 
@@ -107,10 +115,36 @@ def fast_step(
     flat_grads, _ = module.flatten(views)
     state = [params] if len(params) > len(views) else []
     compute = module.workspace(flat, flat_grads, *state, x, t)
+    return updating(module, params, flat, flat_grads, lambda: compute(x, t), rate)
+
+
+def split_step(
+    module: ModuleType, params: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray, rate: list[float]
+) -> Callable[[], object]:
+    """A step of a fast module whose batch is shared among processes, as its own `train` does it."""
+    flat, views = module.flatten({name: params[name] for name in module.LAYERS}, module.shared)
+    params.update(views)
+    flat_grads, _ = module.flatten(views, module.shared)
+    others = {name: a for name, a in params.items() if name not in module.LAYERS}
+    if others:
+        params.update(module.flatten(others, module.shared)[1])
+    team = module.Team(PROCESSES, flat, flat_grads, *([params] if others else []), (x, t))
+    return updating(module, params, flat, flat_grads, lambda: team.step(x, t), rate)
+
+
+def updating(
+    module: ModuleType,
+    params: dict[str, np.ndarray],
+    flat: np.ndarray,
+    flat_grads: np.ndarray,
+    compute: Callable[[], Any],
+    rate: list[float],
+) -> Callable[[], object]:
+    """Gradient descent, and new state, with what `compute` leaves in the array of all gradients."""
     flat, flat_grads = module.pieces(flat), module.pieces(flat_grads)
 
     def step() -> object:
-        value = compute(x, t)
+        value = compute()
         if isinstance(value, tuple):
             value, moved = value
             for name, new in moved.items():

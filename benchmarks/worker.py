@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -28,6 +29,15 @@ def busy() -> float:
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
+def used() -> float:
+    """Seconds of CPU that this process and its forks have used."""
+    ticks = 0
+    for child in multiprocessing.active_children():
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Timed:
     """Training that is sampled for `seconds` at a time."""
 
@@ -51,11 +61,11 @@ class Timed:
         for _ in range(TRIES):
             for _ in range(self.lead):
                 self.training.step()
-            others, own, start = busy(), time.process_time(), time.perf_counter()
+            others, own, start = busy(), used(), time.perf_counter()
             for _ in range(self.inner):
                 loss = self.training.step()
             spent = time.perf_counter() - start
-            foreign = (busy() - others - (time.process_time() - own)) / spent
+            foreign = (busy() - others - (used() - own)) / spent
             clean = foreign < FOREIGN + 0.02 / spent  # /proc/stat counts in steps of 10 ms
             if clean:
                 break

@@ -343,7 +343,8 @@ def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) 
 @click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
               help="fast: gradients are computed in arrays that are made once.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Also print what rule made each line of the gradient.")
-@click.option("--parallel", type=click.Choice(["mpi"]), help="Share every batch among the processes of mpiexec.")
+@click.option("--parallel", type=click.Choice(["mpi", "processes"]),
+              help="Share every batch among the processes of mpiexec, or (fast style) of this machine.")  # fmt: skip
 @click.option("--memory-budget", metavar="BYTES", help="Keep the arrays of a step to 20MB, computing values twice.")
 @set_option
 def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style: str, explain: bool,
@@ -371,7 +372,7 @@ def generate(net: str, output: str, optimizer: str, dtype: str, lr: float, style
     if explain:
         click.echo(explain_lines(program, style))
     click.echo(f"wrote {output}", err=True)
-    start = "mpiexec -n 2 python" if parallel else "python"
+    start = "mpiexec -n 2 python" if parallel == "mpi" else "python"
     click.echo(f"try: python {output} check; {start} {output} train data.npz --epochs 20", err=True)
 
 

@@ -38,9 +38,10 @@ def text_of(net: str) -> str:
     return generate(load(net), optimizers=OPTIMIZERS)
 
 
+@pytest.mark.parametrize("options", [{}, {"style": "fast"}, {"style": "fast", "parallel": "processes"}])
 @pytest.mark.parametrize("net", NETS)
-def test_imports_and_width(net: str) -> None:
-    text = text_of(net)
+def test_imports_and_width(net: str, options: dict) -> None:
+    text = generate(load(net), **options) if options else text_of(net)
     imported = set()
     for node in ast.walk(ast.parse(text, feature_version=(3, 9))):
         if isinstance(node, ast.Import):
@@ -56,6 +57,7 @@ def test_ruff_finds_nothing(tmp_path: Path) -> None:
     for number, net in enumerate(NETS):
         (tmp_path / f"net_{number}.py").write_text(text_of(net), encoding="utf-8")
         generate(load(net), tmp_path / f"fast_{number}.py", style="fast")
+        generate(load(net), tmp_path / f"team_{number}.py", style="fast", parallel="processes")
     for optimizer in OPTIMIZERS:
         generate(load(NETS[0]), tmp_path / f"{optimizer}.py", optimizers=(optimizer,))
     command = [sys.executable, "-m", "ruff"] if find_spec("ruff") else ["ruff"]

@@ -39,7 +39,8 @@ def generate(
 
     path: where to write it, whole or not at all. optimizers: those to include, the first the default.
     dtype: "float64" or "float32". style: "readable", or "fast": the gradient works in arrays that are made once.
-    parallel: "mpi" for a module whose batches are shared among the ranks of MPI. memory_budget: bytes that the arrays
+    parallel: "mpi" for a module whose batches are shared among the ranks of MPI, "processes" for one that forks
+    processes to share them (fast style only). memory_budget: bytes that the arrays
     of a step may take at the given sizes of the data, gradients included, parameters and batch not; values are computed
     twice where that is needed. Raises SymbpError for a program that can't be trained, or shared, as it stands, or for a
     budget that no schedule found holds.

@@ -72,21 +72,24 @@ def module_context(
 
     step: what computes the gradients; left out, all values are kept as long as a function runs.
     """
-    if parallel not in (None, "mpi"):
-        raise SymbpError(f"parallel is {parallel!r}: it must be 'mpi' or left out")
+    if parallel not in (None, "mpi", "processes"):
+        raise SymbpError(f"parallel is {parallel!r}: it must be 'mpi', 'processes' or left out")
+    if parallel == "processes" and style != "fast":
+        raise SymbpError("processes share what the fast style computes: add style='fast' (--style fast)")
     found = arguments_of(program)
-    batch = found.batch if parallel else None
+    batch = found.batch if parallel else None  # of what the gradients are computed from
+    samples = batch if parallel == "mpi" else None  # of what everything else is
     inference = program.inference or program
     numbers = {e.name: n for n, e in enumerate(program.equations, 1)}
     predicting = only(inference, (inference.prediction,), found.inputs)
     judging = only(inference, (inference.loss,), found.data)
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
-    forward, loss = lower(simplify(predicting), batch), lower(simplify(judging), batch)
+    forward, loss = lower(simplify(predicting), samples), lower(simplify(judging), samples)
     step = step or Step(gradient(program))
     work = workspace(step.program, batch, prepared=step.prepared) if style == "fast" else None
     grads = lower(step.program, batch, prepared=step.prepared) if work is None else work.lowered
-    units = lower(simplify(watching), batch)
+    units = lower(simplify(watching), samples)
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
     prediction = str(inference.prediction)
     target = metric_target(program, found)

@@ -34,10 +34,14 @@ NEEDS = {  # by the way in which it is parallel
         "Needs Python >= 3.9, NumPy >= 1.24 and mpi4py, nothing else. `--help` says what it does as a program; under",
         "`mpiexec -n 4 python ...`, four processes share every batch, and compute what one would.",
     ],
+    "processes": [
+        "Needs Python >= 3.9 and NumPy >= 1.24, nothing else. `--help` says what it does as a program; in training,",
+        "`--processes` share every batch, and compute what one would.",
+    ],
 }
 # Options of the emitted command line, which can't be those of arrays too.
 TAKEN = frozenset("""data epochs batch lr optimizer schedule warmup clip decay patience dtype seed validation out resume
-    checkpoint save_every history plot every quiet label standardise net tolerance help h o""".split())
+    checkpoint save_every history plot every quiet processes label standardise net tolerance help h o""".split())
 # Names that mean something else where the lines stand, or that np.savez takes for its own arguments.
 RESERVED = frozenset({"params", "np", "math", "rng", "file", "allow_pickle", "DTYPE"})
 
@@ -126,8 +130,8 @@ class ModuleContext:
     TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
     can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style. keeps_memory:
     whether the process is made to keep the memory of a step for the next one. claim: a sentence on the memory of
-    loss_and_grads, "" for none. parallel: "mpi" where the lines complete
-    sums over the ranks of MPI, else None; traffic: lines that say what a rank sends in a step.
+    loss_and_grads, "" for none. parallel: "mpi" where the lines complete sums over the ranks of MPI, "processes" where
+    those of the workspace do over forks, else None; traffic: lines that say what a rank sends in a step.
     """
 
     title: str
@@ -216,7 +220,8 @@ def _strings(c: ModuleContext) -> dict[str, object]:
     inputs_doc, data_doc = (", ".join(map(_describe, some)) for some in (c.inputs, data))
     all_doc = ", ".join([*map(_describe, c.inputs), *(f"{r.name} {r.shape_text}" for r in c.random),
                          *map(_describe, c.targets)])  # fmt: skip
-    a_batch = "a batch of which this is the rank's share" if c.parallel else "a batch"
+    mpi = c.parallel == "mpi"
+    a_batch = "a batch of which this is the rank's share" if mpi else "a batch"
     words, metric_key = METRICS[c.task]
     arrays: tuple[Parameter | State, ...] = (*c.parameters, *c.state)
     grads = _fill("return L, {", [f'"{p.name}": d_{p.name}' for p in c.parameters], "}")
@@ -313,10 +318,11 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "t_is_integer": target is not None and target.integer,
         "number_format": "%d" if c.task in ("classification", "binary") else "%.9g",
         "examples": [d.example for d in data],
-        "parallel": c.parallel,
-        "own_rows": f"share(len({keys[first] if few else f'data[{first}]'}))" if c.parallel else "slice(None)",
+        "mpi": mpi,
+        "team": c.parallel == "processes",
+        "own_rows": f"share(len({keys[first] if few else f'data[{first}]'}))" if mpi else "slice(None)",
         "own_inputs": f"share(len({keys[0] if few else f'inputs[{first}]'}))"
-        if c.parallel and first < len(c.inputs) else "slice(None)",
+        if mpi and first < len(c.inputs) else "slice(None)",
         "traffic": c.traffic,
     }
 
@@ -337,9 +343,11 @@ def _fast_strings(c: ModuleContext) -> dict[str, object]:
     lines = [f"return {value}, {moved[0]}", *moved[1:]] if c.fast.moved else [f"return {value}"]
     arguments: tuple[Data | Random, ...] = (*c.inputs, *c.random, *c.targets)
     real = [d.name for d in arguments if isinstance(d, Random) or not d.integer]
+    split = [d.split if isinstance(d, Random) else d.shape[:1] == (c.batch,) for d in arguments]
     return {
         "fast": True,
         "real_arguments": [f"{name} = np.asarray({name}, DTYPE)" for name in real],
+        "split_arguments": repr(tuple(split)),
         "setup_body": setup,
         "step_body": step,
         "step_return": "\n".join(_indent(_indent(lines))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 WIDTH = 100  # a statement is broken beyond this
@@ -13,8 +14,11 @@ def break_line(line: str, width: int = WIDTH) -> list[str]:
     if len(line) <= width:
         return [line]
     name, code = line.split(" = ", 1)
+    head: list[str] = []
+    if len(name) > width - 20:  # many names
+        head, name = ["(", *textwrap.wrap(name, width, initial_indent="    ", subsequent_indent="    ")], ")"
     first, *rest = _fit(code, width - len(name) - 3, width, bracketed=False)
-    return [f"{name} = {first}", *rest]
+    return [*head, f"{name} = {first}", *rest]
 
 
 def _fit(code: str, room: int, width: int, bracketed: bool) -> list[str]:
