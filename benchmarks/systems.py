@@ -7,6 +7,7 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -115,7 +116,7 @@ def fast_step(
     flat_grads, _ = module.flatten(views)
     state = [params] if len(params) > len(views) else []
     compute = module.workspace(flat, flat_grads, *state, x, t)
-    return updating(module, params, flat, flat_grads, lambda: compute(x, t), rate)
+    return updating(module, params, flat, flat_grads, partial(compute, x, t), rate)
 
 
 def split_step(
@@ -129,7 +130,7 @@ def split_step(
     if others:
         params.update(module.flatten(others, module.shared)[1])
     team = module.Team(PROCESSES, flat, flat_grads, *([params] if others else []), (x, t))
-    return updating(module, params, flat, flat_grads, lambda: team.step(x, t), rate)
+    return updating(module, params, flat, flat_grads, partial(team.step, x, t), rate)
 
 
 def updating(
@@ -141,15 +142,18 @@ def updating(
     rate: list[float],
 ) -> Callable[[], object]:
     """Gradient descent, and new state, with what `compute` leaves in the array of all gradients."""
-    flat, flat_grads = module.pieces(flat), module.pieces(flat_grads)
+    flat, flat_grads, memory, sgd = module.pieces(flat), module.pieces(flat_grads), {}, module.sgd
 
     def step() -> object:
         value = compute()
-        if isinstance(value, tuple):
-            value, moved = value
-            for name, new in moved.items():
-                params[name][...] = new
-        module.sgd(flat, flat_grads, {}, rate[0])
+        sgd(flat, flat_grads, memory, rate[0])
         return value
 
-    return step
+    def step_with_state() -> object:
+        value, moved = compute()
+        for name, new in moved.items():
+            params[name][...] = new
+        sgd(flat, flat_grads, memory, rate[0])
+        return value
+
+    return step_with_state if len(params) > len(module.LAYERS) else step

@@ -187,7 +187,7 @@ def loss_and_grads(params, x, t):
 
 def empty(shape, dtype):
     """An array that begins with a line of the processor's cache, so that some steps take a tenth less."""
-    a = np.empty(math.prod(shape) + 64, dtype)
+    a = np.empty(math.prod(shape) + 64 // np.dtype(dtype).itemsize, dtype)
     start = -a.ctypes.data % 64 // a.itemsize
     return a[start : start + math.prod(shape)].reshape(shape)
 

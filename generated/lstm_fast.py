@@ -81,18 +81,22 @@ def forward(params, x):
     b2 = params["b2"]
     T = x.shape[1]
     B = x.shape[0]
+    i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1           # (T, B, 16)
+    f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1           # (T, B, 16)
+    g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1           # (T, B, 16)
+    o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1           # (T, B, 16)
     c1 = np.empty((T, B, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
         h1_shifted = (h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE))  # (B, 16)
-        i1 = sigmoid(x[:, t] @ W_i1 + h1_shifted @ U_i1 + b_i1)  # (B, 16)
-        f1 = sigmoid(x[:, t] @ W_f1 + h1_shifted @ U_f1 + b_f1)  # (B, 16)
-        g1 = np.tanh(x[:, t] @ W_g1 + h1_shifted @ U_g1 + b_g1)  # (B, 16)
-        c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1      # (B, 16)
-        o1 = sigmoid(x[:, t] @ W_o1 + h1_shifted @ U_o1 + b_o1)  # (B, 16)
-        h1[t] = o1 * np.tanh(c1[t])                              # (B, 16)
-    last1 = h1[T - 1]                                        # (B, 16)
-    y = last1 @ W2 + b2                                      # (B, 4)
+        i1 = sigmoid(h1_shifted @ U_i1 + i1_in[t])           # (B, 16)
+        f1 = sigmoid(h1_shifted @ U_f1 + f1_in[t])           # (B, 16)
+        g1 = np.tanh(h1_shifted @ U_g1 + g1_in[t])           # (B, 16)
+        c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1  # (B, 16)
+        o1 = sigmoid(h1_shifted @ U_o1 + o1_in[t])           # (B, 16)
+        h1[t] = o1 * np.tanh(c1[t])                          # (B, 16)
+    last1 = h1[T - 1]                                    # (B, 16)
+    y = last1 @ W2 + b2                                  # (B, 4)
     return y
 
 
@@ -104,20 +108,24 @@ def loss(params, x, target):
     b2 = params["b2"]
     T = x.shape[1]
     B = x.shape[0]
+    i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1           # (T, B, 16)
+    f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1           # (T, B, 16)
+    g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1           # (T, B, 16)
+    o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1           # (T, B, 16)
     c1 = np.empty((T, B, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
         h1_shifted = (h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE))  # (B, 16)
-        i1 = sigmoid(x[:, t] @ W_i1 + h1_shifted @ U_i1 + b_i1)  # (B, 16)
-        f1 = sigmoid(x[:, t] @ W_f1 + h1_shifted @ U_f1 + b_f1)  # (B, 16)
-        g1 = np.tanh(x[:, t] @ W_g1 + h1_shifted @ U_g1 + b_g1)  # (B, 16)
-        c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1      # (B, 16)
-        o1 = sigmoid(x[:, t] @ W_o1 + h1_shifted @ U_o1 + b_o1)  # (B, 16)
-        h1[t] = o1 * np.tanh(c1[t])                              # (B, 16)
-    last1 = h1[T - 1]                                        # (B, 16)
-    y = last1 @ W2 + b2                                      # (B, 4)
-    y_max = y.max(axis=1)                                    # (B,)
-    p2_sum = np.exp(y - y_max[:, None]).sum(axis=1)          # (B,)
+        i1 = sigmoid(h1_shifted @ U_i1 + i1_in[t])           # (B, 16)
+        f1 = sigmoid(h1_shifted @ U_f1 + f1_in[t])           # (B, 16)
+        g1 = np.tanh(h1_shifted @ U_g1 + g1_in[t])           # (B, 16)
+        c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1  # (B, 16)
+        o1 = sigmoid(h1_shifted @ U_o1 + o1_in[t])           # (B, 16)
+        h1[t] = o1 * np.tanh(c1[t])                          # (B, 16)
+    last1 = h1[T - 1]                                    # (B, 16)
+    y = last1 @ W2 + b2                                  # (B, 4)
+    y_max = y.max(axis=1)                                # (B,)
+    p2_sum = np.exp(y - y_max[:, None]).sum(axis=1)      # (B,)
     L = (np.log(p2_sum) + y_max - y[np.arange(B), target]).mean()  # scalar
     return L
 
@@ -130,7 +138,7 @@ def workspace(flat, flat_grads, x, target):
     """
     B = x.shape[0]
     T = x.shape[1]
-    matmul, dot, add = np.matmul, np.dot, np.add
+    matmul, add, dot = np.matmul, np.add, np.dot
     multiply, tanh, maximum = np.multiply, np.tanh, np.maximum
     subtract, exp, divide = np.subtract, np.exp, np.divide
     log, copyto = np.log, np.copyto
@@ -162,41 +170,41 @@ def workspace(flat, flat_grads, x, target):
     d_W2 = flat_grads[1600:1664].reshape(16, 4)
     b2 = flat[1664:1668]
     d_b2 = flat_grads[1664:1668]
-    i1_sum = empty((T, B, 16), DTYPE)
-    i1_sum_view = i1_sum.transpose(1, 0, 2)
-    f1_sum2 = empty((T, B, 16), DTYPE)
-    f1_sum2_view = f1_sum2.transpose(1, 0, 2)
-    g1_sum = empty((T, B, 16), DTYPE)
-    g1_sum_view = g1_sum.transpose(1, 0, 2)
-    o1_sum2 = empty((T, B, 16), DTYPE)
-    o1_sum2_view = o1_sum2.transpose(1, 0, 2)
-    i1 = i1_sum
-    f1 = f1_sum2
-    g1 = g1_sum
-    o1 = o1_sum2
+    i1_in = empty((T, B, 16), DTYPE)
+    i1_in_view = i1_in.transpose(1, 0, 2)
+    f1_in = empty((T, B, 16), DTYPE)
+    f1_in_view = f1_in.transpose(1, 0, 2)
+    g1_in = empty((T, B, 16), DTYPE)
+    g1_in_view = g1_in.transpose(1, 0, 2)
+    o1_in = empty((T, B, 16), DTYPE)
+    o1_in_view = o1_in.transpose(1, 0, 2)
+    i1 = i1_in
+    f1 = f1_in
+    g1 = g1_in
+    o1 = o1_in
     tanh_c1 = empty((T, B, 16), DTYPE)
     h1_with_start = np.zeros((T + 1, B, 16), DTYPE)
     h1 = h1_with_start[1:]
     h1_shifted = h1_with_start[:-1]
     c1_with_start = np.zeros((T + 1, B, 16), DTYPE)
-    c1 = c1_with_start[1:]
-    c1_shifted = c1_with_start[:-1]
-    h1_shifted_view = list(h1_shifted)
+    h1_with_start_view = list(h1_with_start)
+    h1_shifted_view = h1_with_start_view[:-1]
     i1_sum2 = empty((B, 16), DTYPE)
     i1_view = list(i1)
-    work1 = i1_sum2
     half = np.array(0.5, DTYPE)
     f1_sum = i1_sum2
     f1_view = list(f1)
     g1_sum2 = i1_sum2
     g1_view = list(g1)
-    c1_view = list(c1)
-    c1_shifted_view = list(c1_shifted)
+    work1 = i1_sum2
+    c1_with_start_view = list(c1_with_start)
+    c1_view = c1_with_start_view[1:]
+    c1_shifted_view = c1_with_start_view[:-1]
     work1_2 = empty((B, 16), DTYPE)
     o1_sum = work1_2
     o1_view = list(o1)
     tanh_c1_view = list(tanh_c1)
-    h1_view = list(h1)
+    h1_view = h1_with_start_view[1:]
     h1_view2 = h1[T - 1]
     last1 = h1_view2.T
     W2_T = W2.T
@@ -220,15 +228,15 @@ def workspace(flat, flat_grads, x, target):
     d_o1_sum = empty((T, B, 16), DTYPE)
     d_g1_sum2 = tanh_c1
     d_f1_sum = empty((T, B, 16), DTYPE)
-    d_i1_sum2 = i1_sum
+    d_i1_sum2 = i1_in
     U_i1_T = U_i1.T
-    work1_5 = empty((16, 16), DTYPE)
+    work1_5 = d_U_o1
     U_f1_T = U_f1.T
-    work1_6 = empty((16, 16), DTYPE)
+    work1_6 = d_U_g1
     U_g1_T = U_g1.T
-    work1_7 = empty((16, 16), DTYPE)
+    work1_7 = d_U_f1
     U_o1_T = U_o1.T
-    work1_8 = empty((16, 16), DTYPE)
+    work1_8 = d_U_i1
     d_h1 = work1_2
     d_f1_sum_view = list(d_f1_sum)
     work1_9 = empty((B, 16), DTYPE)
@@ -248,39 +256,39 @@ def workspace(flat, flat_grads, x, target):
     d_g1_sum2_view2 = d_g1_sum2.reshape(B * T, 16)
     d_o1_sum_view2 = d_o1_sum.reshape(-1, 16)
     d_o1_sum_view3 = d_o1_sum.reshape(B * T, 16)
-    work1_11 = g1_sum.reshape(-1)[:8 * B * T].reshape(8, T, B)
+    work1_11 = g1_in.reshape(-1)[:8 * B * T].reshape(8, T, B)
     work1_11_view = work1_11.reshape(8, B * T)
 
     def step(x, target):
-        matmul(x, W_i1, i1_sum_view)                              # (T, B, 16)
-        matmul(x, W_f1, f1_sum2_view)                             # (T, B, 16)
-        matmul(x, W_g1, g1_sum_view)                              # (T, B, 16)
-        matmul(x, W_o1, o1_sum2_view)                             # (T, B, 16)
+        matmul(x, W_i1, i1_in_view)
+        add(i1_in, b_i1, i1_in)                                   # (T, B, 16)
+        matmul(x, W_f1, f1_in_view)
+        add(f1_in, b_f1, f1_in)                                   # (T, B, 16)
+        matmul(x, W_g1, g1_in_view)
+        add(g1_in, b_g1, g1_in)                                   # (T, B, 16)
+        matmul(x, W_o1, o1_in_view)
+        add(o1_in, b_o1, o1_in)                                   # (T, B, 16)
         for t in range(T):
             dot(h1_shifted_view[t], U_i1, i1_sum2)                # (B, 16)
-            add(i1_view[t], i1_sum2, work1)
-            add(work1, b_i1, i1_view[t])
+            add(i1_view[t], i1_sum2, i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             tanh(i1_view[t], i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             add(i1_view[t], half, i1_view[t])                     # (1)  (B, 16)
             dot(h1_shifted_view[t], U_f1, f1_sum)                 # (B, 16)
-            add(f1_view[t], f1_sum, work1)
-            add(work1, b_f1, f1_view[t])
+            add(f1_view[t], f1_sum, f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             tanh(f1_view[t], f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             add(f1_view[t], half, f1_view[t])                     # (2)  (B, 16)
             dot(h1_shifted_view[t], U_g1, g1_sum2)                # (B, 16)
             add(g1_view[t], g1_sum2, work1)
-            add(work1, b_g1, work1)
             tanh(work1, g1_view[t])                               # (3)  (B, 16)
             multiply(c1_shifted_view[t], f1_view[t], work1)
             multiply(g1_view[t], i1_view[t], work1_2)
             add(work1, work1_2, c1_view[t])                       # (4)  (B, 16)
             dot(h1_shifted_view[t], U_o1, o1_sum)                 # (B, 16)
-            add(o1_view[t], o1_sum, work1_2)
-            add(work1_2, b_o1, o1_view[t])
+            add(o1_view[t], o1_sum, o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
             tanh(o1_view[t], o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
@@ -371,7 +379,7 @@ def loss_and_grads(params, x, target):
 
 def empty(shape, dtype):
     """An array that begins with a line of the processor's cache, so that some steps take a tenth less."""
-    a = np.empty(math.prod(shape) + 64, dtype)
+    a = np.empty(math.prod(shape) + 64 // np.dtype(dtype).itemsize, dtype)
     start = -a.ctypes.data % 64 // a.itemsize
     return a[start : start + math.prod(shape)].reshape(shape)
 
@@ -662,6 +670,10 @@ def activations(params, x):
     b_g1, W_o1, U_o1, b_o1 = params["b_g1"], params["W_o1"], params["U_o1"], params["b_o1"]
     T = x.shape[1]
     B = x.shape[0]
+    i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1        # (T, B, 16)
+    f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1        # (T, B, 16)
+    g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1        # (T, B, 16)
+    o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1        # (T, B, 16)
     i1 = np.empty((B, T, 16), DTYPE)
     f1 = np.empty((B, T, 16), DTYPE)
     g1 = np.empty((B, T, 16), DTYPE)
@@ -670,12 +682,12 @@ def activations(params, x):
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
         h1_shifted = (h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE))  # (B, 16)
-        i1[:, t] = sigmoid(x[:, t] @ W_i1 + h1_shifted @ U_i1 + b_i1)  # (B, 16)
-        f1[:, t] = sigmoid(x[:, t] @ W_f1 + h1_shifted @ U_f1 + b_f1)  # (B, 16)
-        g1[:, t] = np.tanh(x[:, t] @ W_g1 + h1_shifted @ U_g1 + b_g1)  # (B, 16)
+        i1[:, t] = sigmoid(h1_shifted @ U_i1 + i1_in[t])  # (B, 16)
+        f1[:, t] = sigmoid(h1_shifted @ U_f1 + f1_in[t])  # (B, 16)
+        g1[:, t] = np.tanh(h1_shifted @ U_g1 + g1_in[t])  # (B, 16)
         c1[t] = f1[:, t] * (c1[t - 1] if t != 0 else 0) + g1[:, t] * i1[:, t]  # (B, 16)
-        o1[:, t] = sigmoid(x[:, t] @ W_o1 + h1_shifted @ U_o1 + b_o1)  # (B, 16)
-        h1[t] = o1[:, t] * np.tanh(c1[t])  # (B, 16)
+        o1[:, t] = sigmoid(h1_shifted @ U_o1 + o1_in[t])  # (B, 16)
+        h1[t] = o1[:, t] * np.tanh(c1[t])                 # (B, 16)
     return {"i1": i1, "f1": f1, "g1": g1, "o1": o1}
 
 

@@ -30,17 +30,18 @@ def lines(program: Program) -> list[str]:
     return [line.code for line in workspace(gradient(program)).step]
 
 
-def recorded(program: Program) -> list[Call]:
+def recorded(program: Program) -> tuple[list[Call], dict[Value, int]]:
+    """The calls, and the gradients that are lent."""
     builder = _Builder(lower(gradient(program), placed=True))
     builder.build()
-    return builder.calls.calls
+    return builder.calls.calls, builder._lent(builder.calls.calls)
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_no_room_has_two_tenants_at_once(name: str) -> None:
     """Straight from the calls: between the first write of an array and its last use, none else is written there."""
-    calls = recorded(NETS[name]())
-    rooms = arrange_rooms(calls)
+    calls, lent = recorded(NETS[name]())
+    rooms = arrange_rooms(calls, None, lent)
     heads: list[int] = []
     loops = []
     for k, call in enumerate(calls):
@@ -68,7 +69,12 @@ def test_no_room_has_two_tenants_at_once(name: str) -> None:
             if start < first < end and "" not in seen:  # earlier calls read what earlier steps have written
                 first = next(k for k in range(start, end) if (out := calls[k].out) is not None and out.root is v)
         life[v] = first, last
+    for grad, until in lent.items():
+        writes = [k for k, call in enumerate(calls) if grad in (v.root for v in call.values)]
+        assert until <= writes[0]
+        life[grad] = 0, 0
     for room in set(rooms.values()):
+        assert life[room.tenants[-1]][1] < room.until
         for earlier, later in zip(room.tenants, room.tenants[1:], strict=False):
             (_, gone), (comes, _) = life[earlier], life[later]
             assert gone <= comes
@@ -135,6 +141,15 @@ def test_an_lstm_keeps_few_arrays_over_time() -> None:
     assert len(made) == 9 and sum("(6, B" in line for line in made) == 2, made
     assert "h1 = h1_with_start[1:]" in work.setup and "h1_shifted = h1_with_start[:-1]" in work.setup
     assert not any("shifted" in line and "copyto" in line for line in (s.code for s in work.step))
+
+
+def test_a_gradients_place_is_lent_until_it_is_written() -> None:
+    """The turned weights of a loop lie there, and offsets are added outside of it."""
+    work = workspace(gradient(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy")))
+    assert sum(bool(re.fullmatch(r"work\w+ = d_U_\w1", line)) for line in work.setup) == 4
+    code = [line.code for line in work.step]
+    offsets = [k for k, line in enumerate(code) if re.match(r"add\(\w+, b_\w1, ", line)]
+    assert len(offsets) == 4 and max(offsets) < code.index("for t in range(5):")
 
 
 def test_sigmoid_is_exact_to_rounding_and_never_overflows() -> None:

@@ -125,6 +125,13 @@ class Calls(Recorder):
             if a.op == "sum":
                 return total
             return elementwise("divide", total, constant(mul(*x.dims)), axes=())
+        if a.form == "np.vdot({}, {})":
+            left, right = (self.compute(x) for x in a.args)
+            if left.form == right.form == "{}.T" and left.base is not None and right.base is not None:
+                left, right = left.base, right.base  # the same pairs of numbers
+            if left.contiguous and right.contiguous:  # `vdot` would find out anew in every step
+                self.functions["dot"] = None
+                return Array("dot({}, {})", args=(leaf(self._flat(left)), leaf(self._flat(right))), levels=(0, 0))
         if not a.args or a.op in ("view", "max"):
             return leaf(self.compute(a) if not a.args or a.op == "view" else self._opaque(a))
         return replace(a, args=tuple(self._numeric(x, args) if not x.dims else leaf(self.compute(x)) for x in a.args))

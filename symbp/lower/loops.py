@@ -45,25 +45,49 @@ def hoist_invariants(program: Program) -> Program:
             continue
         inside: list[Equation] = []
         for e in group.equations:
-            free = [t for t in terms(e.value) if not t.tensors & group.names]
-            rest = [t for t in terms(e.value) if t.tensors & group.names]
-            if rest and any(isinstance(n, Reduce) for t in free for n in walk(t)):
-                tensor = program.tensors[e.name]
-                apart: dict[Expr, list[Expr]] = {}
-                for t in free:
-                    mask, value = _at_some_times(t, group.time)
-                    apart.setdefault(mask, []).append(value)
-                for mask, values in apart.items():
-                    indices = tuple(i for i in tensor.indices if mask is ONE or i is not group.time)
-                    name = unused(f"{e.name}_in", program, new)
-                    new[name] = Tensor(name, indices, layer=tensor.layer)
-                    target = access(name, indices)
-                    equations.append(Equation(target, add(*values), Reason("shared")))
-                    rest.append(mul(mask, target))
-                e = replace(e, value=add(*rest))
-            inside.append(replace(e, value=transform(e.value, partial(_one_or_the_other, time=group.time))))
+            apart = partial(_invariants_apart, at=e, group=group, program=program, new=new, equations=equations)
+            value = transform(transform(e.value, apart), partial(_one_or_the_other, time=group.time))
+            inside.append(replace(e, value=value))
         equations += inside
     return program.with_(equations, new.values()) if new else program
+
+
+def _invariants_apart(
+    e: Expr, at: Equation, group: Group, program: Program, new: dict[str, Tensor], equations: list[Equation]
+) -> Expr:
+    """A sum within an equation, its terms that don't read the recurrence given by new tensors' equations."""
+    tensor, time = program.tensors[at.name], group.time
+    assert time is not None
+    free = [t for t in terms(e) if not t.tensors & group.names]
+    rest = [t for t in terms(e) if t.tensors & group.names]
+    if not isinstance(e, Add) or not rest or e.free - frozenset(tensor.indices):
+        return e
+    if len(free) > 1:
+        free = [_read_here_alone(t, program, equations) for t in free]
+    if not any(isinstance(n, Reduce) for t in free for n in walk(t)):
+        return e
+    apart: dict[Expr, list[Expr]] = {}
+    for t in free:
+        mask, value = _at_some_times(t, time)
+        apart.setdefault(mask, []).append(value)
+    for mask, values in apart.items():
+        indices = tuple(i for i in tensor.indices if mask is ONE or i is not time)
+        name = unused(f"{at.name}_in", program, new)
+        new[name] = Tensor(name, indices, layer=tensor.layer)
+        target = access(name, indices)
+        equations.append(Equation(target, add(*values), Reason("shared")))
+        rest.append(mul(mask, target))
+    return add(*rest)
+
+
+def _read_here_alone(term: Expr, program: Program, equations: list[Equation]) -> Expr:
+    """What a term reads, in its place, and no longer among the equations, if nothing else reads it."""
+    made = next((e for e in equations if e.target is term), None)
+    readers = sum(term.tensors <= e.value.tensors for e in program.equations)
+    if made is None or readers > 1 or made.name in (*program.outputs, *program.updates.values()):
+        return term
+    equations.remove(made)
+    return made.value
 
 
 def _one_or_the_other(e: Expr, time: Index) -> Expr:

@@ -149,7 +149,12 @@ class Recorder:
         place = form[len("{}[") : -1]
         if v.root.bound or "," in place or ":" in place:
             return self.bind(form, (v,), dims, v.dtype)
-        return self._step(self.view(v, "list({})", v.dims), place, dims, v.contiguous)
+        if v.base is not None and v.form in ("{}[1:]", "{}[:-1]"):  # all but one step, out of the list of all
+            steps = self.view(self.view(v.base, "list({})", v.base.dims), v.form, v.dims)
+            steps.name = f"{v.name}_view"
+        else:
+            steps = self.view(v, "list({})", v.dims)
+        return self._step(steps, place, dims, v.contiguous)
 
     def _step(self, steps: Value, place: str, dims: Dims, contiguous: bool) -> Value:
         key = (id(steps), place)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -13,22 +14,28 @@ from symbp.lower.recorder import Call, Value, typical
 
 @dataclass(eq=False)
 class Room:
-    """count: how many numbers fit. tenants: the arrays that lie here, one after the other."""
+    """count: how many numbers fit. tenants: the arrays that lie here, one after the other. until: the position of the
+    call that needs it for something else.
+    """
 
     dtype: str
     count: Expr
     tenants: list[Value] = field(default_factory=list)
+    until: float = math.inf
 
 
-def arrange_rooms(calls: Sequence[Call], may_be_zero: Expr | None = None) -> dict[Value, Room]:
+def arrange_rooms(
+    calls: Sequence[Call], may_be_zero: Expr | None = None, lent: Mapping[Value, int] | None = None
+) -> dict[Value, Room]:
     """A room for every value that needs one: as long as it is in use, nothing else lies there.
 
     Arrays over time share a room step by step too: what a step has read for the last time, it may write over.
-    may_be_zero: a size that isn't always one or more.
+    may_be_zero: a size that isn't always one or more. lent: arrays in whose place others of their shape may lie
+    until that call.
     """
     lives = lives_of(calls)
     rooms: dict[Value, Room] = {}
-    free: list[Room] = []
+    free: list[Room] = [Room(v.dtype, v.count, [v], until) for v, until in (lent or {}).items()]
     by_step: list[Room] = []  # in a loop: arrays over time lay there that this step has read for the last time
     untouched: list[Room] = []  # in a loop: nothing has been written there since its head
     inside = False
@@ -40,7 +47,10 @@ def arrange_rooms(calls: Sequence[Call], may_be_zero: Expr | None = None) -> dic
                 continue
             over_time = inside and lives[v].over_time
             choice = [*(r for r in by_step if _same(r, v)), *untouched] if over_time else free
-            room = own_room(call, v, k, lives, rooms) or _smallest(v, choice, may_be_zero) or Room(v.dtype, v.count)
+            choice = [r for r in choice if r.until == math.inf or (r.until > lives[v].last and _same(r, v))]
+            room = own_room(call, v, k, lives, rooms)
+            if room is None or room.until <= lives[v].last:
+                room = _smallest(v, choice, may_be_zero) or Room(v.dtype, v.count)
             for rest in (free, by_step, untouched):
                 if room in rest:
                     rest.remove(room)

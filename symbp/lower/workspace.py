@@ -91,7 +91,7 @@ class _Builder:
                 self._message(item, [self.calls.names[name] for name in item.names])
         offsets_as_weights(self.calls, self.layers)
         calls = self.calls.calls
-        rooms = packed_rooms(calls) if packed else arrange_rooms(calls, may_be_zero)
+        rooms = packed_rooms(calls) if packed else arrange_rooms(calls, may_be_zero, self._lent(calls))
         calls = [c for c in calls if not _moves_nothing(c, rooms)]
         loss = self.calls.names[str(self.program.loss)]
         self._name(rooms)
@@ -120,6 +120,17 @@ class _Builder:
                 needed |= set(re.findall(r"\w+", code))
                 setup[:0] = break_line(f"{name} = {code}")
         return Workspace(functions, tuple(setup), tuple(lines), loss.name, moved, self.lowered)
+
+    def _lent(self, calls: Sequence[Call]) -> dict[Value, int]:
+        """Gradients of matrices, whose places may hold other arrays until the call that is the first to write there."""
+        both = {v: a.d_both for a in self.layers for v in (a.d_weights, a.d_offset)}
+        first: dict[Value, int] = {}
+        for k, call in enumerate(calls):
+            for v in call.values:
+                first.setdefault(v.root, k)
+        grads = [self.fixed[f"d_{p.name}"] for p in self.program.parameters]
+        touched = {g: min(first.get(g, len(calls)), first.get(both.get(g, g), len(calls))) for g in grads}
+        return {g: k for g, k in touched.items() if g in first and len(g.dims) > 1}
 
     def _of_flat(self, name: str, start: Expr, shape: tuple[Expr, ...]) -> tuple[Value, Value]:
         """A part of the array of all parameters, and the same part of that of their gradients."""
