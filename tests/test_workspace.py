@@ -5,6 +5,7 @@ layers; here, that no array is overwritten while it is needed, and that each rul
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from symbp import declare, sizes
 from symbp.emit import explain, generate
 from symbp.emit.run import load_module
 from symbp.errors import SymbpError
+from symbp.expr import ONE, access, add, mul, num
 from symbp.gradient import gradient
-from symbp.layers import LSTM, Conv2D, Dense, Embedding, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
+from symbp.layers import LSTM, Conv2D, Dense, Embedding, GELUTanh, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
 from symbp.lower import workspace
+from symbp.lower.constants import into_coefficients
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import arrange_rooms
 from symbp.lower.statements import lower
@@ -180,3 +183,13 @@ def test_unknown_styles_are_refused() -> None:
     net = Sequential(Dense(1), features=1, loss="mean_squared_error")
     with pytest.raises(SymbpError, match="style is 'quick': it must be readable or fast"):
         generate(net, style="quick")
+
+
+def test_constants_join_coefficients_where_that_saves_an_operation() -> None:
+    x, y = (access(name, ()) for name in "xy")
+    polynomial = add(mul(num(Fraction(1, 10)), x, x), ONE)
+    assert into_coefficients(mul(num(3), y, polynomial)) is mul(y, add(mul(num(Fraction(3, 10)), x, x), num(3)))
+    for kept in (mul(num(3), y, add(x, ONE)), mul(num(-1), y, polynomial), mul(y, polynomial)):
+        assert into_coefficients(kept) is kept
+    code = lines(Sequential(Dense(40), GELUTanh(), Dense(3), features=20, loss="cross_entropy"))
+    assert not any(re.match(r"multiply\(constant\d*, z1, ", line) for line in code)

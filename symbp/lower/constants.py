@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symbp.errors import SymbpError
-from symbp.expr import ONE, PI, Add, Call, Const, Expr, Mul, Num, Pow, Size, _node, coefficient, factors, mul, num
+from symbp.expr import ONE, PI, Add, Call, Const, Expr, Mul, Num, Pow, Size, _node, add, coefficient, factors, mul, num
 from symbp.lower.array import ATOM, POWER, PRODUCT, SIGN, SUM, Array
 
 
@@ -42,6 +42,28 @@ def constant(e: Expr) -> Array:
         case Call():
             return Array(f"math.{e.label}({', '.join(constant(a).code for a in e.args)})")
     raise SymbpError(f"no Python form of the constant {e!r}")
+
+
+def into_coefficients(e: Expr) -> Expr:
+    """c * (a*x + b) * y as (ca*x + cb) * y, where c, a and b are constants: an operation less for every entry."""
+    if not isinstance(e, Mul):
+        return e
+    constants = [f for f in e.args if is_constant(f)]
+    sums = [f for f in e.args if isinstance(f, Add) and not is_constant(f) and all(map(_has_coefficient, f.args))]
+    if not constants or not sums or mul(*constants) is num(-1):
+        return e
+    rest = [f for f in e.args if f not in constants and f is not sums[0]]
+    return mul(*rest, add(*(mul(*constants, t) for t in sums[0].args)))
+
+
+def is_constant(e: Expr) -> bool:
+    """Whether it is made of numbers and sizes alone."""
+    return not e.free and not e.tensors
+
+
+def _has_coefficient(term: Expr) -> bool:
+    """Whether it has a constant factor other than 1 and -1, or is constant."""
+    return is_constant(term) or mul(*(f for f in factors(term) if is_constant(f))) not in (ONE, num(-1))
 
 
 UNKNOWN = 10**9  # more than any number of taps, classes or units

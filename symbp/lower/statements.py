@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
+from symbp.lower.constants import into_coefficients
 from symbp.lower.contraction import contract, multiplies
 from symbp.lower.layouts import layouts
 from symbp.lower.loops import hoist_invariants, time_first, turned_before
@@ -96,6 +97,8 @@ def lower(program: Program, sharded: str | None = None, *, placed: bool = False,
     is computed twice isn't shared.
     """
     program = program if prepared else prepare(program)
+    if placed:
+        program = program.with_(replace(e, value=transform(e.value, into_coefficients)) for e in program.equations)
     parts = None if sharded is None else shard(program, sharded)
     order: tuple[Group | Message, ...] = tuple(groups(program.equations)) if parts is None else schedule(parts)
     if parts is not None:
