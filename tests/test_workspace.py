@@ -18,7 +18,19 @@ from symbp.emit.run import load_module
 from symbp.errors import SymbpError
 from symbp.expr import ONE, access, add, mul, num
 from symbp.gradient import gradient
-from symbp.layers import LSTM, Conv2D, Dense, Embedding, GELUTanh, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
+from symbp.layers import (
+    LSTM,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Embedding,
+    GELUTanh,
+    Last,
+    MaxPool2D,
+    MultiHeadAttention,
+    ReLU,
+    Sigmoid,
+)
 from symbp.lower import workspace
 from symbp.lower.constants import into_coefficients
 from symbp.lower.recorder import Call, Value
@@ -193,3 +205,5 @@ def test_constants_join_coefficients_where_that_saves_an_operation() -> None:
         assert into_coefficients(kept) is kept
     code = lines(Sequential(Dense(40), GELUTanh(), Dense(3), features=20, loss="cross_entropy"))
     assert not any(re.match(r"multiply\(constant\d*, z1, ", line) for line in code)
+    code = lines(Sequential(Dense(40), BatchNorm(), Dense(3), features=20, loss="cross_entropy"))
+    assert not any(re.match(r"multiply\(d_z1, constant", line) for line in code)  # (d_beta + d_gamma * xhat) / B

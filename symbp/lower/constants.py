@@ -7,6 +7,7 @@ from fractions import Fraction
 from symbp.errors import SymbpError
 from symbp.expr import ONE, PI, Add, Call, Const, Expr, Mul, Num, Pow, Size, _node, add, coefficient, factors, mul, num
 from symbp.lower.array import ATOM, POWER, PRODUCT, SIGN, SUM, Array
+from symbp.operations import is_constant
 
 
 def constant(e: Expr) -> Array:
@@ -45,25 +46,23 @@ def constant(e: Expr) -> Array:
 
 
 def into_coefficients(e: Expr) -> Expr:
-    """c * (a*x + b) * y as (ca*x + cb) * y, where c, a and b are constants: an operation less for every entry."""
+    """c * (a*x + b) * y as (ca*x + cb) * y: an operation less for every entry, where a and b are constants, or have
+    fewer axes than the sum.
+    """
     if not isinstance(e, Mul):
         return e
     constants = [f for f in e.args if is_constant(f)]
-    sums = [f for f in e.args if isinstance(f, Add) and not is_constant(f) and all(map(_has_coefficient, f.args))]
+    sums = [f for f in e.args if isinstance(f, Add) and all(_takes_constants(t, f) for t in f.args)]
     if not constants or not sums or mul(*constants) is num(-1):
         return e
     rest = [f for f in e.args if f not in constants and f is not sums[0]]
     return mul(*rest, add(*(mul(*constants, t) for t in sums[0].args)))
 
 
-def is_constant(e: Expr) -> bool:
-    """Whether it is made of numbers and sizes alone."""
-    return not e.free and not e.tensors
-
-
-def _has_coefficient(term: Expr) -> bool:
-    """Whether it has a constant factor other than 1 and -1, or is constant."""
-    return is_constant(term) or mul(*(f for f in factors(term) if is_constant(f))) not in (ONE, num(-1))
+def _takes_constants(term: Expr, of: Expr) -> bool:
+    """Whether a factor costs little there: it has a constant one other than 1 and -1, or one that varies less."""
+    own = [f for f in factors(term) if is_constant(f)]
+    return is_constant(term) or mul(*own) not in (ONE, num(-1)) or any(f.free < of.free for f in factors(term))
 
 
 UNKNOWN = 10**9  # more than any number of taps, classes or units

@@ -54,7 +54,8 @@ def _product(writer: Writer, e: Mul, axes: Axes, order: Axes) -> Array:
         texts[0] = elementwise("negative", texts[0], axes=texts[0].axes)
     elif negative:
         number = Array("-1", (), SIGN)
-    if len(small) > 1 and len(together) < len(axes):
+    scaled = writer.layouts is not None and (number is not None or divisor is not None)  # the small one alone
+    if len(small) > 1 - scaled and len(together) < len(axes):
         part = _quotient(number, [a for a in texts if a in small], [a for a in under if a in small], divisor, together)
         texts, under = [*(a for a in texts if a not in small), part], [a for a in under if a not in small]
         number = divisor = None
