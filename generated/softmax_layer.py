@@ -47,11 +47,13 @@ def init_params(seed=0):
 def forward(params, x):
     """The prediction y (B, 3) for x (B, 4)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
-    z1 = x @ W1 + b1                          # (B, 8)
-    h1 = np.tanh(z1)                          # (B, 8)
-    z2 = h1 @ W2 + b2                         # (B, 3)
-    exp_z2 = np.exp(z2)                       # (B, 3)
-    y = exp_z2 / exp_z2.sum(axis=1)[:, None]  # (B, 3)
+    z1 = x @ W1 + b1                       # (B, 8)
+    h1 = np.tanh(z1)                       # (B, 8)
+    z2 = h1 @ W2 + b2                      # (B, 3)
+    z2_max = z2.max(axis=1)                # (B,)
+    exp_z2 = np.exp(z2 - z2_max[:, None])  # (B, 3)
+    y_sum = exp_z2.sum(axis=1)             # (B,)
+    y = exp_z2 / y_sum[:, None]            # (B, 3)
     return y
 
 
