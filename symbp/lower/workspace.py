@@ -16,7 +16,7 @@ from symbp.lower.packing import packed_rooms
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
 from symbp.lower.statements import Loop, Lowered, Statement, lower
-from symbp.lower.wrapping import WIDTH, break_line
+from symbp.lower.wrapping import WIDTH, break_call, break_line
 from symbp.program import Program
 from symbp.simplify.share import unused
 
@@ -104,7 +104,12 @@ class _Builder:
             following = next((c for c in calls[k + 1 :] if not c.closes), None)
             last = following is None or following.part != call.part
             code = self._code(call)
-            pieces = break_line(code, WIDTH - 4) if call.binds or " = all_" in code else code.split("\n")
+            left, sent, right = code.partition(" = all_")
+            if sent:
+                function, arguments = right.removesuffix(")").split("(", 1)
+                pieces = break_call(left, f"all_{function}", arguments, WIDTH - 4)
+            else:
+                pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
             for n, text in enumerate(pieces, 1):
                 last_line = last and n == len(pieces)
                 rules = _rules(call, rooms) if n == 1 else ()

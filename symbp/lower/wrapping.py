@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 WIDTH = 100  # a statement is broken beyond this
@@ -15,6 +16,15 @@ def break_line(line: str, width: int = WIDTH) -> list[str]:
     name, code = line.split(" = ", 1)
     first, *rest = _fit(code, width - len(name) - 3, width, bracketed=False)
     return [f"{name} = {first}", *rest]
+
+
+def break_call(left: str, function: str, arguments: str, width: int = WIDTH) -> list[str]:
+    """`left = function(arguments)`, names in rows where it is long."""
+    line = f"{left} = {function}({arguments})"
+    if len(line) <= width:
+        return [line]
+    above, below = (textwrap.wrap(t, width, initial_indent="    ", subsequent_indent="    ") for t in (left, arguments))
+    return ["(", *above, f") = {function}(", *below, ")"]
 
 
 def _fit(code: str, room: int, width: int, bracketed: bool) -> list[str]:
