@@ -16,7 +16,7 @@ from symbp.emit import explain, generate
 from symbp.emit.run import load_module
 from symbp.errors import SymbpError
 from symbp.gradient import gradient
-from symbp.layers import LSTM, Conv2D, Dense, Embedding, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
+from symbp.layers import LSTM, BatchNorm, Conv2D, Dense, Embedding, Last, MaxPool2D, MultiHeadAttention, ReLU, Sigmoid
 from symbp.lower import workspace
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import arrange_rooms
@@ -135,6 +135,27 @@ def test_an_lstm_keeps_few_arrays_over_time() -> None:
     assert len(made) == 9 and sum("(6, B" in line for line in made) == 2, made
     assert "h1 = h1_with_start[1:]" in work.setup and "h1_shifted = h1_with_start[:-1]" in work.setup
     assert not any("shifted" in line and "copyto" in line for line in (s.code for s in work.step))
+
+
+def test_a_line_names_the_array_that_it_reads() -> None:
+    """Not another one that lay in the same room: the line can be held against its equation."""
+    work = workspace(gradient(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy")))
+    (line,) = [line.code for line in work.step if any(s.name == "d_g1" for s in line.ends)]
+    assert line.strip() == "multiply(d_c1_view[t], i1_view[t], d_g1)"
+    (room,) = [line.removeprefix("d_c1 = ") for line in work.setup if line.startswith("d_c1 = ")]
+    assert room.isidentifier()  # an array of the way forward
+
+def test_the_last_statement_of_a_loop_has_its_comment() -> None:
+    text = generate(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy"), style="fast")
+    step = text[text.index("    def step(") : text.index("    return step")]
+    assert re.search(r"h1_view\[t\]\) +# \(6\)  \(B, 4\)$", step, re.MULTILINE)
+    assert re.search(r"d_i1_sum_view\[t\]\) +# dL/di1_sum, from \(4\), \(1\)  \(B, 4\)$", step, re.MULTILINE)
+
+
+def test_a_message_of_many_arrays_keeps_to_the_width() -> None:
+    layers = [layer for _ in range(6) for layer in (Dense(3), BatchNorm(), ReLU())]
+    text = generate(Sequential(*layers, features=2, loss="half_squared_error"), style="fast", parallel="mpi")
+    assert re.search(r"^        \) = all_sum\($", text, re.MULTILINE) and max(map(len, text.splitlines())) <= 110
 
 
 def test_sigmoid_is_exact_to_rounding_and_never_overflows() -> None:

@@ -288,7 +288,8 @@ def _body(
     reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in read)
     single = [len(s.lines[0]) for s in flat if len(s.lines) == 1]
     column = max((n for n in single if n <= COLUMN), default=0)
-    lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes if name != lowered.total]
+    words = {w for item in lowered.statements for line in _code_of(item) for w in re.findall(r"\w+", line)}
+    lines = [f"{n} = {_size_of(n, program)}" for n in lowered.sizes if n in words and n != lowered.total]
     if lowered.total:
         lines.append(_total(lowered, program, batch))
     done = last_reads(lowered, frees) if frees else by_layer(lowered, last_reads(lowered, _large(lowered.program)))
@@ -304,6 +305,11 @@ def _body(
             lines += [f"del {row.rstrip(',')}{note}" for row in rows]
             note = ""
     return Body(reads, tuple(lines))
+
+
+def _code_of(item: Statement | Loop | Message) -> list[str]:
+    """Its lines without comments."""
+    return [*item.head, *(line for s in item.body for line in s.lines)] if isinstance(item, Loop) else item.lines
 
 
 def _total(lowered: Lowered, program: Program, batch: str) -> str:

@@ -274,10 +274,10 @@ class _Builder:
                 v.name = v.form.format(v.base.name)
             elif v.base is not None:
                 suffix = "_T" if v.form == "{}.T" else "_view"
-                key = (v.base.name, v.form)  # not by its room: a line says which of the arrays there it reads
-                if key not in views:
-                    views[key] = free(re.sub(r"_view\d*$", "", v.base.name) + suffix)
-                v.name = views[key]
+                read = (v.base.name, v.form)  # not by its room: a line says which of the arrays there it reads
+                if read not in views:
+                    views[read] = free(re.sub(r"_view\d*$", "", v.base.name) + suffix)
+                v.name = views[read]
             else:
                 v.name = free("value" if v.bound else "padded" if v.form.startswith("np.zeros(") else "constant")
 
