@@ -32,6 +32,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
@@ -88,7 +89,7 @@ def forward(params, x):
     c1 = np.empty((T, B, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
-        h1_shifted = (h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE))  # (B, 16)
+        h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
         i1 = sigmoid(h1_shifted @ U_i1 + i1_in[t])           # (B, 16)
         f1 = sigmoid(h1_shifted @ U_f1 + f1_in[t])           # (B, 16)
         g1 = np.tanh(h1_shifted @ U_g1 + g1_in[t])           # (B, 16)
@@ -115,7 +116,7 @@ def loss(params, x, target):
     c1 = np.empty((T, B, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
-        h1_shifted = (h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE))  # (B, 16)
+        h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
         i1 = sigmoid(h1_shifted @ U_i1 + i1_in[t])           # (B, 16)
         f1 = sigmoid(h1_shifted @ U_f1 + f1_in[t])           # (B, 16)
         g1 = np.tanh(h1_shifted @ U_g1 + g1_in[t])           # (B, 16)
@@ -191,11 +192,14 @@ def workspace(flat, flat_grads, x, target):
     h1_shifted_view = h1_with_start_view[:-1]
     i1_sum2 = empty((B, 16), DTYPE)
     i1_view = list(i1)
+    i1_in_view2 = list(i1_in)
     half = np.array(0.5, DTYPE)
     f1_sum = i1_sum2
     f1_view = list(f1)
+    f1_in_view2 = list(f1_in)
     g1_sum2 = i1_sum2
     g1_view = list(g1)
+    g1_in_view2 = list(g1_in)
     work1 = i1_sum2
     c1_with_start_view = list(c1_with_start)
     c1_view = c1_with_start_view[1:]
@@ -203,6 +207,7 @@ def workspace(flat, flat_grads, x, target):
     work1_2 = empty((B, 16), DTYPE)
     o1_sum = work1_2
     o1_view = list(o1)
+    o1_in_view2 = list(o1_in)
     tanh_c1_view = list(tanh_c1)
     h1_view = h1_with_start_view[1:]
     h1_view2 = h1[T - 1]
@@ -226,6 +231,7 @@ def workspace(flat, flat_grads, x, target):
     d_y_T = d_y.T
     d_h1_in = i1_sum2.reshape(16, B)
     d_o1_sum = empty((T, B, 16), DTYPE)
+    d_c1 = o1_in
     d_g1_sum2 = tanh_c1
     d_f1_sum = empty((T, B, 16), DTYPE)
     d_i1_sum2 = i1_in
@@ -238,22 +244,25 @@ def workspace(flat, flat_grads, x, target):
     U_o1_T = U_o1.T
     work1_8 = d_U_i1
     d_h1 = work1_2
+    d_i1_sum2_view = list(d_i1_sum2)
     d_f1_sum_view = list(d_f1_sum)
     work1_9 = empty((B, 16), DTYPE)
+    d_g1_sum2_view = list(d_g1_sum2)
     d_o1_sum_view = list(d_o1_sum)
     d_h1_T = d_h1.T
     one = np.array(1, DTYPE)
     work1_10 = empty((B, 16), DTYPE)
+    d_c1_view = list(d_c1)
     d_g1 = work1_2
     h1_shifted_view2 = h1_shifted.reshape(-1, 16)
-    h1_shifted_view2_T = h1_shifted_view2.T
-    d_i1_sum2_view = d_i1_sum2.reshape(-1, 16)
+    h1_shifted_T = h1_shifted_view2.T
+    d_i1_sum2_view2 = d_i1_sum2.reshape(-1, 16)
     ones_B_T = np.ones(B * T, DTYPE)
-    d_i1_sum2_view2 = d_i1_sum2.reshape(B * T, 16)
+    d_i1_sum2_view3 = d_i1_sum2.reshape(B * T, 16)
     d_f1_sum_view2 = d_f1_sum.reshape(-1, 16)
     d_f1_sum_view3 = d_f1_sum.reshape(B * T, 16)
-    d_g1_sum2_view = d_g1_sum2.reshape(-1, 16)
-    d_g1_sum2_view2 = d_g1_sum2.reshape(B * T, 16)
+    d_g1_sum2_view2 = d_g1_sum2.reshape(-1, 16)
+    d_g1_sum2_view3 = d_g1_sum2.reshape(B * T, 16)
     d_o1_sum_view2 = d_o1_sum.reshape(-1, 16)
     d_o1_sum_view3 = d_o1_sum.reshape(B * T, 16)
     work1_11 = g1_in.reshape(-1)[:8 * B * T].reshape(8, T, B)
@@ -270,31 +279,31 @@ def workspace(flat, flat_grads, x, target):
         add(o1_in, b_o1, o1_in)                                   # (T, B, 16)
         for t in range(T):
             dot(h1_shifted_view[t], U_i1, i1_sum2)                # (B, 16)
-            add(i1_view[t], i1_sum2, i1_view[t])
+            add(i1_in_view2[t], i1_sum2, i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             tanh(i1_view[t], i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             add(i1_view[t], half, i1_view[t])                     # (1)  (B, 16)
             dot(h1_shifted_view[t], U_f1, f1_sum)                 # (B, 16)
-            add(f1_view[t], f1_sum, f1_view[t])
+            add(f1_in_view2[t], f1_sum, f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             tanh(f1_view[t], f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             add(f1_view[t], half, f1_view[t])                     # (2)  (B, 16)
             dot(h1_shifted_view[t], U_g1, g1_sum2)                # (B, 16)
-            add(g1_view[t], g1_sum2, work1)
+            add(g1_in_view2[t], g1_sum2, work1)
             tanh(work1, g1_view[t])                               # (3)  (B, 16)
             multiply(c1_shifted_view[t], f1_view[t], work1)
             multiply(g1_view[t], i1_view[t], work1_2)
             add(work1, work1_2, c1_view[t])                       # (4)  (B, 16)
             dot(h1_shifted_view[t], U_o1, o1_sum)                 # (B, 16)
-            add(o1_view[t], o1_sum, o1_view[t])
+            add(o1_in_view2[t], o1_sum, o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
             tanh(o1_view[t], o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
             add(o1_view[t], half, o1_view[t])                     # (5)  (B, 16)
             tanh(c1_view[t], tanh_c1_view[t])                     # (B, 16)
-            multiply(tanh_c1_view[t], o1_view[t], h1_view[t])
+            multiply(tanh_c1_view[t], o1_view[t], h1_view[t])     # (6)  (B, 16)
         dot(W2_T, last1, y)
         add(y, b2_view, y)                                        # (8)  (4, B)
         maximum.reduce(y, 0, None, y_max)                         # (B,)
@@ -319,51 +328,51 @@ def workspace(flat, flat_grads, x, target):
         copyto(work1_8, U_o1_T)
         for t in reversed(range(T)):
             if t + 1 < T:
-                dot(i1_view[t + 1], work1_5, d_h1)
+                dot(d_i1_sum2_view[t + 1], work1_5, d_h1)
                 dot(d_f1_sum_view[t + 1], work1_6, work1_9)
                 add(d_h1, work1_9, d_h1)
-                dot(tanh_c1_view[t + 1], work1_7, work1_9)
+                dot(d_g1_sum2_view[t + 1], work1_7, work1_9)
                 add(d_h1, work1_9, d_h1)
                 dot(d_o1_sum_view[t + 1], work1_8, work1_9)
                 add(d_h1, work1_9, d_h1)
             else:
-                copyto(d_h1_T, d_h1_in)
+                copyto(d_h1_T, d_h1_in)                           # dL/dh1, from (8), (7)  (B, 16)
             multiply(h1_view[t], d_h1, work1_9)
             subtract(one, o1_view[t], work1_10)
             multiply(work1_9, work1_10, d_o1_sum_view[t])         # dL/do1_sum, from (6), (5)  (B, 16)
             if t + 1 < T:
-                multiply(o1_view[t + 1], f1_view[t + 1], work1_10)
+                multiply(d_c1_view[t + 1], f1_view[t + 1], work1_10)
             else:
                 work1_10.fill(0)
             multiply(h1_view[t], tanh_c1_view[t], work1_9)
             subtract(work1_9, o1_view[t], work1_9)
             multiply(d_h1, work1_9, work1_2)
-            subtract(work1_10, work1_2, o1_view[t])               # dL/dc1, from (6), (4)  (B, 16)
-            multiply(o1_view[t], i1_view[t], d_g1)                # dL/dg1, from (4)  (B, 16)
+            subtract(work1_10, work1_2, d_c1_view[t])             # dL/dc1, from (6), (4)  (B, 16)
+            multiply(d_c1_view[t], i1_view[t], d_g1)              # dL/dg1, from (4)  (B, 16)
             multiply(g1_view[t], g1_view[t], work1_10)
             subtract(one, work1_10, work1_10)
-            multiply(d_g1, work1_10, tanh_c1_view[t])             # dL/dg1_sum2, from (3)  (B, 16)
-            multiply(o1_view[t], c1_shifted_view[t], work1_10)
+            multiply(d_g1, work1_10, d_g1_sum2_view[t])           # dL/dg1_sum2, from (3)  (B, 16)
+            multiply(d_c1_view[t], c1_shifted_view[t], work1_10)
             multiply(work1_10, f1_view[t], work1_10)
             subtract(one, f1_view[t], work1_9)
             multiply(work1_10, work1_9, d_f1_sum_view[t])         # dL/df1_sum, from (4), (2)  (B, 16)
             multiply(g1_view[t], d_g1, work1_2)
             subtract(one, i1_view[t], work1_9)
-            multiply(work1_2, work1_9, i1_view[t])
-        dot(h1_shifted_view2_T, d_i1_sum2_view, d_U_i1)           # dL/dU_i1  (16, 16)
-        dot(ones_B_T, d_i1_sum2_view2, d_b_i1)                    # dL/db_i1, from (1)  (16,)
-        dot(h1_shifted_view2_T, d_f1_sum_view2, d_U_f1)           # dL/dU_f1  (16, 16)
+            multiply(work1_2, work1_9, d_i1_sum2_view[t])         # dL/di1_sum2, from (4), (1)  (B, 16)
+        dot(h1_shifted_T, d_i1_sum2_view2, d_U_i1)                # dL/dU_i1  (16, 16)
+        dot(ones_B_T, d_i1_sum2_view3, d_b_i1)                    # dL/db_i1, from (1)  (16,)
+        dot(h1_shifted_T, d_f1_sum_view2, d_U_f1)                 # dL/dU_f1  (16, 16)
         dot(ones_B_T, d_f1_sum_view3, d_b_f1)                     # dL/db_f1, from (2)  (16,)
-        dot(h1_shifted_view2_T, d_g1_sum2_view, d_U_g1)           # dL/dU_g1  (16, 16)
-        dot(ones_B_T, d_g1_sum2_view2, d_b_g1)                    # dL/db_g1, from (3)  (16,)
-        dot(h1_shifted_view2_T, d_o1_sum_view2, d_U_o1)           # dL/dU_o1  (16, 16)
+        dot(h1_shifted_T, d_g1_sum2_view2, d_U_g1)                # dL/dU_g1  (16, 16)
+        dot(ones_B_T, d_g1_sum2_view3, d_b_g1)                    # dL/db_g1, from (3)  (16,)
+        dot(h1_shifted_T, d_o1_sum_view2, d_U_o1)                 # dL/dU_o1  (16, 16)
         dot(ones_B_T, d_o1_sum_view3, d_b_o1)                     # dL/db_o1, from (5)  (16,)
         value2 = x.transpose(2, 1, 0)
         copyto(work1_11, value2)
         dot(work1_11_view, d_o1_sum_view3, d_W_o1)                # dL/dW_o1, from (5)  (8, 16)
-        dot(work1_11_view, d_g1_sum2_view2, d_W_g1)               # dL/dW_g1, from (3)  (8, 16)
+        dot(work1_11_view, d_g1_sum2_view3, d_W_g1)               # dL/dW_g1, from (3)  (8, 16)
         dot(work1_11_view, d_f1_sum_view3, d_W_f1)                # dL/dW_f1, from (2)  (8, 16)
-        dot(work1_11_view, d_i1_sum2_view2, d_W_i1)               # dL/dW_i1, from (1)  (8, 16)
+        dot(work1_11_view, d_i1_sum2_view3, d_W_i1)               # dL/dW_i1, from (1)  (8, 16)
         return float(L)
 
     return step
@@ -681,7 +690,7 @@ def activations(params, x):
     o1 = np.empty((B, T, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
-        h1_shifted = (h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE))  # (B, 16)
+        h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
         i1[:, t] = sigmoid(h1_shifted @ U_i1 + i1_in[t])  # (B, 16)
         f1[:, t] = sigmoid(h1_shifted @ U_f1 + f1_in[t])  # (B, 16)
         g1[:, t] = np.tanh(h1_shifted @ U_g1 + g1_in[t])  # (B, 16)
@@ -767,7 +776,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     if begin >= epochs:
         raise InputError(f"{begin} epochs are done already; epochs={epochs} counts them too")
     if patience and validation is None:
-        raise InputError("patience needs data for validation")
+        raise InputError("patience needs data for validation: hold a tenth back, say (--validation 0.1)")
     if patience and best and begin - best["epoch"] >= patience:
         raise InputError(f"stopped at epoch {begin}, {best['epoch']} being the best: raise patience to go on")
     use_dtype(settings["dtype"])
@@ -949,10 +958,25 @@ def _write(path, write):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # not the temporary one
         raise
+
+
+def check_writable(path):
+    """An InputError where no file can be made at path: said now, not after hours of training."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"{path}: its folder doesn't exist")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: it is a folder: add a file name")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{path}: no file can be written there: {error.strerror or error}") from error
 
 
 def _arrays(args):
@@ -977,10 +1001,7 @@ def _pick(arrays, wanted, source, suffix=""):
 
 def _train(args):
     for path in filter(None, (args.out, args.checkpoint, args.history, args.plot)):
-        if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
-            raise InputError(f"{path}: its folder doesn't exist")
-        if os.path.isdir(path):
-            raise InputError(f"{path}: it is a folder: add a file name")
+        check_writable(path)
     if args.plot:
         _pyplot()
         if os.path.splitext(args.plot)[1] not in (".png", ".svg", ".pdf"):
@@ -1041,15 +1062,19 @@ def plot(history, path):
     epochs = [row["epoch"] for row in history]
     for key in history[-1]:
         if "loss" in key or "gradient_norm" in key:
-            axes[int("loss" not in key)].plot(epochs, [row.get(key, math.nan) for row in history], label=key)
+            values = [row.get(key, math.nan) for row in history]
+            axes[int("loss" not in key)].plot(epochs, values, marker=".", label=key)
     for axis, title in zip(axes, ("loss", "gradient norm by layer")):
-        axis.set(title=title, xlabel="epoch", yscale="log")
+        positive = all(min(line.get_ydata()) > 0 for line in axis.lines)
+        axis.set(title=title, xlabel="epoch", yscale="log" if positive else "linear")
         axis.legend()
     _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:]))
     _pyplot().close(figure)
 
 
 def _predict(args):
+    if args.out:
+        check_writable(args.out)
     params, _ = load(args.net)
     use_dtype(args.dtype or min(value.dtype.name for value in params.values()))
     params = {name: np.asarray(value, DTYPE) for name, value in params.items()}

@@ -23,6 +23,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
@@ -47,11 +48,13 @@ def init_params(seed=0):
 def forward(params, x):
     """The prediction y (B, 3) for x (B, 4)."""
     W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
-    z1 = x @ W1 + b1                          # (B, 8)
-    h1 = np.tanh(z1)                          # (B, 8)
-    z2 = h1 @ W2 + b2                         # (B, 3)
-    exp_z2 = np.exp(z2)                       # (B, 3)
-    y = exp_z2 / exp_z2.sum(axis=1)[:, None]  # (B, 3)
+    z1 = x @ W1 + b1                       # (B, 8)
+    h1 = np.tanh(z1)                       # (B, 8)
+    z2 = h1 @ W2 + b2                      # (B, 3)
+    z2_max = z2.max(axis=1)                # (B,)
+    exp_z2 = np.exp(z2 - z2_max[:, None])  # (B, 3)
+    y_sum = exp_z2.sum(axis=1)             # (B,)
+    y = exp_z2 / y_sum[:, None]            # (B, 3)
     return y
 
 
@@ -417,7 +420,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     if begin >= epochs:
         raise InputError(f"{begin} epochs are done already; epochs={epochs} counts them too")
     if patience and validation is None:
-        raise InputError("patience needs data for validation")
+        raise InputError("patience needs data for validation: hold a tenth back, say (--validation 0.1)")
     if patience and best and begin - best["epoch"] >= patience:
         raise InputError(f"stopped at epoch {begin}, {best['epoch']} being the best: raise patience to go on")
     use_dtype(settings["dtype"])
@@ -591,10 +594,25 @@ def _write(path, write):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # not the temporary one
         raise
+
+
+def check_writable(path):
+    """An InputError where no file can be made at path: said now, not after hours of training."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"{path}: its folder doesn't exist")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: it is a folder: add a file name")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{path}: no file can be written there: {error.strerror or error}") from error
 
 
 def _arrays(args):
@@ -619,10 +637,7 @@ def _pick(arrays, wanted, source, suffix=""):
 
 def _train(args):
     for path in filter(None, (args.out, args.checkpoint, args.history, args.plot)):
-        if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
-            raise InputError(f"{path}: its folder doesn't exist")
-        if os.path.isdir(path):
-            raise InputError(f"{path}: it is a folder: add a file name")
+        check_writable(path)
     if args.plot:
         _pyplot()
         if os.path.splitext(args.plot)[1] not in (".png", ".svg", ".pdf"):
@@ -683,15 +698,19 @@ def plot(history, path):
     epochs = [row["epoch"] for row in history]
     for key in history[-1]:
         if "loss" in key or "gradient_norm" in key:
-            axes[int("loss" not in key)].plot(epochs, [row.get(key, math.nan) for row in history], label=key)
+            values = [row.get(key, math.nan) for row in history]
+            axes[int("loss" not in key)].plot(epochs, values, marker=".", label=key)
     for axis, title in zip(axes, ("loss", "gradient norm by layer")):
-        axis.set(title=title, xlabel="epoch", yscale="log")
+        positive = all(min(line.get_ydata()) > 0 for line in axis.lines)
+        axis.set(title=title, xlabel="epoch", yscale="log" if positive else "linear")
         axis.legend()
     _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:]))
     _pyplot().close(figure)
 
 
 def _predict(args):
+    if args.out:
+        check_writable(args.out)
     params, _ = load(args.net)
     use_dtype(args.dtype or min(value.dtype.name for value in params.values()))
     params = {name: np.asarray(value, DTYPE) for name, value in params.items()}

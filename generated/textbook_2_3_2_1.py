@@ -26,6 +26,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
@@ -437,7 +438,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     if begin >= epochs:
         raise InputError(f"{begin} epochs are done already; epochs={epochs} counts them too")
     if patience and validation is None:
-        raise InputError("patience needs data for validation")
+        raise InputError("patience needs data for validation: hold a tenth back, say (--validation 0.1)")
     if patience and best and begin - best["epoch"] >= patience:
         raise InputError(f"stopped at epoch {begin}, {best['epoch']} being the best: raise patience to go on")
     use_dtype(settings["dtype"])
@@ -611,16 +612,31 @@ def _write(path, write):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # not the temporary one
         raise
+
+
+def check_writable(path):
+    """An InputError where no file can be made at path: said now, not after hours of training."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"{path}: its folder doesn't exist")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: it is a folder: add a file name")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{path}: no file can be written there: {error.strerror or error}") from error
 
 
 def read_table(path, label, known):
     """x and t of a .csv file with a header, and what is known of its columns; t is None without the label's.
 
-    label: the target's column.
+    label: the target's column, by name, or by number: 1 is the first, -1 the last.
     known: of the table that the network was trained on, or None. Its features are read again, in their
     order.
     """
@@ -633,14 +649,18 @@ def read_table(path, label, known):
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable .csv file in UTF-8") from error
+    if not lines:
+        raise InputError(f"{path}: no rows below a header")
     if known is None and label is None:
         raise InputError(f"{path}: say which column is the target: --label; there are {', '.join(header)}")
-    labels = [name.strip() for name in label.split(",")] if label else known["labels"]
+    labels = [_column_name(name.strip(), header) for name in label.split(",")] if label else known["labels"]
+    if len(labels) > 1:
+        raise InputError(f"--label {label}: the target is one column")
     features = known["features"] if known else [name for name in header if name not in labels]
     for name in [*features, *labels] if known is None else features:
         if header.count(name) != 1:
-            count, there = header.count(name), ", ".join(header)
-            raise InputError(f"{path}: column {name} is there {count} times, in {there}")
+            count = f"{header.count(name) or 'no'} column{'s' if name in header else ''} {name}"
+            raise InputError(f"{path}: {count}: the header holds {', '.join(header) or 'nothing'}")
     for line, row in lines:
         if len(row) != len(header):
             raise InputError(f"{path}, line {line}: {len(row)} cells, not {len(header)} as in the header")
@@ -649,6 +669,13 @@ def read_table(path, label, known):
     if any(name not in header for name in labels):
         return x, None, known
     return x, _column_numbers(path, header, lines, labels), known
+
+
+def _column_name(text, header):
+    """The column's name, whether it is given so or as a number."""
+    if text not in header and text.lstrip("-").isdecimal() and 0 < abs(int(text)) <= len(header):
+        return header[int(text) - (int(text) > 0)]
+    return text
 
 
 def _column_numbers(path, header, lines, columns):
@@ -660,8 +687,10 @@ def _column_numbers(path, header, lines, columns):
             try:
                 out[k, j] = float(row[place])
             except ValueError:
-                what = repr(row[place]) + " is not a number" if row[place].strip() else "missing"
-                raise InputError(f"{path}, line {line}, column {columns[j]}: {what}") from None
+                out[k, j] = math.nan
+            if not math.isfinite(out[k, j]):
+                what = repr(row[place]) + " is not a finite number" if row[place].strip() else "missing"
+                raise InputError(f"{path}, line {line}, column {columns[j]}: {what}")
     return out
 
 
@@ -703,10 +732,7 @@ def _pick(arrays, wanted, source, suffix=""):
 
 def _train(args):
     for path in filter(None, (args.out, args.checkpoint, args.history, args.plot)):
-        if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
-            raise InputError(f"{path}: its folder doesn't exist")
-        if os.path.isdir(path):
-            raise InputError(f"{path}: it is a folder: add a file name")
+        check_writable(path)
     if args.plot:
         _pyplot()
         if os.path.splitext(args.plot)[1] not in (".png", ".svg", ".pdf"):
@@ -773,15 +799,19 @@ def plot(history, path):
     epochs = [row["epoch"] for row in history]
     for key in history[-1]:
         if "loss" in key or "gradient_norm" in key:
-            axes[int("loss" not in key)].plot(epochs, [row.get(key, math.nan) for row in history], label=key)
+            values = [row.get(key, math.nan) for row in history]
+            axes[int("loss" not in key)].plot(epochs, values, marker=".", label=key)
     for axis, title in zip(axes, ("loss", "gradient norm by layer")):
-        axis.set(title=title, xlabel="epoch", yscale="log")
+        positive = all(min(line.get_ydata()) > 0 for line in axis.lines)
+        axis.set(title=title, xlabel="epoch", yscale="log" if positive else "linear")
         axis.legend()
     _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:]))
     _pyplot().close(figure)
 
 
 def _predict(args):
+    if args.out:
+        check_writable(args.out)
     params, state = load(args.net)
     use_dtype(args.dtype or min(value.dtype.name for value in params.values()))
     params = {name: np.asarray(value, DTYPE) for name, value in params.items()}
@@ -845,7 +875,8 @@ def _add_data(add):
         shown = str(shape).replace("'", "")
         text = f"{name} {shown} as .npy, read from disk as needed"
         add.add_argument(option, dest="array_" + name, metavar="FILE", help=text)
-    add.add_argument("--label", metavar="COLUMN", help="the target's column in a .csv file")
+    text = "the target's column in a .csv file, by name or by number: 1 is the first, -1 the last"
+    add.add_argument("--label", metavar="COLUMN", help=text)
 
 
 def main(argv=None):

@@ -41,6 +41,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 import time
 import zipfile
 import zlib
@@ -157,61 +158,62 @@ def loss_and_grads(params, x, t):
     b8, W9, b9, W10, b10 = params["b8"], params["W9"], params["b9"], params["W10"], params["b10"]
     W11, b11 = params["W11"], params["b11"]
     B = x.shape[0]
-    z1 = x @ W1 + b1                         # (1)  (B, 16)
-    h1 = sigmoid(z1)                         # (2)  (B, 16)
-    z2 = h1 @ W2 + b2                        # (3)  (B, 16)
-    h2 = sigmoid(z2)                         # (4)  (B, 16)
-    z3 = h2 @ W3 + b3                        # (5)  (B, 16)
-    h3 = sigmoid(z3)                         # (6)  (B, 16)
-    z4 = h3 @ W4 + b4                        # (7)  (B, 16)
-    h4 = sigmoid(z4)                         # (8)  (B, 16)
-    z5 = h4 @ W5 + b5                        # (9)  (B, 16)
-    h5 = sigmoid(z5)                         # (10)  (B, 16)
-    z6 = h5 @ W6 + b6                        # (11)  (B, 16)
-    h6 = sigmoid(z6)                         # (12)  (B, 16)
-    z7 = h6 @ W7 + b7                        # (13)  (B, 16)
-    h7 = sigmoid(z7)                         # (14)  (B, 16)
-    z8 = h7 @ W8 + b8                        # (15)  (B, 16)
-    h8 = sigmoid(z8)                         # (16)  (B, 16)
-    z9 = h8 @ W9 + b9                        # (17)  (B, 16)
-    h9 = sigmoid(z9)                         # (18)  (B, 16)
-    z10 = h9 @ W10 + b10                     # (19)  (B, 16)
-    h10 = sigmoid(z10)                       # (20)  (B, 16)
-    y = h10 @ W11 + b11                      # (21)  (B, 1)
-    d_y = (y - t) / B                        # dL/dy, from (22)  (B, 1)
-    L = B * np.vdot(d_y, d_y) / 2            # (22)  scalar
-    d_W11 = h10.T @ d_y                      # dL/dW11, from (21)  (16, 1)
-    d_b11 = d_y.sum(axis=0)                  # dL/db11, from (21)  (1,)
-    d_z10 = (d_y @ W11.T) * h10 * (1 - h10)  # dL/dz10, from (21), (20)  (B, 16)
-    d_W10 = h9.T @ d_z10                     # dL/dW10, from (19)  (16, 16)
-    d_b10 = d_z10.sum(axis=0)                # dL/db10, from (19)  (16,)
-    d_z9 = (d_z10 @ W10.T) * h9 * (1 - h9)   # dL/dz9, from (19), (18)  (B, 16)
-    d_W9 = h8.T @ d_z9                       # dL/dW9, from (17)  (16, 16)
-    d_b9 = d_z9.sum(axis=0)                  # dL/db9, from (17)  (16,)
-    d_z8 = (d_z9 @ W9.T) * h8 * (1 - h8)     # dL/dz8, from (17), (16)  (B, 16)
-    d_W8 = h7.T @ d_z8                       # dL/dW8, from (15)  (16, 16)
-    d_b8 = d_z8.sum(axis=0)                  # dL/db8, from (15)  (16,)
-    d_z7 = (d_z8 @ W8.T) * h7 * (1 - h7)     # dL/dz7, from (15), (14)  (B, 16)
-    d_W7 = h6.T @ d_z7                       # dL/dW7, from (13)  (16, 16)
-    d_b7 = d_z7.sum(axis=0)                  # dL/db7, from (13)  (16,)
-    d_z6 = (d_z7 @ W7.T) * h6 * (1 - h6)     # dL/dz6, from (13), (12)  (B, 16)
-    d_W6 = h5.T @ d_z6                       # dL/dW6, from (11)  (16, 16)
-    d_b6 = d_z6.sum(axis=0)                  # dL/db6, from (11)  (16,)
-    d_z5 = (d_z6 @ W6.T) * h5 * (1 - h5)     # dL/dz5, from (11), (10)  (B, 16)
-    d_W5 = h4.T @ d_z5                       # dL/dW5, from (9)  (16, 16)
-    d_b5 = d_z5.sum(axis=0)                  # dL/db5, from (9)  (16,)
-    d_z4 = (d_z5 @ W5.T) * h4 * (1 - h4)     # dL/dz4, from (9), (8)  (B, 16)
-    d_W4 = h3.T @ d_z4                       # dL/dW4, from (7)  (16, 16)
-    d_b4 = d_z4.sum(axis=0)                  # dL/db4, from (7)  (16,)
-    d_z3 = (d_z4 @ W4.T) * h3 * (1 - h3)     # dL/dz3, from (7), (6)  (B, 16)
-    d_W3 = h2.T @ d_z3                       # dL/dW3, from (5)  (16, 16)
-    d_b3 = d_z3.sum(axis=0)                  # dL/db3, from (5)  (16,)
-    d_z2 = (d_z3 @ W3.T) * h2 * (1 - h2)     # dL/dz2, from (5), (4)  (B, 16)
-    d_W2 = h1.T @ d_z2                       # dL/dW2, from (3)  (16, 16)
-    d_b2 = d_z2.sum(axis=0)                  # dL/db2, from (3)  (16,)
-    d_z1 = (d_z2 @ W2.T) * h1 * (1 - h1)     # dL/dz1, from (3), (2)  (B, 16)
-    d_W1 = x.T @ d_z1                        # dL/dW1, from (1)  (8, 16)
-    d_b1 = d_z1.sum(axis=0)                  # dL/db1, from (1)  (16,)
+    z1 = x @ W1 + b1                             # (1)  (B, 16)
+    h1 = sigmoid(z1)                             # (2)  (B, 16)
+    z2 = h1 @ W2 + b2                            # (3)  (B, 16)
+    h2 = sigmoid(z2)                             # (4)  (B, 16)
+    z3 = h2 @ W3 + b3                            # (5)  (B, 16)
+    h3 = sigmoid(z3)                             # (6)  (B, 16)
+    z4 = h3 @ W4 + b4                            # (7)  (B, 16)
+    h4 = sigmoid(z4)                             # (8)  (B, 16)
+    z5 = h4 @ W5 + b5                            # (9)  (B, 16)
+    h5 = sigmoid(z5)                             # (10)  (B, 16)
+    z6 = h5 @ W6 + b6                            # (11)  (B, 16)
+    h6 = sigmoid(z6)                             # (12)  (B, 16)
+    z7 = h6 @ W7 + b7                            # (13)  (B, 16)
+    h7 = sigmoid(z7)                             # (14)  (B, 16)
+    z8 = h7 @ W8 + b8                            # (15)  (B, 16)
+    h8 = sigmoid(z8)                             # (16)  (B, 16)
+    z9 = h8 @ W9 + b9                            # (17)  (B, 16)
+    h9 = sigmoid(z9)                             # (18)  (B, 16)
+    z10 = h9 @ W10 + b10                         # (19)  (B, 16)
+    h10 = sigmoid(z10)                           # (20)  (B, 16)
+    y = h10 @ W11 + b11                          # (21)  (B, 1)
+    y_minus_t = y - t                            # (B, 1)
+    L = np.vdot(y_minus_t, y_minus_t) / (2 * B)  # (22)  scalar
+    d_y = y_minus_t / B                          # dL/dy, from (22)  (B, 1)
+    d_W11 = h10.T @ d_y                          # dL/dW11, from (21)  (16, 1)
+    d_b11 = d_y.sum(axis=0)                      # dL/db11, from (21)  (1,)
+    d_z10 = (d_y @ W11.T) * h10 * (1 - h10)      # dL/dz10, from (21), (20)  (B, 16)
+    d_W10 = h9.T @ d_z10                         # dL/dW10, from (19)  (16, 16)
+    d_b10 = d_z10.sum(axis=0)                    # dL/db10, from (19)  (16,)
+    d_z9 = (d_z10 @ W10.T) * h9 * (1 - h9)       # dL/dz9, from (19), (18)  (B, 16)
+    d_W9 = h8.T @ d_z9                           # dL/dW9, from (17)  (16, 16)
+    d_b9 = d_z9.sum(axis=0)                      # dL/db9, from (17)  (16,)
+    d_z8 = (d_z9 @ W9.T) * h8 * (1 - h8)         # dL/dz8, from (17), (16)  (B, 16)
+    d_W8 = h7.T @ d_z8                           # dL/dW8, from (15)  (16, 16)
+    d_b8 = d_z8.sum(axis=0)                      # dL/db8, from (15)  (16,)
+    d_z7 = (d_z8 @ W8.T) * h7 * (1 - h7)         # dL/dz7, from (15), (14)  (B, 16)
+    d_W7 = h6.T @ d_z7                           # dL/dW7, from (13)  (16, 16)
+    d_b7 = d_z7.sum(axis=0)                      # dL/db7, from (13)  (16,)
+    d_z6 = (d_z7 @ W7.T) * h6 * (1 - h6)         # dL/dz6, from (13), (12)  (B, 16)
+    d_W6 = h5.T @ d_z6                           # dL/dW6, from (11)  (16, 16)
+    d_b6 = d_z6.sum(axis=0)                      # dL/db6, from (11)  (16,)
+    d_z5 = (d_z6 @ W6.T) * h5 * (1 - h5)         # dL/dz5, from (11), (10)  (B, 16)
+    d_W5 = h4.T @ d_z5                           # dL/dW5, from (9)  (16, 16)
+    d_b5 = d_z5.sum(axis=0)                      # dL/db5, from (9)  (16,)
+    d_z4 = (d_z5 @ W5.T) * h4 * (1 - h4)         # dL/dz4, from (9), (8)  (B, 16)
+    d_W4 = h3.T @ d_z4                           # dL/dW4, from (7)  (16, 16)
+    d_b4 = d_z4.sum(axis=0)                      # dL/db4, from (7)  (16,)
+    d_z3 = (d_z4 @ W4.T) * h3 * (1 - h3)         # dL/dz3, from (7), (6)  (B, 16)
+    d_W3 = h2.T @ d_z3                           # dL/dW3, from (5)  (16, 16)
+    d_b3 = d_z3.sum(axis=0)                      # dL/db3, from (5)  (16,)
+    d_z2 = (d_z3 @ W3.T) * h2 * (1 - h2)         # dL/dz2, from (5), (4)  (B, 16)
+    d_W2 = h1.T @ d_z2                           # dL/dW2, from (3)  (16, 16)
+    d_b2 = d_z2.sum(axis=0)                      # dL/db2, from (3)  (16,)
+    d_z1 = (d_z2 @ W2.T) * h1 * (1 - h1)         # dL/dz1, from (3), (2)  (B, 16)
+    d_W1 = x.T @ d_z1                            # dL/dW1, from (1)  (8, 16)
+    d_b1 = d_z1.sum(axis=0)                      # dL/db1, from (1)  (16,)
     return L, {
         "W1": d_W1, "b1": d_b1, "W2": d_W2, "b2": d_b2, "W3": d_W3, "b3": d_b3, "W4": d_W4, "b4": d_b4,
         "W5": d_W5, "b5": d_b5, "W6": d_W6, "b6": d_b6, "W7": d_W7, "b7": d_b7, "W8": d_W8, "b8": d_b8,
@@ -577,7 +579,7 @@ def train(params, x, t, *, epochs, validation=None, seed=0, state=None, every=0,
     if begin >= epochs:
         raise InputError(f"{begin} epochs are done already; epochs={epochs} counts them too")
     if patience and validation is None:
-        raise InputError("patience needs data for validation")
+        raise InputError("patience needs data for validation: hold a tenth back, say (--validation 0.1)")
     if patience and best and begin - best["epoch"] >= patience:
         raise InputError(f"stopped at epoch {begin}, {best['epoch']} being the best: raise patience to go on")
     use_dtype(settings["dtype"])
@@ -751,16 +753,31 @@ def _write(path, write):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
+        if isinstance(error, OSError):
+            error.filename = os.fspath(path)  # not the temporary one
         raise
+
+
+def check_writable(path):
+    """An InputError where no file can be made at path: said now, not after hours of training."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"{path}: its folder doesn't exist")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: it is a folder: add a file name")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{path}: no file can be written there: {error.strerror or error}") from error
 
 
 def read_table(path, label, known):
     """x and t of a .csv file with a header, and what is known of its columns; t is None without the label's.
 
-    label: the target's column.
+    label: the target's column, by name, or by number: 1 is the first, -1 the last.
     known: of the table that the network was trained on, or None. Its features are read again, in their
     order.
     """
@@ -773,14 +790,18 @@ def read_table(path, label, known):
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable .csv file in UTF-8") from error
+    if not lines:
+        raise InputError(f"{path}: no rows below a header")
     if known is None and label is None:
         raise InputError(f"{path}: say which column is the target: --label; there are {', '.join(header)}")
-    labels = [name.strip() for name in label.split(",")] if label else known["labels"]
+    labels = [_column_name(name.strip(), header) for name in label.split(",")] if label else known["labels"]
+    if len(labels) > 1:
+        raise InputError(f"--label {label}: the target is one column")
     features = known["features"] if known else [name for name in header if name not in labels]
     for name in [*features, *labels] if known is None else features:
         if header.count(name) != 1:
-            count, there = header.count(name), ", ".join(header)
-            raise InputError(f"{path}: column {name} is there {count} times, in {there}")
+            count = f"{header.count(name) or 'no'} column{'s' if name in header else ''} {name}"
+            raise InputError(f"{path}: {count}: the header holds {', '.join(header) or 'nothing'}")
     for line, row in lines:
         if len(row) != len(header):
             raise InputError(f"{path}, line {line}: {len(row)} cells, not {len(header)} as in the header")
@@ -789,6 +810,13 @@ def read_table(path, label, known):
     if any(name not in header for name in labels):
         return x, None, known
     return x, _column_numbers(path, header, lines, labels), known
+
+
+def _column_name(text, header):
+    """The column's name, whether it is given so or as a number."""
+    if text not in header and text.lstrip("-").isdecimal() and 0 < abs(int(text)) <= len(header):
+        return header[int(text) - (int(text) > 0)]
+    return text
 
 
 def _column_numbers(path, header, lines, columns):
@@ -800,8 +828,10 @@ def _column_numbers(path, header, lines, columns):
             try:
                 out[k, j] = float(row[place])
             except ValueError:
-                what = repr(row[place]) + " is not a number" if row[place].strip() else "missing"
-                raise InputError(f"{path}, line {line}, column {columns[j]}: {what}") from None
+                out[k, j] = math.nan
+            if not math.isfinite(out[k, j]):
+                what = repr(row[place]) + " is not a finite number" if row[place].strip() else "missing"
+                raise InputError(f"{path}, line {line}, column {columns[j]}: {what}")
     return out
 
 
@@ -843,10 +873,7 @@ def _pick(arrays, wanted, source, suffix=""):
 
 def _train(args):
     for path in filter(None, (args.out, args.checkpoint, args.history, args.plot)):
-        if not os.path.isdir(os.path.dirname(path) or "."):  # said now, not after hours of training
-            raise InputError(f"{path}: its folder doesn't exist")
-        if os.path.isdir(path):
-            raise InputError(f"{path}: it is a folder: add a file name")
+        check_writable(path)
     if args.plot:
         _pyplot()
         if os.path.splitext(args.plot)[1] not in (".png", ".svg", ".pdf"):
@@ -913,15 +940,19 @@ def plot(history, path):
     epochs = [row["epoch"] for row in history]
     for key in history[-1]:
         if "loss" in key or "gradient_norm" in key:
-            axes[int("loss" not in key)].plot(epochs, [row.get(key, math.nan) for row in history], label=key)
+            values = [row.get(key, math.nan) for row in history]
+            axes[int("loss" not in key)].plot(epochs, values, marker=".", label=key)
     for axis, title in zip(axes, ("loss", "gradient norm by layer")):
-        axis.set(title=title, xlabel="epoch", yscale="log")
+        positive = all(min(line.get_ydata()) > 0 for line in axis.lines)
+        axis.set(title=title, xlabel="epoch", yscale="log" if positive else "linear")
         axis.legend()
     _write(path, lambda file: figure.savefig(file, format=os.path.splitext(path)[1][1:]))
     _pyplot().close(figure)
 
 
 def _predict(args):
+    if args.out:
+        check_writable(args.out)
     params, state = load(args.net)
     use_dtype(args.dtype or min(value.dtype.name for value in params.values()))
     params = {name: np.asarray(value, DTYPE) for name, value in params.items()}
@@ -985,7 +1016,8 @@ def _add_data(add):
         shown = str(shape).replace("'", "")
         text = f"{name} {shown} as .npy, read from disk as needed"
         add.add_argument(option, dest="array_" + name, metavar="FILE", help=text)
-    add.add_argument("--label", metavar="COLUMN", help="the target's column in a .csv file")
+    text = "the target's column in a .csv file, by name or by number: 1 is the first, -1 the last"
+    add.add_argument("--label", metavar="COLUMN", help=text)
 
 
 def main(argv=None):

@@ -39,10 +39,11 @@ _PUBLIC = {
     "symbp.proofread": ("proofread", "proofread_file"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+__all__ = [*_MODULE_OF]  # for `from symbp import *`
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported on first use; the elementary functions of the table (sigmoid, relu, ...) too."""
+    """A public name, imported on first use; the elementary functions (sigmoid, relu, ...) and all layers too."""
     if name in _MODULE_OF:
         return getattr(import_module(_MODULE_OF[name]), name)
     if not name.startswith("_"):
@@ -50,6 +51,9 @@ def __getattr__(name: str) -> Any:
 
         if name in TABLE:
             return import_module("symbp.language").FUNCTIONS[name]
+        layers = import_module("symbp.layers")
+        if name in layers.__all__:
+            return getattr(layers, name)
     raise AttributeError(f"module 'symbp' has no attribute {name!r}")
 
 

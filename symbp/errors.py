@@ -15,6 +15,6 @@ class UnusedParameterWarning(UserWarning):
 def nearest(name: str, known: Iterable[str]) -> str:
     """'did you mean ...? known are ...', for messages."""
     names = list(known)
-    close = get_close_matches(name, names, 1)
+    close = get_close_matches(name, names, 1) or get_close_matches(name.lower(), names, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known are {', '.join(names)}"

@@ -136,6 +136,9 @@ def test_examples_say_how_many_parameters() -> None:
 
 
 SAME = {
+    "mlp:3-4-2,batch_norm+relu+dropout0.25,huber": lambda: Sequential(
+        Dense(4), BatchNorm(), relu, Dropout("0.25"), Dense(2), features=3, loss="huber",
+    ),
     "cnn:1x6x6,2c3p1+batch_norm+relu+max2,4,cross_entropy": lambda: Sequential(
         Conv2D(2, 3, padding=1), BatchNorm(), relu, MaxPool2D(2), Flatten(), Dense(4), shape=(1, 6, 6),
         loss="cross_entropy",

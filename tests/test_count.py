@@ -59,16 +59,16 @@ def test_closed_forms_by_hand() -> None:
     add = B * H * I + B * H * O + B * H + B * O + (B * O - 1)  # two layers, the sigmoid, y - t, the sum of squares
     forward = {"add": add, "mul": B * H * I + B * H * O + B * O, "neg": B * H, "exp": B * H, "div": B * H + 1}
     assert ledger["forward"].operations == forward
-    # d_y = (y - t)/B, and the loss from it, B/2 Sum(d_y^2), with a product for the division; d_W2 = a' d_y, d_b2;
+    # y - t, once for the loss and for d_y = (y - t)/B; d_W2 = a' d_y, d_b2;
     # d_z = (d_y W2') a (1 - a); d_W1 = x' d_z, d_b1
     adjoints = B * H * (O - 1) + B * H
     gradients = (B - 1) * (H * O + O + H * I + H)
     assert ledger["reverse + CSE"].operations == {
         "add": add + adjoints + gradients,
-        "mul": forward["mul"] + 1 + B * H * O + B * H * O + B * H * 2 + B * H * I,
+        "mul": forward["mul"] + B * H * O + B * H * O + B * H * 2 + B * H * I,
         "neg": B * H,
         "exp": B * H,
-        "div": forward["div"] - 1 + B * O,
+        "div": forward["div"] + B * O,
     }
 
 

@@ -89,13 +89,13 @@ def step(text: str, p: Program, sizes: dict[str, int]) -> tuple[Any, int]:
 
 
 def test_by_hand() -> None:
-    """y = x W1 + b1, d_y = (y - t)/B, L = B Sum(d_y^2)/2, d_W1 = x^T d_y, d_b1 = Sum(d_y): y dies with d_y."""
+    """y = x W1 + b1, r = y - t, L = Sum(r^2)/(2 B), d_y = r/B, d_W1 = x^T d_y, d_b1 = Sum(d_y): y dies with r."""
     found = Memory(load("mlp:3-2,relu/linear,half_squared_error"), {"B": 5})
     held = found["reverse + CSE"]
     lives = [(life.name, life.first, life.last) for life in found.timeline("reverse + CSE").lives]
-    assert lives == [("y", 0, 1), ("d_y", 1, 4), ("L", 2, 4), ("d_W1", 3, 4), ("d_b1", 4, 4)]
-    assert [life.name for life in held.kept] == ["d_y"]
-    assert (held.peak, held.step, str(held.form)) == (8 * 2 * (5 * 2), 2, "4*B")
+    assert lives == [("y", 0, 1), ("y_minus_t", 1, 3), ("L", 2, 5), ("d_y", 3, 5), ("d_W1", 4, 5), ("d_b1", 5, 5)]
+    assert [life.name for life in held.kept] == ["y_minus_t"]
+    assert (held.peak, held.step, str(held.form)) == (8 * (2 * (5 * 2) + 1), 4, "4*B + 1")
     assert found.gradient_bytes == 8 * (3 * 2 + 2)
     assert found.input_bytes == 8 * (5 * 3 + 5 * 2)
     assert Memory(found.program, {"B": 5}, "float32")["reverse"].peak * 2 == found["reverse"].peak

@@ -277,6 +277,24 @@ def test_files(tmp_path):
     good = tmp_path / "good.py"
     good.write_text("from symbp.architectures import load\nnet = load('mlp:2-1,tanh,half_squared_error')\n")
     assert from_file(good).loss == "L"
+    good.write_text("from symbp import *\nfrom symbp import GLU\nnet = Sequential(Dense(1), features=2, loss='hinge')")
+    assert from_file(good).loss == "L"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def (", "line 1: SyntaxError: invalid syntax"),
+        ("\n1/0", "line 2: ZeroDivisionError: division by zero"),
+        ("from symbp import Sequential, Dense\nnet = Sequential(Dense(3), features=2, loss='cross')",
+         "line 2: unknown loss 'cross': known are"),
+    ],
+)  # fmt: skip
+def test_errors_in_a_file_name_its_line(tmp_path, text, message):
+    file = tmp_path / "net.py"
+    file.write_text(text)
+    with pytest.raises(SymbpError, match=f"net.py, {message}"):
+        load(str(file))
 
 
 def test_every_named_loss_builds():

@@ -12,7 +12,10 @@ import pytest
 from sympy import Idx, IndexedBase, Sum, Symbol
 
 from symbp import declare, sizes
+from symbp.architectures import load
 from symbp.emit import generate
+from symbp.emit.footprint import footprint
+from symbp.emit.run import load_module
 from symbp.functions import TABLE
 from symbp.gradient import gradient
 from symbp.layers import (
@@ -139,6 +142,53 @@ def test_only_large_steps_ask_to_keep_their_memory() -> None:
     assert kept in generate(large)
     assert kept not in generate(small)
     assert kept not in generate(large, style="fast")
+
+
+def test_a_very_large_step_gives_arrays_back_by_the_layer() -> None:
+    """What isn't read again is deleted where a layer ends; a step with less to hold has no such lines."""
+    large = load("gpt:layers=1,heads=4,width=128,context=64,vocabulary=256")
+    text = generate(large)
+    again = "\n".join(line for line in text.splitlines() if not line.startswith("    del "))
+    deletions = re.findall(r"^    del (.*?)(?:  #.*)?$", text[text.index("def loss_and_grads") :], re.MULTILINE)
+    names = ", ".join(deletions).split(", ")
+    assert 5 < len(deletions) < 15 and len(names) == len(set(names)) > 30
+    peaks = [footprint(code, large, {"B": 8}).peak for code in (text, again)]
+    assert peaks[0] < 0.6 * peaks[1]
+    assert "    del " not in generate(load("mlp:784-256-128-10,relu,cross_entropy"))
+    assert "    del " not in generate(large, style="fast").partition("def workspace")[2].partition("return step")[0]
+
+
+# ------------------------------------------------------------------------------------------- large scores
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        "mlp:4-8-3,tanh/softmax,soft_cross_entropy",
+        "mlp:4-8-3,softmax,focal",
+        "mlp:4-8-3,relu,focal",
+        "gpt:layers=1,heads=2,width=8,context=5,vocabulary=7",
+    ],
+)
+def test_no_exponential_overflows(net: str) -> None:
+    """Weights a hundred times too large, in single precision: predictions, loss and gradients stay finite."""
+    module = load_module(generate(load(net), dtype="float32"))
+    params = {name: 100 * value for name, value in module.init_params(1).items()}
+    rng = np.random.default_rng(0)
+    x = rng.integers(7, size=(6, 5)) if net.startswith("gpt") else rng.standard_normal((6, 4))
+    t = rng.integers(3, size=(6, 5) if net.startswith("gpt") else 6)
+    data = module.take([x, np.eye(3)[t] if "soft_" in net else t], slice(None))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        value, grads = module.loss_and_grads(params, *data)
+        assert module.loss(params, *data) == pytest.approx(float(value), rel=1e-5)
+        assert all(np.isfinite(a).all() for a in (value, module.forward(params, data[0]), *grads.values()))
+
+
+def test_the_loss_reads_as_declared() -> None:
+    """Not as a multiple of the squared gradient."""
+    text = generate(Sequential(Dense(2), features=3, loss="half_squared_error"))
+    lines = [line.split("  #")[0].strip() for line in text.splitlines()]
+    assert "L = np.vdot(y_minus_t, y_minus_t) / (2 * B)" in lines and "d_y = y_minus_t / B" in lines
 
 
 # ------------------------------------------------------------------------------------------------- loops

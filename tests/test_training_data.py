@@ -170,15 +170,15 @@ def change(line: int, old: str, new: str) -> Callable[[str], str]:
     [
         (change(9, ",", ",x"), "table.csv, line 9, column b: 'x"),
         (change(5, ",", ",,"), "table.csv, line 5: 6 cells, not 5 as in the header"),
-        (change(1, "kind", "class"), "column kind is there 0 times, in a, b, c, d, class"),
-        (change(1, "b", "a"), "column a is there 2 times"),
+        (change(1, "kind", "class"), "no column kind: the header holds a, b, c, d, class"),
+        (change(1, "b", "a"), "2 columns a: the header holds a, a, c, d, kind"),
         (change(1, "d,", "d,e,"), "line 2: 5 cells, not 6"),
         (lambda text: "\n".join(line.partition(",")[2] for line in text.split()), "x has shape (60, 3), not (B, 4)"),
         (lambda text: text + "1,2,3,4,dog\n", "column kind has 4 values, not 3: ant, bee, cat, dog"),
         (lambda text: text + "1,2,3,4,\n", "line 62, column kind: missing"),
-        (lambda text: text + "1,nan,3,4,ant\n", "x holds NaN or infinity, first at index [60, 1]"),
-        (lambda text: HEADER + "\n", "table.csv: x is empty"),
-        (lambda text: "", "column kind is there 0 times"),
+        (lambda text: text + "1,nan,3,4,ant\n", "line 62, column b: 'nan' is not a finite number"),
+        (lambda text: HEADER + "\n", "table.csv: no rows below a header"),
+        (lambda text: "", "table.csv: no rows below a header"),
         (lambda text: "\ud800", "table.csv: not a readable .csv file in UTF-8"),
     ],
 )
@@ -199,10 +199,36 @@ def test_a_table_needs_a_label_and_predict_the_known_columns(here: Path, capsys:
     assert module.main(["train", "table.csv", "--label", "kind", "--epochs", "1", "--out", "net.npz", "--quiet"]) == 0
     Path("other.csv").write_text("a,b,d\n1,2,3\n")
     assert module.main(["predict", "net.npz", "other.csv"]) == 2
-    assert "column c is there 0 times, in a, b, d" in capsys.readouterr().err
+    assert "no column c: the header holds a, b, d" in capsys.readouterr().err
     Path("dogs.csv").write_text(f"{HEADER}\n1,2,3,4,dog\n")
     assert module.main(["predict", "net.npz", "dogs.csv"]) == 2
     assert "column kind: dog is none of ant, bee, cat" in capsys.readouterr().err
+
+
+def test_the_label_by_number(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = fresh()
+    Path("table.csv").write_text(table())
+    for label, out in (("kind", "a.npz"), ("5", "b.npz"), ("-1", "c.npz")):
+        words = ["train", "table.csv", "--label", label, "--epochs", "1", "--quiet", "--out", out]
+        assert module.main(words) == 0
+    assert Path("a.npz").read_bytes() == Path("b.npz").read_bytes() == Path("c.npz").read_bytes()
+    for label, message in (("6", "no column 6"), ("0", "no column 0"), ("kind,a", "the target is one column")):
+        assert module.main(["train", "table.csv", "--label", label]) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["train", "d.npz", "--epochs", "1", "--out"], ["predict", "d.npz", "d.npz", "-o"]])
+def test_where_nothing_can_be_written_is_said_first(
+    words: list[str], here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = fresh()
+
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", refused)
+    assert module.main([*words, "net.npz"]) == 2  # there is no d.npz: it isn't even looked for
+    assert "net.npz: no file can be written there: Permission denied" in capsys.readouterr().err
 
 
 def test_several_target_columns_of_numbers(here: Path) -> None:

@@ -167,6 +167,27 @@ def test_a_gradients_place_is_lent_until_it_is_written() -> None:
     assert len(offsets) == 4 and max(offsets) < code.index("for t in range(5):")
 
 
+def test_a_line_names_the_array_that_it_reads() -> None:
+    """Not another one that lay in the same room: the line can be held against its equation."""
+    work = workspace(gradient(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy")))
+    (line,) = [line.code for line in work.step if any(s.name == "d_g1" for s in line.ends)]
+    assert line.strip() == "multiply(d_c1_view[t], i1_view[t], d_g1)"
+    (room,) = [line.removeprefix("d_c1 = ") for line in work.setup if line.startswith("d_c1 = ")]
+    assert room.isidentifier()  # an array of the way forward
+
+def test_the_last_statement_of_a_loop_has_its_comment() -> None:
+    text = generate(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy"), style="fast")
+    step = text[text.index("    def step(") : text.index("    return step")]
+    assert re.search(r"h1_view\[t\]\) +# \(6\)  \(B, 4\)$", step, re.MULTILINE)
+    assert re.search(r"d_i1_sum_view\[t\]\) +# dL/di1_sum, from \(4\), \(1\)  \(B, 4\)$", step, re.MULTILINE)
+
+
+def test_a_message_of_many_arrays_keeps_to_the_width() -> None:
+    layers = [layer for _ in range(6) for layer in (Dense(3), BatchNorm(), ReLU())]
+    text = generate(Sequential(*layers, features=2, loss="half_squared_error"), style="fast", parallel="mpi")
+    assert re.search(r"^        \) = all_sum\($", text, re.MULTILINE) and max(map(len, text.splitlines())) <= 110
+
+
 def test_sigmoid_is_exact_to_rounding_and_never_overflows() -> None:
     module = load_module(generate(Sequential(Sigmoid(), Dense(1), features=1, loss="half_squared_error"), style="fast"))
     params = {"W1": np.ones((1, 1)), "b1": np.zeros(1)}

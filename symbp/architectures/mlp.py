@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbp.architectures.fields import ACTIVATIONS, Family, is_integer
+from symbp.architectures.fields import ACTIVATIONS, Family, Field, is_integer
 from symbp.errors import SymbpError, nearest
 from symbp.layers import LOSSES, Activation, BatchNorm, Dense, Layer, Softmax
 from symbp.program import Program
@@ -39,8 +39,10 @@ def _layers(text: str, names: str) -> list[Layer]:
 def _layer(text: str, name: str) -> Layer | None:
     if name in ("linear", "batch_norm", "softmax"):
         return {"linear": None, "batch_norm": BatchNorm(), "softmax": Softmax()}[name]
+    if name.startswith("dropout"):
+        return Field(text, 2, name).layer(name)
     if name not in ACTIVATIONS:
-        known = nearest(name, [*ACTIVATIONS, "batch_norm", "softmax", "linear"])
+        known = nearest(name, [*ACTIVATIONS, "batch_norm", "dropout0.1", "softmax", "linear"])
         raise SymbpError(f"{text!r}: unknown activation {name!r}: {known}")
     return Activation(name)
 
@@ -51,7 +53,7 @@ FAMILY = Family(
     usage="mlp:SIZES,LAYERS[/OUTPUT],LOSS",
     grammar="""\
 SIZES    the widths from input to output: 2-3-2-1
-LAYERS   what follows each hidden dense layer: an activation, or several joined by +: batch_norm+relu
+LAYERS   what follows each hidden dense layer: an activation, or several joined by +: batch_norm+relu+dropout0.1
 OUTPUT   what follows the last dense layer: linear (nothing), softmax, or an activation. Left out, it is sigmoid
          where LAYERS is sigmoid and the loss is a squared error, and linear otherwise.""",
     examples={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from symbp.expr import size as size_of
 from symbp.gradient import gradient
 from symbp.initialisers import parse_initialiser
 from symbp.language import to_sympy
-from symbp.lower import Loop, Lowered, Message, Statement, Workspace, last_reads, lower, workspace
+from symbp.lower import Loop, Lowered, Message, Statement, Workspace, by_layer, last_reads, lower, workspace
 from symbp.lower.constants import constant
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
 from symbp.simplify import simplify
@@ -35,6 +36,9 @@ from symbp.simplify.nominal import nominal
 
 LICENCE = "MIT"
 LARGE = 10**6  # more numbers than this in a step: the system's part in giving memory and taking it back is felt
+HUGE = 10**7  # so many that readable code gives arrays back, layer by layer
+ROOM = 100  # columns of names in a line that gives arrays back
+SMALL = 1000  # but none with less than this part of them
 COLUMN = 60  # comments start in one column, as far right as this
 
 
@@ -135,7 +139,18 @@ def module_context(
 
 def _numbers_in(program: Program) -> int:
     """How many numbers a program's tensors have together, at nominal sizes."""
-    return sum(math.prod(map(nominal, t.indices)) for t in program.tensors.values() if t.role == "computed")
+    return sum(map(_numbers, (t for t in program.tensors.values() if t.role == "computed")))
+
+
+def _numbers(t: Tensor) -> int:
+    return math.prod(map(nominal, t.indices))
+
+
+def _large(program: Program) -> frozenset[str]:
+    """The large ones among what a step computes and doesn't return, where it computes very much."""
+    stays, total = {*program.outputs, *program.updates.values()}, _numbers_in(program)
+    computed = [t for t in program.tensors.values() if t.role == "computed" and t.name not in stays]
+    return frozenset(t.name for t in computed if total > HUGE and _numbers(t) * SMALL > total)
 
 
 def command(
@@ -276,10 +291,12 @@ def _body(
     reads = tuple(t.name for t in (*program.parameters, *program.state) if t.name in read)
     single = [len(s.lines[0]) for s in flat if len(s.lines) == 1]
     column = max((n for n in single if n <= COLUMN), default=0)
-    lines = [f"{name} = {_size_of(name, program)}" for name in lowered.sizes if name != lowered.total]
+    words = {w for item in lowered.statements for line in _code_of(item) for w in re.findall(r"\w+", line)}
+    lines = [f"{n} = {_size_of(n, program)}" for n in lowered.sizes if n in words and n != lowered.total]
     if lowered.total:
         lines.append(_total(lowered, program, batch))
-    done = last_reads(lowered, frees)
+    done = last_reads(lowered, frees) if frees else by_layer(lowered, last_reads(lowered, _large(lowered.program)))
+    note = "" if frees else "  # not read again: memory for the next layers"
     for k, item in enumerate(lowered.statements):
         if isinstance(item, Loop):
             lines += item.head
@@ -287,8 +304,15 @@ def _body(
         else:
             lines += commented(item, numbers, column)
         if k in done and k + 1 < len(lowered.statements):
-            lines.append(f"del {', '.join(done[k])}")
+            rows = textwrap.wrap(", ".join(done[k]), ROOM - len(note))
+            lines += [f"del {row.rstrip(',')}{note}" for row in rows]
+            note = ""
     return Body(reads, tuple(lines))
+
+
+def _code_of(item: Statement | Loop | Message) -> list[str]:
+    """Its lines without comments."""
+    return [*item.head, *(line for s in item.body for line in s.lines)] if isinstance(item, Loop) else item.lines
 
 
 def _total(lowered: Lowered, program: Program, batch: str) -> str:

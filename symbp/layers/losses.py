@@ -161,8 +161,8 @@ class Focal(Loss):
         *lead, _ = axes(net, y, "... k")
         p = y if net.is_softmax(y) else Softmax().define(net, y)
         t = net.labels("t", lead)
-        of_label = net.tensor("p_t", lead, p.base[(*lead, t)])
-        return -Sum((1 - of_label) ** sp.nsimplify(self.gamma) * sp.log(of_label), *lead) / size_of(*lead)
+        of_label = net.tensor("log_p_t", lead, sp.log(p.base[(*lead, t)]))  # not p_t, which may round to 0
+        return -Sum((1 - sp.exp(of_label)) ** sp.nsimplify(self.gamma) * of_label, *lead) / size_of(*lead)
 
 
 @dataclass(frozen=True)

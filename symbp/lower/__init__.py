@@ -13,7 +13,7 @@ is a rank's part of a result, `messages` when it is completed.
 from __future__ import annotations
 
 from symbp.lower.explain import explanation
-from symbp.lower.last_reads import last_reads
+from symbp.lower.last_reads import by_layer, last_reads
 from symbp.lower.messages import Message
 from symbp.lower.stabilise import stabilise
 from symbp.lower.statements import Loop, Lowered, Statement, lower, prepare
@@ -26,6 +26,7 @@ __all__ = [
     "Message",
     "Statement",
     "Workspace",
+    "by_layer",
     "explanation",
     "last_reads",
     "lower",

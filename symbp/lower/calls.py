@@ -196,7 +196,8 @@ class Calls(Recorder):
         if found is None:
             v = self.compute(x)
             sizes = [constant(n).code for n in v.dims]
-            shape = ", ".join(n if b == e == "0" else f"{b} + {n} + {e}" for n, (b, e) in zip(sizes, pads, strict=True))
+            padded = [[n for n in (b, size, e) if n != "0"] for size, (b, e) in zip(sizes, pads, strict=True)]
+            shape = ", ".join(" + ".join(parts) for parts in padded)
             found = self._made[a.code] = self.new(Value(v.dims, form=f"np.zeros(({shape}), DTYPE)"))
             cuts = [":" if b == e == "0" else f"{b}:{b} + {n}" for n, (b, e) in zip(sizes, pads, strict=True)]
             self.copy(v, self.view(found, f"{{}}[{', '.join(cuts)}]", v.dims), "padding kept")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from symbp.expr import ONE, Expr, add, mul
 from symbp.lower.parallel import Sharded
-from symbp.lower.wrapping import WIDTH
+from symbp.lower.wrapping import break_call
 from symbp.recurrence import Group, groups
 
 
@@ -29,11 +28,7 @@ class Message:
     def lines(self) -> list[str]:
         """`a, b = all_sum(a, b)`, over several lines where it is long."""
         names = ", ".join(self.names)
-        line = f"{f'({names},)' if len(self.names) == 1 else names} = all_{self.op}({names})"
-        if len(line) <= WIDTH:
-            return [line]
-        rows = textwrap.wrap(names, WIDTH, initial_indent="    ", subsequent_indent="    ")
-        return ["(", *rows, f") = all_{self.op}(", *rows, ")"]
+        return break_call(f"({names},)" if len(self.names) == 1 else names, f"all_{self.op}", names)
 
 
 def schedule(sharded: Sharded) -> tuple[Group | Message, ...]:

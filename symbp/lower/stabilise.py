@@ -35,16 +35,20 @@ from symbp.expr import (
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import write_out
-from symbp.simplify.share import share_terms, unused
+from symbp.simplify.share import name_terms, share_terms, unused
 
 
 def stabilise(program: Program) -> Program:
     """The program in forms that don't overflow, with what they have in common shared."""
     program = _write_out_exponentials(program)
+    given = program.tensors.keys()
+    program = name_terms(program, _is_sum_of_exponentials)
     for equation in program.equations:
         current = program.equation(equation.name)
         if _is_sum_of_exponentials(current.value):
-            program = _shift(program, current)
+            shifted = _shift(program, current)
+            unshifted = shifted is program and current.name not in given
+            program = _written_back(program, current) if unshifted else shifted
     program = program.with_(replace(e, value=_guard(e.value)) for e in program.equations)
     return drop_dead(share_terms(program))
 
@@ -55,9 +59,14 @@ def _write_out_exponentials(program: Program) -> Program:
         shared = equation.reason is not None and equation.reason.kind == "shared"
         inverse = isinstance(equation.value, Pow) and equation.value.args[1] is num(-1)
         if shared and (inverse or _exponent(equation.value) is not None):
-            rest = [e for e in program.equations if e is not equation]
-            program = program.with_(replace(e, value=write_out(e.value, equation)) for e in rest)
+            program = _written_back(program, equation)
     return program
+
+
+def _written_back(program: Program, equation: Equation) -> Program:
+    """The program without an equation, which stands written out wherever it was read."""
+    rest = [e for e in program.equations if e is not equation]
+    return program.with_(replace(e, value=write_out(e.value, equation)) for e in rest)
 
 
 def _exponent(e: Expr) -> Expr | None:

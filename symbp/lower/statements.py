@@ -38,7 +38,8 @@ class Statement:
     @property
     def lines(self) -> list[str]:
         """The statement, broken at its outermost operators where it is long."""
-        return break_line(f"{self.target} = {self.array.code}")
+        code = self.array.code
+        return break_line(f"{self.target} = {code[1:-1] if self.array.op == 'choice' else code}")
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def _loop(writer: Writer, group: Group, time: Index) -> Loop:
                 code = statement.array.code
                 zeros = f"np.zeros({writer.shape(left)}, DTYPE)"
                 code = f"{code[:-2]}{zeros})" if statement.array.op == "choice" else f"{zeros} + {code}"
-                statement = replace(statement, array=Array(code, left))
+                statement = replace(statement, array=Array(code, left, op=statement.array.op))
         else:
             axes = kept[e.name] = tuple(writer.stored(e.name, tensor.indices))
             arrays.append(f"{e.name} = np.empty({writer.shape(axes)}, DTYPE)")

@@ -16,7 +16,7 @@ from symbp.lower.packing import packed_rooms
 from symbp.lower.recorder import Call, Value
 from symbp.lower.rooms import Room, arrange_rooms
 from symbp.lower.statements import Loop, Lowered, Statement, lower
-from symbp.lower.wrapping import WIDTH, break_line
+from symbp.lower.wrapping import WIDTH, break_call, break_line
 from symbp.program import Program
 from symbp.simplify.share import unused
 
@@ -101,9 +101,15 @@ class _Builder:
             depth -= call.closes
             if call.closes:
                 continue
-            last = k + 1 == len(calls) or calls[k + 1].part != call.part
+            following = next((c for c in calls[k + 1 :] if not c.closes), None)
+            last = following is None or following.part != call.part
             code = self._code(call)
-            pieces = break_line(code, WIDTH - 4) if call.binds or " = all_" in code else code.split("\n")
+            left, sent, right = code.partition(" = all_")
+            if sent:
+                function, arguments = right.removesuffix(")").split("(", 1)
+                pieces = break_call(left, f"all_{function}", arguments, WIDTH - 4)
+            else:
+                pieces = break_line(code, WIDTH - 4) if call.binds else code.split("\n")
             for n, text in enumerate(pieces, 1):
                 last_line = last and n == len(pieces)
                 rules = _rules(call, rooms) if n == 1 else ()
@@ -261,7 +267,7 @@ class _Builder:
         writes = [c for c in reversed(self.calls.calls) if c.out is not None]
         parts = {c.out.root: c.part for c in writes if c.out is not None}  # of the first that writes it
         shared: dict[tuple[Room, object], str] = {}
-        views: dict[tuple[object, str], str] = {}
+        views: dict[tuple[str, str], str] = {}
         for v in self.calls.values:
             if v.name or v not in self.used:
                 continue
@@ -279,12 +285,12 @@ class _Builder:
                 v.name = v.form.format(v.base.name)
             elif v.base is not None:
                 suffix = "_T" if v.form == "{}.T" else "_view"
-                place = (rooms[v.base], v.base.dims) if v.base in rooms else v.base.name
-                if (place, v.form) not in views:  # arrays in one room have their views in common
-                    views[place, v.form] = free(f"{v.base.name}{suffix}")
-                v.name = views[place, v.form]
+                read = (v.base.name, v.form)  # not by its room: a line says which of the arrays there it reads
+                if read not in views:
+                    views[read] = free(re.sub(r"_view\d*$", "", v.base.name) + suffix)
+                v.name = views[read]
             else:
-                v.name = free("value" if v.bound else "constant")
+                v.name = free("value" if v.bound else "padded" if v.form.startswith("np.zeros(") else "constant")
 
     def _code(self, call: Call) -> str:
         names = [v.name for v in call.args]

@@ -14,11 +14,17 @@ def break_line(line: str, width: int = WIDTH) -> list[str]:
     if len(line) <= width:
         return [line]
     name, code = line.split(" = ", 1)
-    head: list[str] = []
-    if len(name) > width - 20:  # many names
-        head, name = ["(", *textwrap.wrap(name, width, initial_indent="    ", subsequent_indent="    ")], ")"
     first, *rest = _fit(code, width - len(name) - 3, width, bracketed=False)
-    return [*head, f"{name} = {first}", *rest]
+    return [f"{name} = {first}", *rest]
+
+
+def break_call(left: str, function: str, arguments: str, width: int = WIDTH) -> list[str]:
+    """`left = function(arguments)`, names in rows where it is long."""
+    line = f"{left} = {function}({arguments})"
+    if len(line) <= width:
+        return [line]
+    above, below = (textwrap.wrap(t, width, initial_indent="    ", subsequent_indent="    ") for t in (left, arguments))
+    return ["(", *above, f") = {function}(", *below, ")"]
 
 
 def _fit(code: str, room: int, width: int, bracketed: bool) -> list[str]:

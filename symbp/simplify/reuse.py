@@ -302,7 +302,8 @@ def reuse_later_values(program: Program) -> Program:
         library.add(e, -1)
         for m in users[min(e.value.tensors)] if e.value.tensors else ():
             user = equations[m]
-            if ready < m < n and user.name not in cyclic and e.value.tensors <= user.value.tensors:
+            given = user.reason is None  # what was declared isn't written by what is derived from it
+            if ready < m < n and not given and user.name not in cyclic and e.value.tensors <= user.value.tensors:
                 value = library.rewrite(user.value, 0)
                 if price(value) < price(user.value):
                     equations[m] = with_value(user, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from functools import cache
 from heapq import heappop, heappush
@@ -46,6 +46,18 @@ def share_terms(program: Program) -> Program:
         table.count(equation, 1)
     while (found := table.largest_repeated()) is not None:
         _name_it(growing, *found, table)
+    return growing.finished()
+
+
+def name_terms(program: Program, wanted: Callable[[Expr], bool]) -> Program:
+    """The subexpressions that are wanted get equations of their own, however often they occur."""
+    growing = _Growing(program)
+    table = _Occurrences(growing.program)
+    for equation in program.equations:
+        table.count(equation, 1)
+    for key, (node, order) in list(table.example.items()):
+        if table.seen[key] > 0 and wanted(node):
+            _name_it(growing, node, order, key, table)
     return growing.finished()
 
 
