@@ -30,7 +30,7 @@ from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Message, Statement, Workspace, last_reads, lower, workspace
 from symbp.lower.constants import constant
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
-from symbp.simplify import simplify
+from symbp.simplify import recast, simplify
 from symbp.simplify.nominal import nominal
 
 LICENCE = "MIT"
@@ -83,7 +83,7 @@ def module_context(
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting), batch), lower(simplify(judging), batch)
-    step = step or Step(gradient(program))
+    step = step or Step(gradient(recast(program) if style == "fast" else program))
     work = workspace(step.program, batch, prepared=step.prepared) if style == "fast" else None
     grads = lower(step.program, batch, prepared=step.prepared) if work is None else work.lowered
     units = lower(simplify(watching), batch)

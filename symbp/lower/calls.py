@@ -363,7 +363,8 @@ class Calls(Recorder):
             self.call("dot", *args, out=flat, rule="sum as a product with ones")
             return out
         function = "maximum" if a.op == "max" else "add"
-        if not first and n - 1 not in a.over and 1 < known(over) <= FEW_TERMS:
+        rows = n - 1 not in a.over or not v.contiguous
+        if not first and rows and 1 < known(over) <= FEW_TERMS:
             slices = self._slices(v, a.over, kept)
             self.call(function, slices[0], slices[1], out=out, rule="a few slices entry by entry")
             for s in slices[2:]:
@@ -384,6 +385,8 @@ class Calls(Recorder):
             at = [str(places[over.index(k)]) if k in over else ":" for k in range(len(v.dims))]
             while at[-1] == ":":
                 at.pop()
+            if at[: over[0]] == [":"] * over[0] and len(at) == len(v.dims) == over[0] + len(over) and over[0] > 1:
+                at[: over[0]] = ["..."]
             found.append(self.view(v, f"{{}}[{', '.join(at)}]", kept))
         return found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import affine, decide, highest, holds, lowest, never_negative
-from symbp.expr import TRUE, ZERO, Access, Expr, Index, Size, add, mul
+from symbp.expr import TRUE, ZERO, Access, Expr, Index, Size, add, fresh_index, mul, substitute
 from symbp.lower.array import Array, Axes, arrange, copy, opaque, own, spread, view
 from symbp.lower.constants import known
 
@@ -58,7 +58,8 @@ def read(writer: Writer, e: Access, order: Axes) -> Array:
             return arrange(_view(writer, Array(e.label), slots, sizes), order)
         base = replace(copy(_turned(e.label, turn, sizes)), rule="batch_last")
         return arrange(_view(writer, base, [slots[n] for n in turn], [sizes[n] for n in turn]), order)
-    return arrange(_gather(writer, e.label, places, sizes, own(e, order)), order)
+    found = _diagonal(writer, Array(e.label), places, sizes)
+    return arrange(found or _gather(writer, e.label, places, sizes, own(e, order)), order)
 
 
 def stored_axes(writer: Writer, e: Access) -> Axes:
@@ -96,6 +97,26 @@ def _batch_last(writer: Writer, slots: Sequence[Slot]) -> list[int] | None:
         return None
     batch = [n for n, s in enumerate(slots) if isinstance(s, Index) and is_symbolic(s)]
     return [*(n for n in range(len(slots)) if n not in batch), *batch] if batch else None
+
+
+def _diagonal(writer: Writer, a: Array, places: Sequence[Expr], sizes: Sequence[Expr]) -> Array | None:
+    """Windows that begin where another axis says, a[j, i + j]: the diagonals of all windows of the axis."""
+    seen = {i.label for at in places for i in at.free}
+    whole = [at for at in places if isinstance(at, Index)]
+    again: dict[Index, Index] = {}
+    apart: list[Expr] = []
+    for at in places:
+        twice = [i for i in whole if i is not at and i in at.free and i not in again]
+        again |= {i: fresh_index(i, seen) for i in twice}
+        apart.append(substitute(at, {i: again[i] for i in twice}))
+    slots = slots_of(writer, apart, sizes) if again else None
+    if slots is None or not all(_inside(at, n) for at, n in zip(apart, sizes, strict=True)):
+        return None
+    out = _view(writer, a, slots, sizes)
+    for i, j in again.items():
+        axes = (*(k for k in out.axes if k not in (i, j)), i)
+        out = view(f"{{}}.diagonal(0, {out.axes.index(i)}, {out.axes.index(j)})", out, axes)
+    return out
 
 
 def _turned(name: str, order: Sequence[int], sizes: Sequence[Expr]) -> Array:
