@@ -281,7 +281,7 @@ class Calls(Recorder):
             if not out.contiguous:
                 self.copy(self.reshaped(total, (m, n)), out)
             return True
-        if pieces and known(m) <= 32 and 4 * known(m) <= known(n) < UNKNOWN:
+        if pieces and known(m) <= 64 and 3 * known(m) <= known(n) < UNKNOWN:
             turned = self.room((n, m))
             self.call("dot", self.transposed(y), self.transposed(x), out=turned, rule="the wider matrix first")
             self.copy(self.transposed(turned), out)
@@ -507,7 +507,7 @@ class Calls(Recorder):
 
 FEW_LABELS = 1000
 FEW_TERMS = 16
-THIN = 512  # numbers in the smallest of three matrices that are multiplied
+THIN = 1024  # numbers in the smallest of three matrices that are multiplied
 NARROW = 32  # terms of a sum
 LONG = 64  # times the batch
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {

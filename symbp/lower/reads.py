@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import affine, decide, highest, holds, lowest, never_negative
-from symbp.expr import TRUE, ZERO, Access, Expr, Index, Size, add, fresh_index, mul, substitute
+from symbp.expr import TRUE, ZERO, Access, Expr, Index, Select, Size, add, fresh_index, mul, substitute
 from symbp.lower.array import Array, Axes, arrange, copy, opaque, own, spread, view
 from symbp.lower.constants import known
 
@@ -79,6 +79,8 @@ def stored_axes(writer: Writer, e: Access) -> Axes:
     taps = tuple(w.tap for w in windows)
     slid = [main.index(w.main) for w in windows]
     at = slid[0] if is_symbolic(main[-1]) else slid[-1] + 1
+    if all(w.stride < 0 for w in windows):  # the whole array, shifted to each place
+        at = 0
     return (*main[:at], *taps, *main[at:])
 
 
@@ -210,7 +212,7 @@ def _slot(writer: Writer, place: Expr, length: Expr) -> Slot | None:
         case [(i, c)]:
             return Slice(i, c, start)
         case [(i, c), (j, d)] if digits(steps, start, length) is None:
-            if known(i.size) < known(j.size):  # fewer taps than windows
+            if known(mul(abs(c), i.size)) < known(mul(abs(d), j.size)):  # what goes further is the windows
                 (i, c), (j, d) = (j, d), (i, c)
             return Window(i, j, c, d, start)
     return digits(steps, start, length)
@@ -299,6 +301,16 @@ def _windows(writer: Writer, a: Array, windows: Sequence[Window]) -> Array:
     texts = [f"::{steps[i]}" if steps.get(i, 1) != 1 else ":" for i in axes]
     texts = _trimmed(texts)
     return view(f"{{}}[{', '.join(texts)}]", out, axes) if texts else out
+
+
+def has_windows(writer: Writer, e: Expr) -> bool:
+    """Whether an expression is nothing but a tensor read in windows, be it with zeros around it."""
+    if isinstance(e, Select):
+        return e.args[2] is ZERO and has_windows(writer, e.args[1])
+    if not isinstance(e, Access):
+        return False
+    places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
+    return any(isinstance(s, Window) for s in slots_of(writer, places, sizes) or ())
 
 
 def is_windows(a: Array) -> bool:

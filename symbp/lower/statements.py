@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
-from symbp.lower.contraction import contract, multiplies
+from symbp.lower.contraction import contract, factors_of_sums
 from symbp.lower.layouts import layouts
 from symbp.lower.loops import hoist_invariants, time_first, turned_before
 from symbp.lower.messages import Message, schedule
 from symbp.lower.parallel import Sharded, shard
 from symbp.lower.precision import in_precision
-from symbp.lower.reads import is_windows
+from symbp.lower.reads import has_windows, is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
 from symbp.lower.writer import Writer
@@ -214,7 +214,7 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
         if axes != tensor.indices:
             writer.layout[tensor.name] = tuple(tensor.indices.index(i) for i in axes)
     array = as_float(writer.write(equation.value, axes))
-    if free and is_windows(array) and any(multiplies(e.value, tensor.name) for e in writer.program.equations):
+    if free and is_windows(array) and any(a.label == tensor.name for e in writer.program.equations for a, _ in factors_of_sums(e.value)):
         array = copy(array)
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
@@ -234,7 +234,22 @@ def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
     if len(axes) < len(tensor.indices):
         return tensor.indices
     if writer.layouts:
-        writer.layouts.decide(tensor.name, tuple(tensor.indices.index(i) for i in axes))
+        if has_windows(writer, value):
+            axes = _grouped(writer, tensor, axes)
+        order = writer.layouts.decide(tensor.name, tuple(tensor.indices.index(i) for i in axes))
+        return tuple(tensor.indices[n] for n in order)
+    return axes
+
+
+def _grouped(writer: Writer, tensor: Tensor, axes: Axes) -> Axes:
+    """The axes with those together that the sum of products sums over that reads the tensor next: as a matrix has it."""
+    for e in writer.program.equations:
+        for a, over in factors_of_sums(e.value):
+            if a.label == tensor.name and all(isinstance(i, Index) for i in a.args):
+                summed = [own for own, i in zip(tensor.indices, a.args, strict=True) if i in over]
+                kept = [i for i in axes if i not in summed]
+                summed = [i for i in axes if i in summed]
+                return (*summed, *kept) if axes[-1] in kept else (*kept, *summed)
     return axes
 
 
