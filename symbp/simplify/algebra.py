@@ -92,17 +92,17 @@ def use_delta(e: Expr) -> Expr:
 
 
 def solve_delta(e: Expr) -> Expr:
-    """Sum over k of delta(i, k - j) f(k) = f(i + j) where i + j is in the range of k for sure."""
+    """Sum over k of delta(i, k - j) f(k) = f(i + j), where i + j is in the range of k for sure."""
     if isinstance(e, Reduce) and e.label == "sum":
         for d in factors(e.body):
-            if isinstance(d, Delta) and not d.accesses:
-                found, rest = affine(add(d.args[0], mul(-1, d.args[1]))) or ({}, ZERO)
-                for k in e.indices:
-                    if found.get(k) in (1, -1):
-                        value = mul(-found[k], add(rest, *(mul(c, i) for i, c in found.items() if i is not k)))
-                        if holds(value) and holds(k.size - value - 1):
-                            others = mul(*(f for f in factors(e.body) if f is not d))
-                            return sum_over(substitute(others, {k: value}), [i for i in e.indices if i is not k])
+            found, rest = (isinstance(d, Delta) and affine(add(d.args[0], mul(-1, d.args[1])))) or ({}, ZERO)
+            for k in e.indices:
+                others = {i: -c * found.get(k, 0) for i, c in found.items() if i is not k}
+                if found.get(k) in (1, -1) and all(c > 0 for c in others.values()):
+                    value = add(mul(-found[k], rest), *(mul(c, i) for i, c in others.items()))
+                    if holds(value) and holds(k.size - value - 1):
+                        body = mul(*(f for f in factors(e.body) if f is not d))
+                        return sum_over(substitute(body, {k: value}), [i for i in e.indices if i is not k])
     return e
 
 
