@@ -53,6 +53,17 @@ class Step:
     options: str = ""
 
 
+def derived(program: Program, style: str) -> Program:
+    """The gradient that a style's step computes: fast code needn't compute the very values that are declared."""
+    return gradient(recast(program) if style == "fast" else program)
+
+
+def _told(program: Program, style: str) -> tuple[Equation, ...]:
+    """The declared equations, then those that the step computes in place of some of them."""
+    declared = program.equations
+    return declared if style != "fast" else (*declared, *(e for e in recast(program).equations if e not in declared))
+
+
 def equation_text(e: Equation) -> str:
     """The equation as SymPy prints it: what the user declared."""
     return f"{to_sympy(e.target)} = {to_sympy(e.value)}"
@@ -77,22 +88,25 @@ def module_context(
     found = arguments_of(program)
     batch = found.batch if parallel else None
     inference = program.inference or program
-    numbers = {e.name: n for n, e in enumerate(program.equations, 1)}
+    told = _told(program, style)
+    numbers = {e.name: n for n, e in enumerate(told, 1)}
     predicting = only(inference, (inference.prediction,), found.inputs)
     judging = only(inference, (inference.loss,), found.data)
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting), batch), lower(simplify(judging), batch)
-    step = step or Step(gradient(recast(program) if style == "fast" else program))
+    step = step or Step(derived(program, style))
     work = workspace(step.program, batch, prepared=step.prepared) if style == "fast" else None
     grads = lower(step.program, batch, prepared=step.prepared) if work is None else work.lowered
     units = lower(simplify(watching), batch)
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
+    numbered = tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(told, 1))
     prediction = str(inference.prediction)
     target = metric_target(program, found)
     return ModuleContext(
         title=program.title,
-        equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
+        equations=numbered[: len(program.equations)],
+        in_place=numbered[len(program.equations) :],
         command=command(program, optimizers, dtype, learning_rate, name, style, parallel) + step.options,
         version=symbp.__version__,
         licence=LICENCE,

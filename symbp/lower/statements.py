@@ -111,9 +111,7 @@ def lower(program: Program, sharded: str | None = None, *, placed: bool = False,
         if isinstance(group, Message):
             statements.append(group)
         elif group.time is None:
-            statements += [
-                _statement(writer, program.tensors[e.name], e, e.name not in fixed) for e in group.equations
-            ]
+            statements += [_statement(writer, program.tensors[e.name], e, e.name not in fixed) for e in group.equations]
         else:
             statements.append(_loop(writer, group, group.time))
     if parts is not None:
@@ -214,7 +212,7 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
         if axes != tensor.indices:
             writer.layout[tensor.name] = tuple(tensor.indices.index(i) for i in axes)
     array = as_float(writer.write(equation.value, axes))
-    if free and is_windows(array) and any(a.label == tensor.name for e in writer.program.equations for a, _ in factors_of_sums(e.value)):
+    if free and is_windows(array) and _multiplied(writer, tensor.name):
         array = copy(array)
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
@@ -241,15 +239,19 @@ def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
     return axes
 
 
+def _multiplied(writer: Writer, name: str) -> list[tuple[Access, Axes]]:
+    """The reads of a tensor in sums of products, each with what is summed over."""
+    found = (pair for e in writer.program.equations for pair in factors_of_sums(e.value))
+    return [(a, over) for a, over in found if a.label == name]
+
+
 def _grouped(writer: Writer, tensor: Tensor, axes: Axes) -> Axes:
-    """The axes with those together that the sum of products sums over that reads the tensor next: as a matrix has it."""
-    for e in writer.program.equations:
-        for a, over in factors_of_sums(e.value):
-            if a.label == tensor.name and all(isinstance(i, Index) for i in a.args):
-                summed = [own for own, i in zip(tensor.indices, a.args, strict=True) if i in over]
-                kept = [i for i in axes if i not in summed]
-                summed = [i for i in axes if i in summed]
-                return (*summed, *kept) if axes[-1] in kept else (*kept, *summed)
+    """The axes with those next to each other that the first product to read the tensor sums over."""
+    for a, over in _multiplied(writer, tensor.name):
+        if all(isinstance(i, Index) for i in a.args):
+            mine = [i for i, at in zip(tensor.indices, a.args, strict=True) if at in over]
+            summed, kept = (tuple(i for i in axes if (i in mine) is inside) for inside in (True, False))
+            return summed + kept if axes[-1] in kept else kept + summed
     return axes
 
 

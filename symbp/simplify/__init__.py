@@ -15,12 +15,12 @@ from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.masks import settle_conditions
+from symbp.simplify.maxima import move_maxima
 from symbp.simplify.nominal import operations
 from symbp.simplify.products import hoist_factors, share_products
 from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_later_values, reuse_values
 from symbp.simplify.share import share_definitions, share_terms
-from symbp.simplify.maxima import move_maxima
 from symbp.simplify.windows import compute_by_windows
 from symbp.verify import verify
 

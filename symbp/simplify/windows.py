@@ -29,6 +29,7 @@ from symbp.expr import (
     logic,
     maximum_over,
     mul,
+    num,
     select,
     substitute,
     sum_over,
@@ -39,7 +40,8 @@ from symbp.simplify.maxima import window_maximum
 from symbp.simplify.share import unused
 from symbp.verify import reads_in_range
 
-NARROW = 32  # rows of a matrix with so few are multiplied in less than proportion when there are more of them
+LOW = 64  # rows of a matrix: with so few, OpenBLAS takes less than in proportion for more of them
+MORE, FEWER = 1.5, 2.5  # times as many multiplications, times fewer numbers copied
 
 
 @dataclass(frozen=True)
@@ -58,49 +60,48 @@ def compute_by_windows(program: Program) -> Program:
 
 
 def _by_windows(program: Program, outer: Equation) -> Program | None:
+    """The program with the sum that this maximum is over computed for all places of a window at once."""
     found = window_maximum(program, outer)
     if found is None:
         return None
     inner, read = found
     assert isinstance(outer.value, Reduce)
-    splits = [_split(i, at, outer.value.indices) for i, at in zip(inner.target.args, read.args, strict=True)]
-    if None in splits or not (isinstance(inner.value, Reduce) and inner.value.label == "sum"):
-        return None
-    axes = [i for s in splits for i in ((s.window, s.place) if isinstance(s, Split) else (s,))]
+    splits = list(_splits(read, outer.value.indices))
     value = substitute(inner.value, dict(zip(inner.target.args, read.args, strict=True)))
-    assert isinstance(value, Reduce)
+    if len(splits) != len(read.args) or not isinstance(value, Reduce):
+        return None
     merged = _merged(program, value, [s for s in splits if isinstance(s, Split)])
     if merged is None:
         return None
     weights, total = merged
-    old = program.tensors[inner.name]
+    axes = tuple(i for s in splits for i in ((s.window, s.place) if isinstance(s, Split) else (s,)))
     target = access(inner.name, axes)
-    new = Equation(target, total, inner.reason)
     maximum = replace(outer, value=maximum_over(target, outer.value.indices))
     equations: list[Equation] = []
     for e in program.equations:
-        equations += (weights, new) if e is inner else (maximum,) if e is outer else (e,)
+        equations += (weights, Equation(target, total)) if e is inner else (maximum,) if e is outer else (e,)
+    old = program.tensors[inner.name]
     of_weights = Tensor(weights.name, weights.target.args, layer=old.layer)  # type: ignore[arg-type]
-    return program.with_(equations, [of_weights, replace(old, indices=tuple(axes))])
+    return program.with_(equations, [of_weights, replace(old, indices=axes)])
 
 
-def _split(i: Expr, at: Expr, places: tuple[Index, ...]) -> Split | Index | None:
-    """How an axis is read: in windows side by side, or as it is; None for other ways."""
-    assert isinstance(i, Index)
-    if isinstance(at, Index):
-        return at if at.size is i.size and at not in places else None
-    parts = affine(at)
-    if parts is None or len(parts[0]) != 2 or parts[1] is not ZERO:
-        return None
-    for place, window in (list(parts[0]), list(parts[0])[::-1]):
-        step = parts[0][window]
-        if place in places and parts[0][place] == 1 and isinstance(place.size, Num) and place.size.value == step:
-            return Split(window, place)
-    return None
+def _splits(read: Access, places: tuple[Index, ...]) -> Iterator[Split | Index]:
+    """How each axis is read: in windows side by side, or as it is; fewer than the axes where one is read otherwise."""
+    for at in read.args:
+        if isinstance(at, Index) and at not in places:
+            yield at
+            continue
+        found, start = affine(at) or ({}, ZERO)
+        for place in (p for p in places if found.get(p) == 1 and len(found) == 2 and start is ZERO):
+            (window,) = (w for w in found if w is not place)
+            if num(found[window]) is place.size:
+                yield Split(window, place)
 
 
 def _merged(program: Program, total: Reduce, splits: list[Split]) -> tuple[Equation, Expr] | None:
     """(the weights for all places of a window, the sum with them); None where there are none, or it doesn't pay."""
+    if total.label != "sum":
+        return None
     kept = {i for s in splits for i in (s.window, s.place)}
     parts = list(_parts(program, total.body))
     weights = [f for f in parts if isinstance(f, Access) and not f.free & kept and f.free & frozenset(total.indices)]
@@ -159,10 +160,12 @@ def _taps(data: Expr, place: Index, bound: tuple[Index, ...]) -> tuple[Index, in
 
 
 def _pays(weight: Access, bound: tuple[Index, ...], splits: list[Split], reach: dict[Expr, Expr]) -> bool:
-    """Whether few rows of weights are multiplied, and less data copied."""
-    rows = mul(*(i.size for i in weight.args if i not in bound))  # type: ignore[attr-defined]
-    before = mul(*(s.place.size for s in splits), *(t.size for t in reach))  # type: ignore[attr-defined]
-    after = mul(*(u.size for u in reach.values()))  # type: ignore[attr-defined]
-    if not all(isinstance(n, Num) for n in (rows, before, after)):
+    """Whether much less is copied for not many more multiplications by few rows of weights."""
+    counts = [
+        mul(*(i.size for i in group))  # type: ignore[attr-defined]
+        for group in ((i for i in weight.args if i not in bound), (s.place for s in splits), reach, reach.values())
+    ]
+    if not all(isinstance(n, Num) for n in counts):
         return False
-    return rows.value <= NARROW and 2 * after.value <= before.value  # type: ignore[attr-defined]
+    rows, places, taps, once = (n.value for n in counts)  # type: ignore[attr-defined]
+    return bool(rows <= LOW and once <= MORE * taps and FEWER * once <= places * taps)
