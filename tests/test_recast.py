@@ -11,7 +11,7 @@ from sympy import Idx, IndexedBase, KroneckerDelta, Sum, Symbol
 
 from symbp import declare, sizes
 from symbp.check import random_values
-from symbp.emit import generate
+from symbp.emit import explain, generate
 from symbp.emit.run import load_module
 from symbp.evaluate import evaluate
 from symbp.functions import TABLE
@@ -161,6 +161,12 @@ def test_the_header_has_the_equations_that_the_step_computes() -> None:
     assert "W1_shifted" not in readable and f"({count + 1})" not in readable
     plain = generate(Sequential(Dense(2), features=3, loss="mean_squared_error"), style="fast")
     assert "computes these instead" not in plain
+
+
+def test_the_rules_are_named() -> None:
+    fast, readable = (explain(convolution(*LENET), style) for style in ("fast", "readable"))
+    for rule in ("maximum first", "whole windows at once", "the wider matrix first", "a few slices entry by entry"):
+        assert rule in fast and rule not in readable
 
 
 def test_a_shifted_delta_is_solved_where_that_is_in_range() -> None:

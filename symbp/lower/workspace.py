@@ -22,6 +22,7 @@ from symbp.simplify.share import unused
 
 # What these mean in a workspace; no array is called so there.
 IN_WORKSPACE = frozenset("flat flat_grads state empty np math step workspace DTYPE place part tap0 tap1".split())
+_VIEW = re.compile(r"_view\d*$")  # at the end of a name
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,8 @@ class _Builder:
                 suffix = "_T" if v.form == "{}.T" else "_view"
                 place = (rooms[v.base], v.base.dims) if v.base in rooms else v.base.name
                 if (place, v.form) not in views:  # arrays in one room have their views in common
-                    views[place, v.form] = free(f"{v.base.name}{suffix}")
+                    stem = _VIEW.sub("", v.base.name) if suffix == "_view" and v.base.base else v.base.name
+                    views[place, v.form] = free(f"{stem}{suffix}")
                 v.name = views[place, v.form]
             else:
                 v.name = free("value" if v.bound else "constant")

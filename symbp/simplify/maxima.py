@@ -23,7 +23,7 @@ from symbp.expr import (
     terms,
 )
 from symbp.functions import TABLE
-from symbp.program import Equation, Program, Tensor
+from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups
 from symbp.simplify.share import unused
 
@@ -79,7 +79,7 @@ def _moved(program: Program, position: int) -> Program | None:
     over = before[0].target if before else inside
     largest = access(unused(f"{over.label}_max", program), outer.target.args)
     new.append(Tensor(largest.label, program.tensors[outer.name].indices, layer=layer))
-    maximum = Equation(largest, maximum_over(substitute(over, place), windows))
+    maximum = Equation(largest, maximum_over(substitute(over, place), windows), Reason("moved"))
     result = replace(outer, value=_around(inner.value, inside, largest, place))
     equations: list[Equation] = []
     for e in program.equations:

@@ -35,7 +35,7 @@ from symbp.expr import (
     sum_over,
     walk,
 )
-from symbp.program import Equation, Program, Tensor
+from symbp.program import Equation, Program, Reason, Tensor
 from symbp.simplify.maxima import window_maximum
 from symbp.simplify.share import unused
 from symbp.verify import reads_in_range
@@ -77,9 +77,10 @@ def _by_windows(program: Program, outer: Equation) -> Program | None:
     axes = tuple(i for s in splits for i in ((s.window, s.place) if isinstance(s, Split) else (s,)))
     target = access(inner.name, axes)
     maximum = replace(outer, value=maximum_over(target, outer.value.indices))
+    new = Equation(target, total, Reason("by windows"))
     equations: list[Equation] = []
     for e in program.equations:
-        equations += (weights, Equation(target, total)) if e is inner else (maximum,) if e is outer else (e,)
+        equations += (weights, new) if e is inner else (maximum,) if e is outer else (e,)
     old = program.tensors[inner.name]
     of_weights = Tensor(weights.name, weights.target.args, layer=old.layer)  # type: ignore[arg-type]
     return program.with_(equations, [of_weights, replace(old, indices=axes)])
