@@ -25,6 +25,8 @@ from symbp.simplify import recast
 
 B = sizes("B")
 b, i, o, q, u = Idx("b", B), Idx("i", 6), Idx("o", 3), Idx("q", 2), Idx("u", 4)
+j, v, r, k, l = Idx("j", 6), Idx("v", 3), Idx("r", 2), Idx("k", 10), Idx("l", 10)
+s, t = Idx("s", 5), Idx("t", 5)
 x, y, h, m, W, c = map(IndexedBase, "x y h m W c".split())
 L = Symbol("L")
 relu, sin = FUNCTIONS["relu"], FUNCTIONS["sin"]
@@ -119,6 +121,23 @@ def test_sums_are_computed_for_all_places_of_a_window_at_once(net: Program) -> N
 
 
 @pytest.mark.parametrize(
+    ("places", "recast_too"),
+    [((2 * o + q, 2 * v + r), True), ((2 * v + r, 2 * o + q), True), ((2 * o + q, 2 * v + q), False),
+     ((2 * o + q, 2 * v), False)],
+    ids=["side by side", "turned", "diagonal", "one axis"],
+)  # fmt: skip
+def test_all_ways_to_read_windows(places: tuple[object, ...], recast_too: bool) -> None:
+    conv = Sum(x[b, i + s, j + t] * W[u, s, t], s, t)
+    pool = Maximum(h[b, u, *places], *(p for p in (q, r) if any(at.has(p) for at in places)))
+    net = declare([(h[b, u, i, j], conv), (m[b, u, o, v], pool), (L, Sum(m[b, u, o, v] ** 2, b, u, o, v))],
+                  inputs=[x[b, k, l]], parameters=[W[u, s, t]], loss=L, prediction=m)  # fmt: skip
+    assert ("W_shifted" in recast(net).tensors) is recast_too
+    values = random_values(net)
+    found = load_module(generate(net, style="fast")).loss_and_grads({"W": values["W"]}, values["x"])
+    assert close(found[1]["W"], evaluate(gradient(net), values)["d_W"], 1e-12)
+
+
+@pytest.mark.parametrize(
     "layers",
     [
         (Conv2D(3, 5), ReLU(), MaxPool2D(3, stride=2)),
@@ -171,10 +190,9 @@ def test_the_rules_are_named() -> None:
 
 def test_a_shifted_delta_is_solved_where_that_is_in_range() -> None:
     """Sum over i of [o = i - q] y[i] is y[o + q]; with o = i + q, which may be out of range, it stays a sum."""
-    t = IndexedBase("t")
     for place, solved in ((i - q, True), (i + q, False)):
-        net = declare([(h[o], Sum(KroneckerDelta(o, place) * y[q, i] * c[q], q, i)), (L, Sum(h[o] * t[o], o))],
-                      inputs=[t[o]], parameters=[y[q, i], c[q]], loss=L)  # fmt: skip
+        net = declare([(h[o], Sum(KroneckerDelta(o, place) * y[q, i] * c[q], q, i)), (L, Sum(h[o] * x[o], o))],
+                      inputs=[x[o]], parameters=[y[q, i], c[q]], loss=L)  # fmt: skip
         values = random_values(net)
         found = gradient(net)
         assert close(evaluate(net, values)["L"], evaluate(found, values)["L"], 1e-12)

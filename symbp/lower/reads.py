@@ -237,12 +237,13 @@ def _view(writer: Writer, a: Array, slots: Sequence[Slot], sizes: Sequence[Expr]
         texts.pop()
     axes = tuple(i for s in slots for i in indices_of(s)[:1])
     out = replace(a, axes=axes)
-    if texts:
-        out = view(f"{{}}[{', '.join(texts)}]", a, axes)
     left = [s for s in slots if not isinstance(s, Single)]
+    lengths = tuple(_span(s) if isinstance(s, Window) else mul(*(i.size for i in indices_of(s))) for s in left)
+    if texts:
+        out = view(f"{{}}[{', '.join(texts)}]", a, axes, lengths)
     if any(isinstance(s, Slice) and s.step < 0 for s in left):
         texts = [f"::{s.step}" if isinstance(s, Slice) and s.step < 0 else ":" for s in left]
-        out = view(f"{{}}[{', '.join(_trimmed(texts))}]", out, axes)
+        out = view(f"{{}}[{', '.join(_trimmed(texts))}]", out, axes, lengths)
     if any(isinstance(s, tuple) for s in left):
         axes = tuple(i for s in left for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
         shape = [

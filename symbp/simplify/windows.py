@@ -67,14 +67,14 @@ def _by_windows(program: Program, outer: Equation) -> Program | None:
     inner, read = found
     assert isinstance(outer.value, Reduce)
     splits = list(_splits(read, outer.value.indices))
+    axes = tuple(i for s in splits for i in ((s.window, s.place) if isinstance(s, Split) else (s,)))
     value = substitute(inner.value, dict(zip(inner.target.args, read.args, strict=True)))
-    if len(splits) != len(read.args) or not isinstance(value, Reduce):
+    if len(splits) != len(read.args) or len(set(axes)) != len(axes) or not isinstance(value, Reduce):
         return None
     merged = _merged(program, value, [s for s in splits if isinstance(s, Split)])
     if merged is None:
         return None
     weights, total = merged
-    axes = tuple(i for s in splits for i in ((s.window, s.place) if isinstance(s, Split) else (s,)))
     target = access(inner.name, axes)
     maximum = replace(outer, value=maximum_over(target, outer.value.indices))
     new = Equation(target, total, Reason("by windows"))
