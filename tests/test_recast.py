@@ -79,6 +79,12 @@ def test_a_maximum_moves_before_what_is_increasing() -> None:
     assert same_gradients(net)
 
 
+def test_a_maximum_moves_before_a_sum_of_falling_terms() -> None:
+    net = pooled(c[b] - x[b, i] - sin(x[b, i]))
+    assert [e.name for e in recast(net).equations] == ["h_part", "h_part_max", "m", "L"]
+    assert same_gradients(net)
+
+
 @pytest.mark.parametrize(
     "net",
     [

@@ -18,9 +18,10 @@ from symbp.expr import (
     access,
     add,
     call,
+    coefficient,
     maximum_over,
+    mul,
     substitute,
-    terms,
 )
 from symbp.functions import TABLE
 from symbp.program import Equation, Program, Reason, Tensor
@@ -66,7 +67,7 @@ def _moved(program: Program, position: int) -> Program | None:
     windows = outer.value.indices
     place = dict(zip(inner.target.args, read.args, strict=True))
     within = frozenset(i for i, at in place.items() if at.free & frozenset(windows))
-    inside = _inside(inner.value, within)  # type: ignore[arg-type]
+    inside, outside = _parts(inner.value, within)  # type: ignore[arg-type]
     if inside is None:
         return None
     layer = program.tensors[inner.name].layer
@@ -80,29 +81,28 @@ def _moved(program: Program, position: int) -> Program | None:
     largest = access(unused(f"{over.label}_max", program), outer.target.args)
     new.append(Tensor(largest.label, program.tensors[outer.name].indices, layer=layer))
     maximum = Equation(largest, maximum_over(substitute(over, place), windows), Reason("moved"))
-    result = replace(outer, value=_around(inner.value, inside, largest, place))
+    value = inner.value
+    if isinstance(value, Call):
+        result = call(value.label, largest, *value.args[1:])
+    else:
+        result = add(largest, *(substitute(t, place) for t in outside))
     equations: list[Equation] = []
     for e in program.equations:
-        equations += before if e is inner else (maximum, result) if e is outer else (e,)
+        equations += before if e is inner else (maximum, replace(outer, value=result)) if e is outer else (e,)
     return program.with_(equations, new)
 
 
-def _inside(e: Expr, within: frozenset[Index]) -> Expr | None:
-    """What the function is of, or the terms that differ within a window; None where it is neither."""
-    if (
-        isinstance(e, Call)
-        and TABLE[e.label].increasing
-        and all(isinstance(a, Num) and a.value >= 0 for a in e.args[1:])
-    ):
-        return e.args[0] if e.args[0].free & within else None
-    if isinstance(e, Add):
-        varying = [t for t in e.args if t.free & within]
-        return add(*varying) if 0 < len(varying) < len(e.args) else None
-    return None
-
-
-def _around(e: Expr, inside: Expr, largest: Access, place: dict[Expr, Expr]) -> Expr:
-    """The function, or the other terms, with the largest value inside."""
-    if isinstance(e, Call):
-        return call(e.label, largest, *e.args[1:])
-    return add(largest, *(substitute(t, place) for t in terms(e) if t not in terms(inside)))
+def _parts(e: Expr, within: frozenset[Index]) -> tuple[Expr | None, list[Expr]]:
+    """(what the function is of, nothing), or (the sum of the terms that differ within a window, the others); (None,
+    nothing) where it is neither.
+    """
+    if isinstance(e, Call) and TABLE[e.label].increasing and e.args[0].free & within:
+        if all(isinstance(a, Num) and a.value >= 0 for a in e.args[1:]):
+            return e.args[0], []
+    c, total = coefficient(e)
+    if isinstance(total, Add):
+        opened = [mul(c, t) for t in total.args]
+        varying, same = ([t for t in opened if bool(t.free & within) is inside] for inside in (True, False))
+        if varying and same:
+            return add(*varying), same
+    return None, []
