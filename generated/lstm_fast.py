@@ -255,7 +255,7 @@ def workspace(flat, flat_grads, x, target):
     d_c1_view = list(d_c1)
     d_g1 = work1_2
     h1_shifted_view2 = h1_shifted.reshape(-1, 16)
-    h1_shifted_T = h1_shifted_view2.T
+    h1_shifted_view2_T = h1_shifted_view2.T
     d_i1_sum2_view2 = d_i1_sum2.reshape(-1, 16)
     ones_B_T = np.ones(B * T, DTYPE)
     d_i1_sum2_view3 = d_i1_sum2.reshape(B * T, 16)
@@ -359,13 +359,13 @@ def workspace(flat, flat_grads, x, target):
             multiply(g1_view[t], d_g1, work1_2)
             subtract(one, i1_view[t], work1_9)
             multiply(work1_2, work1_9, d_i1_sum2_view[t])         # dL/di1_sum2, from (4), (1)  (B, 16)
-        dot(h1_shifted_T, d_i1_sum2_view2, d_U_i1)                # dL/dU_i1  (16, 16)
+        dot(h1_shifted_view2_T, d_i1_sum2_view2, d_U_i1)          # dL/dU_i1  (16, 16)
         dot(ones_B_T, d_i1_sum2_view3, d_b_i1)                    # dL/db_i1, from (1)  (16,)
-        dot(h1_shifted_T, d_f1_sum_view2, d_U_f1)                 # dL/dU_f1  (16, 16)
+        dot(h1_shifted_view2_T, d_f1_sum_view2, d_U_f1)           # dL/dU_f1  (16, 16)
         dot(ones_B_T, d_f1_sum_view3, d_b_f1)                     # dL/db_f1, from (2)  (16,)
-        dot(h1_shifted_T, d_g1_sum2_view2, d_U_g1)                # dL/dU_g1  (16, 16)
+        dot(h1_shifted_view2_T, d_g1_sum2_view2, d_U_g1)          # dL/dU_g1  (16, 16)
         dot(ones_B_T, d_g1_sum2_view3, d_b_g1)                    # dL/db_g1, from (3)  (16,)
-        dot(h1_shifted_T, d_o1_sum_view2, d_U_o1)                 # dL/dU_o1  (16, 16)
+        dot(h1_shifted_view2_T, d_o1_sum_view2, d_U_o1)           # dL/dU_o1  (16, 16)
         dot(ones_B_T, d_o1_sum_view3, d_b_o1)                     # dL/db_o1, from (5)  (16,)
         value2 = x.transpose(2, 1, 0)
         copyto(work1_11, value2)

@@ -52,7 +52,8 @@ class Row:
     evaluate: the function on NumPy arrays; analytic in a strip around the real axis (complex step), for primitives.
     numpy: the text of the call in emitted code, with {0}, {1} for the arguments; `helper` is the function it calls.
     latex: with {0}, {1}. cost: operations of one evaluation by kind. domain, kinks: where tests take their points.
-    defaults: values of trailing arguments that may be left out.
+    defaults: values of trailing arguments that may be left out. increasing: it never falls where its first argument
+    rises, if the others are no less than 0.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Row:
     helper: str = ""
     cost: Mapping[str, int] = field(default_factory=dict)
     defaults: tuple[Fraction, ...] = ()
+    increasing: bool = False
 
 
 def _primitive_abs(x: Any) -> Any:
@@ -130,7 +132,15 @@ def _min_gate(a: tuple[Expr, ...], _: Expr) -> tuple[Expr, ...]:
 
 _ROWS = (
     # ------------------------------------------------------------------------------------------ primitive
-    Row("exp", r"e^{{{0}}}", derivative=lambda a, y: (y,), evaluate=np.exp, numpy="np.exp({0})", cost={"exp": 1}),
+    Row(
+        "exp",
+        r"e^{{{0}}}",
+        derivative=lambda a, y: (y,),
+        evaluate=np.exp,
+        numpy="np.exp({0})",
+        cost={"exp": 1},
+        increasing=True,
+    ),
     Row(
         "log",
         r"\log {0}",
@@ -139,6 +149,7 @@ _ROWS = (
         evaluate=np.log,
         numpy="np.log({0})",
         cost={"log": 1},
+        increasing=True,
     ),
     Row(
         "abs",
@@ -157,6 +168,7 @@ _ROWS = (
         evaluate=lambda x: np.sign(np.real(x)),
         numpy="np.sign({0})",
         cost={"compare": 1},
+        increasing=True,
     ),
     Row(
         "sin",
@@ -181,6 +193,7 @@ _ROWS = (
         evaluate=np.tanh,
         numpy="np.tanh({0})",
         cost={"tanh": 1},
+        increasing=True,
     ),
     Row(
         "erf",
@@ -190,6 +203,7 @@ _ROWS = (
         numpy="erf({0})",
         helper=_ERF_HELPER,
         cost={"erf": 1},
+        increasing=True,
     ),
     Row(
         "sigmoid",
@@ -199,6 +213,7 @@ _ROWS = (
         numpy="sigmoid({0})",
         helper=_SIGMOID_HELPER,
         cost={"neg": 1, "exp": 1, "add": 1, "div": 1},
+        increasing=True,
     ),
     Row(
         "softplus",
@@ -208,6 +223,7 @@ _ROWS = (
         numpy="softplus({0})",
         helper=_SOFTPLUS_HELPER,
         cost={"exp": 1, "add": 1, "log": 1},
+        increasing=True,
     ),
     Row(
         "relu",
@@ -217,6 +233,7 @@ _ROWS = (
         evaluate=lambda x: np.where(np.real(x) > 0, x, 0),
         numpy="np.maximum({0}, 0)",
         cost={"compare": 1},
+        increasing=True,
     ),
     Row(
         "maximum",
@@ -226,6 +243,7 @@ _ROWS = (
         evaluate=lambda x, y: np.where(np.real(x) >= np.real(y), x, y),
         numpy="np.maximum({0}, {1})",
         cost={"compare": 1},
+        increasing=True,
     ),
     Row(
         "minimum",
@@ -235,6 +253,7 @@ _ROWS = (
         evaluate=lambda x, y: np.where(np.real(x) <= np.real(y), x, y),
         numpy="np.minimum({0}, {1})",
         cost={"compare": 1},
+        increasing=True,
     ),
     # ---------------------------------------------------------------- defined: their derivatives are derived
     Row(
@@ -244,6 +263,7 @@ _ROWS = (
         arity=2,
         defaults=(Fraction(1, 100),),
         definition=lambda a: select(compare(">", a[0], 0), a[0], a[1] * a[0]),
+        increasing=True,
     ),
     Row(
         "elu",
@@ -252,12 +272,14 @@ _ROWS = (
         arity=2,
         defaults=(Fraction(1),),
         definition=lambda a: _elu(a[0], a[1]),
+        increasing=True,
     ),
     Row(  # constants: Klambauer et al. 2017, Self-Normalizing Neural Networks, eq. 14
         "selu",
         r"\operatorname{{SELU}}({0})",
         kinks=(0.0,),
         definition=lambda a: SELU_SCALE * _elu(a[0], num(SELU_ALPHA)),
+        increasing=True,
     ),
     Row("silu", r"\operatorname{{SiLU}}({0})", definition=lambda a: a[0] * call("sigmoid", a[0])),
     Row(
@@ -276,12 +298,14 @@ _ROWS = (
         r"\operatorname{{softsign}}({0})",
         kinks=(0.0,),
         definition=lambda a: a[0] / (1 + call("abs", a[0])),
+        increasing=True,
     ),
     Row(
         "hard_tanh",
         r"\operatorname{{hardtanh}}({0})",
         kinks=(-1.0, 1.0),
         definition=lambda a: call("minimum", call("maximum", a[0], -1), 1),
+        increasing=True,
     ),
 )
 

@@ -76,9 +76,10 @@ class Term:
 class Reason:
     """Why a derived equation is there.
 
-    kind: "adjoint", "tangent", "expanded" (naive), "shared", "normalised", or "part": written in the notation with an
-    index that says that it runs over a part of an axis. of, wrt: the loss and the tensor that
-    it is differentiated by. terms: one a use. via: the terms of derived equations that were written out in this one.
+    kind: "adjoint", "tangent", "expanded" (naive), "shared", "normalised", "moved" or "by windows" (recast), or "part":
+    written in the notation with an index that says that it runs over a part of an axis. of, wrt: the loss and the
+    tensor that it is differentiated by. terms: one a use. via: the terms of derived equations that were written out in
+    this one.
     """
 
     kind: str

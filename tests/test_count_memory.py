@@ -215,7 +215,7 @@ def test_modules_take_what_is_claimed(net: str, style: str) -> None:
     [
         ("mlp:64-64-64-64-64-10,relu,cross_entropy", "readable", 0.5),
         ("gpt:layers=1,heads=4,width=64,context=64,vocabulary=64", "fast", 0.75),
-        ("cnn:1x12x12,4c3+relu+max2,8c3+relu,10,cross_entropy", "fast", 0.85),
+        ("cnn:1x12x12,4c5+relu+max2,8c3+relu,10,cross_entropy", "fast", 0.92),
     ],
 )
 def test_modules_keep_to_a_budget(net: str, style: str, part: float) -> None:

@@ -39,15 +39,16 @@ from symbp.lower.statements import lower
 from symbp.lower.workspace import _Builder
 from symbp.program import Program
 from symbp.sequence import Sequential
+from symbp.simplify import recast
 
 
 def lines(program: Program) -> list[str]:
-    return [line.code for line in workspace(gradient(program)).step]
+    return [line.code for line in workspace(gradient(recast(program))).step]
 
 
 def recorded(program: Program) -> tuple[list[Call], dict[Value, int]]:
     """The calls, and the gradients that are lent."""
-    builder = _Builder(lower(gradient(program), placed=True))
+    builder = _Builder(lower(gradient(recast(program)), placed=True))
     builder.build()
     return builder.calls.calls, builder._lent(builder.calls.calls)
 

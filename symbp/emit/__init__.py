@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from symbp.emit.budget import within_budget
-from symbp.emit.context import Step, module_context
+from symbp.emit.context import Step, derived, module_context
 from symbp.emit.render import ModuleContext, render_module
 from symbp.errors import SymbpError
-from symbp.gradient import gradient
 from symbp.lower import explanation, lower, workspace
 from symbp.program import Program
 
@@ -54,7 +53,10 @@ def generate(
     def written(step: Step | None = None) -> str:
         return render_module(module_context(program, optimizers, dtype, learning_rate, name, style, parallel, step))
 
-    text = written() if memory_budget is None else within_budget(program, memory_budget, sizes or {}, dtype, written)
+    if memory_budget is None:
+        text = written()
+    else:
+        text = within_budget(program, derived(program, style), memory_budget, sizes or {}, dtype, written)
     if path is not None:
         write_whole(Path(path), text)
     return text
@@ -62,7 +64,7 @@ def generate(
 
 def explain(program: Program, style: str = "readable") -> str:
     """A table of the lines that compute the loss and its gradients: which rule made each, and what that saves."""
-    backward = gradient(program)
+    backward = derived(program, style)
     return explanation(workspace(backward) if style == "fast" else lower(backward))
 
 

@@ -14,7 +14,6 @@ from symbp.emit.context import Step
 from symbp.emit.footprint import footprint
 from symbp.errors import SymbpError
 from symbp.expr import Size, mul, walk
-from symbp.gradient import gradient
 from symbp.lower import prepare
 from symbp.program import Program
 from symbp.schedule import Plan, Planner, recompute
@@ -26,14 +25,19 @@ SMALL = 1000  # an array that is smaller than this part of the budget isn't give
 
 
 def within_budget(
-    program: Program, budget: int, sizes: Mapping[str, int], dtype: str, write: Callable[[Step], str]
+    program: Program,
+    backward: Program,
+    budget: int,
+    sizes: Mapping[str, int],
+    dtype: str,
+    write: Callable[[Step], str],
 ) -> str:
     """The text of a module whose step holds no more bytes of arrays than the budget, its docstring saying so.
 
-    sizes: those of the data. write: the module's text for a step. Raises SymbpError for a size without a value, or if
-    no schedule that is found holds the budget.
+    backward: the gradient that the step computes. sizes: those of the data. write: the module's text for a step.
+    Raises SymbpError for a size without a value, or if no schedule that is found holds the budget.
     """
-    search = _Search(program, budget, _known(program, sizes), dtype, write)
+    search = _Search(program, backward, budget, _known(program, sizes), dtype, write)
     found = search.run()
     if found is None:
         raise SymbpError(
@@ -64,6 +68,7 @@ def _at(sizes: Mapping[str, int]) -> str:
 @dataclass
 class _Search:
     program: Program
+    backward: Program
     budget: int
     sizes: dict[str, int]
     dtype: str
@@ -72,11 +77,10 @@ class _Search:
 
     def run(self) -> str | None:
         """The text that computes the least twice among those tried."""
-        derived = gradient(self.program)
-        text, _ = self._tried(Step(derived))
+        text, _ = self._tried(Step(self.backward))
         if text is not None:
             return text
-        prepared = prepare(derived)
+        prepared = prepare(self.backward)
         planner = Planner(prepared, self.sizes, ITEM[self.dtype])
         text, peak = self._tried(self._step(prepared, planner.everything))
         if text is not None:

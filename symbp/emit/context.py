@@ -31,7 +31,7 @@ from symbp.language import to_sympy
 from symbp.lower import Loop, Lowered, Message, Statement, Workspace, by_layer, last_reads, lower, workspace
 from symbp.lower.constants import constant
 from symbp.program import Equation, Program, Tensor, shape_text, size_text
-from symbp.simplify import simplify
+from symbp.simplify import recast, simplify
 from symbp.simplify.nominal import nominal
 
 LICENCE = "MIT"
@@ -55,6 +55,17 @@ class Step:
     frees: frozenset[str] = frozenset()
     claim: str = ""
     options: str = ""
+
+
+def derived(program: Program, style: str) -> Program:
+    """The gradient that a style's step computes: fast code needn't compute the very values that are declared."""
+    return gradient(recast(program) if style == "fast" else program)
+
+
+def _told(program: Program, style: str) -> tuple[Equation, ...]:
+    """The declared equations, then those that the step computes in place of some of them."""
+    declared = program.equations
+    return declared if style != "fast" else (*declared, *(e for e in recast(program).equations if e not in declared))
 
 
 def equation_text(e: Equation) -> str:
@@ -84,22 +95,25 @@ def module_context(
     batch = found.batch if parallel else None  # of what the gradients are computed from
     samples = batch if parallel == "mpi" else None  # of what everything else is
     inference = program.inference or program
-    numbers = {e.name: n for n, e in enumerate(program.equations, 1)}
+    told = _told(program, style)
+    numbers = {e.name: n for n, e in enumerate(told, 1)}
     predicting = only(inference, (inference.prediction,), found.inputs)
     judging = only(inference, (inference.loss,), found.data)
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting), samples), lower(simplify(judging), samples)
-    step = step or Step(gradient(program))
+    step = step or Step(derived(program, style))
     work = workspace(step.program, batch, prepared=step.prepared) if style == "fast" else None
     grads = lower(step.program, batch, prepared=step.prepared) if work is None else work.lowered
     units = lower(simplify(watching), samples)
     helpers = forward.helpers | loss.helpers | grads.helpers | units.helpers
+    numbered = tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(told, 1))
     prediction = str(inference.prediction)
     target = metric_target(program, found)
     return ModuleContext(
         title=program.title,
-        equations=tuple(f"({n}) {equation_text(e)}" for n, e in enumerate(program.equations, 1)),
+        equations=numbered[: len(program.equations)],
+        in_place=numbered[len(program.equations) :],
         command=command(program, optimizers, dtype, learning_rate, name, style, parallel) + step.options,
         version=symbp.__version__,
         licence=LICENCE,

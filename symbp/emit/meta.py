@@ -109,6 +109,9 @@ class MetaArray:
     def swapaxes(self, a: int, b: int) -> MetaArray:
         return self.view(self.form.swapaxes(a, b))
 
+    def diagonal(self, *axes: int) -> MetaArray:
+        return self.view(self.form.diagonal(*axes))
+
     def reshape(self, *shape: Any) -> MetaArray:
         wanted = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else shape
         if -1 in wanted:

@@ -122,7 +122,8 @@ class FastBody:
 class ModuleContext:
     """All that an emitted module says; strings arrive ready.
 
-    title, equations, command, version, licence: the header. helpers: source texts of functions that the lines call.
+    title, equations, command, version, licence: the header. in_place: the equations that a step computes in place of
+    some of those. helpers: source texts of functions that the lines call.
     inputs: what forward takes; random: what loss_and_grads takes behind them, random_sizes the lines that read their
     sizes off the data; targets: what comes last. batch: the size along which data are split, where it is the first
     axis; splits_prediction: whether it is the prediction's. forward's lines compute `prediction`, those of loss and
@@ -167,6 +168,7 @@ class ModuleContext:
     parallel: str | None = None
     claim: str = ""
     traffic: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
 
 
 def templates(html: bool) -> Environment:
@@ -400,6 +402,9 @@ def _module_docstring(c: ModuleContext) -> str:
     lines = wrap(f'"""{c.title}', "")
     lines += ["", "The network, in index notation:", ""]
     lines += [line for equation in c.equations for line in wrap(equation, "    ")]
+    if c.in_place:
+        lines += ["", "The fast step computes these instead, of equal value where the names are the same:", ""]
+        lines += [line for equation in c.in_place for line in wrap(equation, "    ")]
     lines += ["", f"Written by symbp {c.version}; this makes it again:", "", *wrap(c.command, "    "), ""]
     lines += NEEDS[c.parallel]
     return "\n".join([*lines, '"""'])

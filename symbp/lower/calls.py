@@ -289,7 +289,8 @@ class Calls(Recorder):
             if not out.contiguous:
                 self.copy(self.reshaped(total, (m, n)), out)
             return True
-        if pieces and known(m) <= 32 and 4 * known(m) <= known(n) < UNKNOWN:
+        wider = known(m) <= LOW and 3 * known(m) <= known(n) < UNKNOWN
+        if wider and y.form == "{}.T" and _batches(k) >= WORTH_A_COPY:
             turned = self.room((n, m))
             self.call("dot", self.transposed(y), self.transposed(x), out=turned, rule="the wider matrix first")
             self.copy(self.transposed(turned), out)
@@ -371,7 +372,8 @@ class Calls(Recorder):
             self.call("dot", *args, out=flat, rule="sum as a product with ones")
             return out
         function = "maximum" if a.op == "max" else "add"
-        if not first and n - 1 not in a.over and 1 < known(over) <= FEW_TERMS:
+        rows = n - 1 not in a.over or not (v.contiguous or v.root.bound)
+        if not first and rows and 1 < known(over) <= FEW_TERMS:
             slices = self._slices(v, a.over, kept)
             self.call(function, slices[0], slices[1], out=out, rule="a few slices entry by entry")
             for s in slices[2:]:
@@ -392,6 +394,8 @@ class Calls(Recorder):
             at = [str(places[over.index(k)]) if k in over else ":" for k in range(len(v.dims))]
             while at[-1] == ":":
                 at.pop()
+            if at[: over[0]] == [":"] * over[0] and len(at) == len(v.dims) == over[0] + len(over) and over[0] > 1:
+                at[: over[0]] = ["..."]
             found.append(self.view(v, f"{{}}[{', '.join(at)}]", kept))
         return found
 
@@ -512,9 +516,10 @@ class Calls(Recorder):
 
 FEW_LABELS = 1000
 FEW_TERMS = 16
-THIN = 512  # numbers in the smallest of three matrices that are multiplied
+THIN = 1024  # numbers in the smallest of three matrices that are multiplied
 NARROW = 32  # terms of a sum
-LONG = 64  # times the batch
+LOW = 64  # rows
+LONG, WORTH_A_COPY = 64, 16  # times the batch
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "square": Calls._square,
     "sigmoid": Calls._sigmoid,
@@ -543,10 +548,16 @@ def _is_one_hot(a: Array) -> bool:
     return turned or a.op == "one_hot"
 
 
+def _batches(n: Expr) -> int:
+    """How many times the batch an axis is long; 0 for no whole number of times."""
+    c, rest = coefficient(n)
+    return 0 if rest is ONE or c.denominator != 1 else int(c)
+
+
 def _pieces(n: Expr) -> int:
     """Into how many equal pieces to cut an axis that is longer than the batch; 0 for no cut."""
-    c, rest = coefficient(n)
-    if rest is ONE or c < LONG or c.denominator != 1:
+    c = _batches(n)
+    if c < LONG:
         return 0
     return max((d for d in range(8, 65) if c % d == 0), key=lambda d: -abs(d - 28), default=0)
 

@@ -81,10 +81,12 @@ def contract(writer: Writer, e: Reduce, order: Axes) -> Array:
     return _plain_sum(writer, e, mul(*parts), order)
 
 
-def multiplies(e: Expr, name: str) -> bool:
-    """Whether a sum of products in the expression has the tensor as a factor."""
-    sums = [n for n in walk(e) if isinstance(n, Reduce) and n.label == "sum" and name in n.tensors]
-    return any(len(fs) > 1 and name in f.tensors for n in sums for fs in [factors(n.body)] for f in fs)
+def factors_of_sums(e: Expr) -> Iterator[tuple[Access, Axes]]:
+    """The accesses in sums of products in the expression, each with what is summed over."""
+    for n in walk(e):
+        if isinstance(n, Reduce) and n.label == "sum" and len(factors(n.body)) > 1:
+            for a in sorted(n.body.accesses, key=lambda a: a.digest):
+                yield a, n.indices
 
 
 def _outside_mask(writer: Writer, f: Expr) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from symbp.expr import Expr, mul
@@ -24,6 +24,8 @@ RULES = {
     "windows added up": "an array of places; a slice a tap",
     "rows added up": "np.add.at, which adds one number at a time",
     "shifted by the maximum": "overflow",
+    "maximum first": "functions and sums of all that it is over: they are computed for the maxima alone",
+    "whole windows at once": "copies of what the places of a window have in common",
     "in place": "an array of {} numbers",
     "room of an earlier array": "an array of {} numbers",
     "sum as a product with ones": "NumPy's loop over rows; BLAS",
@@ -40,6 +42,7 @@ RULES = {
     "padding kept": "zeros written at every step",
     "copy": "",
 }
+_REASONS = {"stabilised": "shifted by the maximum", "moved": "maximum first", "by windows": "whole windows at once"}
 _OPS = {"add_rows": "rows added up"}
 
 
@@ -73,18 +76,22 @@ def explanation(work: Lowered | Workspace) -> str:
 
 
 def _of_line(line: Line) -> Iterator[Explained]:
-    for rule, count in line.rules:
+    for rule, count in (*_reasons(s for s in line.ends if isinstance(s, Statement)), *line.rules):
         yield _explained(line.code.strip(), rule, count)
 
 
 def _of_statement(s: Statement) -> Iterator[Explained]:
     text = s.lines[0] if len(s.lines) == 1 else f"{s.target} = ..."
-    reason = s.equation.reason
-    if reason is not None and reason.kind == "stabilised":
-        yield _explained(text, "shifted by the maximum", None)
-    seen = dict.fromkeys(_rules(s.array))
+    seen = dict.fromkeys((*_reasons((s,)), *_rules(s.array)))
     for rule, count in seen:
         yield _explained(text, rule, count)
+
+
+def _reasons(statements: Iterable[Statement]) -> Iterator[tuple[str, Expr | None]]:
+    """The rules by which the equations came to be."""
+    for s in statements:
+        if s.equation.reason is not None and s.equation.reason.kind in _REASONS:
+            yield _REASONS[s.equation.reason.kind], None
 
 
 def _explained(line: str, rule: str, count: Expr | None) -> Explained:

@@ -44,17 +44,26 @@ class _Classes:
 
 @dataclass
 class Layouts:
-    """orders: positions of axes in the order of memory, by class. The first tensor of a class decides for all of it."""
+    """orders: positions of axes in the order of memory, by class. The first tensor of a class decides for all of it.
+
+    first: of those that are still to be decided, the axes that come first whatever the others' order, by class.
+    """
 
     classes: dict[str, str]
     orders: dict[str, Order]
+    first: dict[str, Order]
 
     def of(self, name: str) -> Order | None:
         """The order that is decided for a tensor; None if none is yet."""
         return self.orders.get(self.classes.get(name, name))
 
-    def decide(self, name: str, order: Order) -> None:
-        self.orders.setdefault(self.classes.get(name, name), order)
+    def decide(self, name: str, order: Order) -> Order:
+        """The order that a tensor gets whose values come in the given one."""
+        which = self.classes.get(name, name)
+        first = self.first.get(which, ())
+        if not all(n < len(order) for n in first):
+            first = ()
+        return self.orders.setdefault(which, (*first, *(n for n in order if n not in first)))
 
 
 def layouts(program: Program, known: Mapping[str, Order]) -> Layouts:
@@ -70,11 +79,11 @@ def layouts(program: Program, known: Mapping[str, Order]) -> Layouts:
     out = {}
     for t in program.tensors.values():
         if t.role == "computed" and t.name not in fixed and len(t.indices) > 1:
-            order = _order(t, classes.first.get(classes.find(t.name)))
-            if order != tuple(range(len(t.indices))):
+            order = _order(t)
+            if classes.find(t.name) not in classes.first and order != tuple(range(len(t.indices))):
                 out[classes.find(t.name)] = order
     out |= {classes.find(name): order for name, order in known.items()}
-    return Layouts({name: classes.find(name) for name in classes.parent}, out)
+    return Layouts({name: classes.find(name) for name in classes.parent}, out, classes.first)
 
 
 def _read(e: Expr, classes: _Classes, views: set[str]) -> None:
@@ -110,10 +119,8 @@ def _together(e: Expr, *more: Access) -> list[list[Access]]:
     return [list(group.values()) for group in found.values()]
 
 
-def _order(t: Tensor, first: Order | None) -> Order:
+def _order(t: Tensor) -> Order:
     places = tuple(range(len(t.indices)))
-    if first is not None and all(n in places for n in first):
-        return (*first, *(n for n in places if n not in first))
     symbolic = [n for n in places if not isinstance(t.shape[n], Num)]
     rest = [n for n in places if n not in symbolic]
     if len(symbolic) == 1 and known(mul(*(t.shape[n] for n in rest))) <= TINY:

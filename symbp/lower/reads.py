@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbp.affine import affine, decide, highest, holds, lowest, never_negative
-from symbp.expr import TRUE, ZERO, Access, Expr, Index, Size, add, mul
+from symbp.expr import TRUE, ZERO, Access, Expr, Index, Select, Size, add, fresh_index, mul, substitute
 from symbp.lower.array import Array, Axes, arrange, copy, opaque, own, spread, view
 from symbp.lower.constants import known
 
@@ -58,7 +58,8 @@ def read(writer: Writer, e: Access, order: Axes) -> Array:
             return arrange(_view(writer, Array(e.label), slots, sizes), order)
         base = replace(copy(_turned(e.label, turn, sizes)), rule="batch_last")
         return arrange(_view(writer, base, [slots[n] for n in turn], [sizes[n] for n in turn]), order)
-    return arrange(_gather(writer, e.label, places, sizes, own(e, order)), order)
+    found = _diagonal(writer, Array(e.label), places, sizes)
+    return arrange(found or _gather(writer, e.label, places, sizes, own(e, order)), order)
 
 
 def stored_axes(writer: Writer, e: Access) -> Axes:
@@ -78,6 +79,8 @@ def stored_axes(writer: Writer, e: Access) -> Axes:
     taps = tuple(w.tap for w in windows)
     slid = [main.index(w.main) for w in windows]
     at = slid[0] if is_symbolic(main[-1]) else slid[-1] + 1
+    if all(w.stride < 0 for w in windows):  # the whole array, shifted to each place
+        at = 0
     return (*main[:at], *taps, *main[at:])
 
 
@@ -96,6 +99,26 @@ def _batch_last(writer: Writer, slots: Sequence[Slot]) -> list[int] | None:
         return None
     batch = [n for n, s in enumerate(slots) if isinstance(s, Index) and is_symbolic(s)]
     return [*(n for n in range(len(slots)) if n not in batch), *batch] if batch else None
+
+
+def _diagonal(writer: Writer, a: Array, places: Sequence[Expr], sizes: Sequence[Expr]) -> Array | None:
+    """Windows that begin where another axis says, a[j, i + j]: the diagonals of all windows of the axis."""
+    seen = {i.label for at in places for i in at.free}
+    whole = [at for at in places if isinstance(at, Index)]
+    again: dict[Index, Index] = {}
+    apart: list[Expr] = []
+    for at in places:
+        twice = [i for i in whole if i is not at and i in at.free and i not in again]
+        again |= {i: fresh_index(i, seen) for i in twice}
+        apart.append(substitute(at, {i: again[i] for i in twice}))
+    slots = slots_of(writer, apart, sizes) if again else None
+    if slots is None or not all(_inside(at, n) for at, n in zip(apart, sizes, strict=True)):
+        return None
+    out = _view(writer, a, slots, sizes)
+    for i, j in again.items():
+        axes = (*(k for k in out.axes if k not in (i, j)), i)
+        out = view(f"{{}}.diagonal(0, {out.axes.index(i)}, {out.axes.index(j)})", out, axes)
+    return out
 
 
 def _turned(name: str, order: Sequence[int], sizes: Sequence[Expr]) -> Array:
@@ -189,7 +212,7 @@ def _slot(writer: Writer, place: Expr, length: Expr) -> Slot | None:
         case [(i, c)]:
             return Slice(i, c, start)
         case [(i, c), (j, d)] if digits(steps, start, length) is None:
-            if known(i.size) < known(j.size):  # fewer taps than windows
+            if known(mul(abs(c), i.size)) < known(mul(abs(d), j.size)):  # what goes further is the windows
                 (i, c), (j, d) = (j, d), (i, c)
             return Window(i, j, c, d, start)
     return digits(steps, start, length)
@@ -214,12 +237,13 @@ def _view(writer: Writer, a: Array, slots: Sequence[Slot], sizes: Sequence[Expr]
         texts.pop()
     axes = tuple(i for s in slots for i in indices_of(s)[:1])
     out = replace(a, axes=axes)
-    if texts:
-        out = view(f"{{}}[{', '.join(texts)}]", a, axes)
     left = [s for s in slots if not isinstance(s, Single)]
+    lengths = tuple(_span(s) if isinstance(s, Window) else mul(*(i.size for i in indices_of(s))) for s in left)
+    if texts:
+        out = view(f"{{}}[{', '.join(texts)}]", a, axes, lengths)
     if any(isinstance(s, Slice) and s.step < 0 for s in left):
         texts = [f"::{s.step}" if isinstance(s, Slice) and s.step < 0 else ":" for s in left]
-        out = view(f"{{}}[{', '.join(_trimmed(texts))}]", out, axes)
+        out = view(f"{{}}[{', '.join(_trimmed(texts))}]", out, axes, lengths)
     if any(isinstance(s, tuple) for s in left):
         axes = tuple(i for s in left for i in (s if isinstance(s, tuple) else indices_of(s)[:1]))
         shape = [
@@ -278,6 +302,16 @@ def _windows(writer: Writer, a: Array, windows: Sequence[Window]) -> Array:
     texts = [f"::{steps[i]}" if steps.get(i, 1) != 1 else ":" for i in axes]
     texts = _trimmed(texts)
     return view(f"{{}}[{', '.join(texts)}]", out, axes) if texts else out
+
+
+def has_windows(writer: Writer, e: Expr) -> bool:
+    """Whether an expression is nothing but a tensor read in windows, be it with zeros around it."""
+    if isinstance(e, Select):
+        return e.args[2] is ZERO and has_windows(writer, e.args[1])
+    if not isinstance(e, Access):
+        return False
+    places, sizes = writer.stored(e.label, e.args), writer.stored(e.label, writer.tensors[e.label].shape)
+    return any(isinstance(s, Window) for s in slots_of(writer, places, sizes) or ())
 
 
 def is_windows(a: Array) -> bool:

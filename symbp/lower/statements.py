@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.constants import into_coefficients
-from symbp.lower.contraction import contract, multiplies
+from symbp.lower.contraction import contract, factors_of_sums
 from symbp.lower.layouts import layouts
 from symbp.lower.loops import hoist_invariants, time_first, turned_before
 from symbp.lower.messages import Message, schedule
 from symbp.lower.parallel import Sharded, shard
 from symbp.lower.precision import in_precision
-from symbp.lower.reads import is_windows
+from symbp.lower.reads import has_windows, is_windows
 from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
 from symbp.lower.writer import Writer
@@ -115,9 +115,7 @@ def lower(program: Program, sharded: str | None = None, *, placed: bool = False,
         if isinstance(group, Message):
             statements.append(group)
         elif group.time is None:
-            statements += [
-                _statement(writer, program.tensors[e.name], e, e.name not in fixed) for e in group.equations
-            ]
+            statements += [_statement(writer, program.tensors[e.name], e, e.name not in fixed) for e in group.equations]
         else:
             statements.append(_loop(writer, group, group.time))
     if parts is not None:
@@ -218,7 +216,7 @@ def _statement(writer: Writer, tensor: Tensor, equation: Equation, free: bool = 
         if axes != tensor.indices:
             writer.layout[tensor.name] = tuple(tensor.indices.index(i) for i in axes)
     array = as_float(writer.write(equation.value, axes))
-    if free and is_windows(array) and any(multiplies(e.value, tensor.name) for e in writer.program.equations):
+    if free and is_windows(array) and _multiplied(writer, tensor.name):
         array = copy(array)
     if array.axes != axes and writer.time is None:
         array = _fill(writer, arrange(array, axes), axes, equation.value)
@@ -238,7 +236,26 @@ def _order(writer: Writer, tensor: Tensor, value: Expr) -> Axes:
     if len(axes) < len(tensor.indices):
         return tensor.indices
     if writer.layouts:
-        writer.layouts.decide(tensor.name, tuple(tensor.indices.index(i) for i in axes))
+        if has_windows(writer, value):
+            axes = _grouped(writer, tensor, axes)
+        order = writer.layouts.decide(tensor.name, tuple(tensor.indices.index(i) for i in axes))
+        return tuple(tensor.indices[n] for n in order)
+    return axes
+
+
+def _multiplied(writer: Writer, name: str) -> list[tuple[Access, Axes]]:
+    """The reads of a tensor in sums of products, each with what is summed over."""
+    found = (pair for e in writer.program.equations for pair in factors_of_sums(e.value))
+    return [(a, over) for a, over in found if a.label == name]
+
+
+def _grouped(writer: Writer, tensor: Tensor, axes: Axes) -> Axes:
+    """The axes with those next to each other that the first product to read the tensor sums over."""
+    for a, over in _multiplied(writer, tensor.name):
+        if all(isinstance(i, Index) for i in a.args):
+            mine = [i for i, at in zip(tensor.indices, a.args, strict=True) if at in over]
+            summed, kept = (tuple(i for i in axes if (i in mine) is inside) for inside in (True, False))
+            return summed + kept if axes[-1] in kept else kept + summed
     return axes
 
 

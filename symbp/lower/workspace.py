@@ -22,6 +22,7 @@ from symbp.simplify.share import unused
 
 # What these mean in a workspace; no array is called so there.
 IN_WORKSPACE = frozenset("flat flat_grads state empty np math step workspace DTYPE place part tap0 tap1".split())
+_VIEW = re.compile(r"_view\d*$")  # at the end of a name
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,8 @@ class _Builder:
                 suffix = "_T" if v.form == "{}.T" else "_view"
                 read = (v.base.name, v.form)  # not by its room: a line says which of the arrays there it reads
                 if read not in views:
-                    views[read] = free(re.sub(r"_view\d*$", "", v.base.name) + suffix)
+                    stem = _VIEW.sub("", v.base.name) if suffix == "_view" and v.base.base else v.base.name
+                    views[read] = free(f"{stem}{suffix}")
                 v.name = views[read]
             else:
                 v.name = free("value" if v.bound else "padded" if v.form.startswith("np.zeros(") else "constant")

@@ -15,11 +15,13 @@ from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import inline_single_uses, inline_where_cheaper
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.masks import settle_conditions
+from symbp.simplify.maxima import move_maxima
 from symbp.simplify.nominal import operations
 from symbp.simplify.products import hoist_factors, share_products
 from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_later_values, reuse_values
 from symbp.simplify.share import share_definitions, share_terms
+from symbp.simplify.windows import compute_by_windows
 from symbp.verify import verify
 
 Pass = Callable[[Program], Program]
@@ -68,4 +70,14 @@ def simplify(program: Program, *, keep_adjoints: bool = False, report: list[Savi
             verified = verify(program, step.__name__, before=verified)
         if report is not None:
             report.append(Saving(step.__name__, sum(operations(e.value) for e in program.equations)))
+    return program
+
+
+def recast(program: Program) -> Program:
+    """An equal program, to be differentiated, that takes less time where arrays are combined as wholes.
+
+    It computes other intermediate values than those declared, and more of them; not for derivations to read.
+    """
+    for step in (move_maxima, compute_by_windows):
+        program = verify(step(program), step.__name__, before=program)
     return program

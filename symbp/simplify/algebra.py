@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from symbp.affine import affine, holds
 from symbp.expr import (
+    ZERO,
     Add,
     Call,
     Delta,
@@ -86,6 +88,21 @@ def use_delta(e: Expr) -> Expr:
                         rest = mul(*(f for f in e.args if f is not d))
                         if i in rest.free:
                             return mul(delta(i, other), substitute(rest, {i: other}))
+    return e
+
+
+def solve_delta(e: Expr) -> Expr:
+    """Sum over k of delta(i, k - j) f(k) = f(i + j), where i + j is in the range of k for sure."""
+    if isinstance(e, Reduce) and e.label == "sum":
+        for d in factors(e.body):
+            found, rest = (isinstance(d, Delta) and affine(add(d.args[0], mul(-1, d.args[1])))) or ({}, ZERO)
+            for k in e.indices:
+                others = {i: -c * found.get(k, 0) for i, c in found.items() if i is not k}
+                if found.get(k) in (1, -1) and all(c > 0 for c in others.values()):
+                    value = add(mul(-found[k], rest), *(mul(c, i) for i, c in others.items()))
+                    if holds(value) and holds(k.size - value - 1):
+                        body = mul(*(f for f in factors(e.body) if f is not d))
+                        return sum_over(substitute(body, {k: value}), [i for i in e.indices if i is not k])
     return e
 
 
@@ -171,5 +188,5 @@ def _powers(term: Expr) -> dict[Expr, Fraction]:
     return {b: Fraction(n.value) for b, n in split if isinstance(n, Num) and not isinstance(b, Num)}
 
 
-RULES = (use_delta, factor_common, factor_some, open_cancelling, open_products, open_sums)
+RULES = (use_delta, solve_delta, factor_common, factor_some, open_cancelling, open_products, open_sums)
 _rewritten: tuple[dict[Expr, Expr], ...] = tuple({} for _ in RULES)  # what each made of every node that it has seen
