@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from displayed import tree as t
-from displayed.legend import MATH, legend
+from displayed.legend import MATH, Legend, legend
 from displayed.matrices import Matrices
 from displayed.meaning import Meaning
 from displayed.point import Point
 from displayed.reader import read, sides
+from displayed.slices import Slices
 from displayed.tree import children
 from symbp.errors import UnusedParameterWarning
 from symbp.expr import Index
@@ -190,13 +191,25 @@ class Account:
         """The value of each side, with how exact it is as far as digits are cut off."""
         if self.entries:
             return [self.scalar(read(text, self.entries)) for text in texts]
-        left = read(texts[0], self.arrays, None)
-        free = tuple(dict.fromkeys(free_indices(left)))
-        trees = [left, *(read(text, self.arrays, frozenset(free)) for text in texts[1:])]
+        free, trees = self.trees(texts, self.arrays)
+        if any(self.is_slice(part) for tree in trees for part in t.walk(tree)):
+            return [self.stack(tree, trees[0], free) for tree in trees]
         if not any(has_indices(tree) for tree in trees):
-            self.orient(left, trees[-1])
-            return [self.matrix(tree, left) for tree in trees]
-        return [self.array(tree, left, free) for tree in trees]
+            self.orient(trees[0], trees[-1])
+            return [self.matrix(tree, trees[0]) for tree in trees]
+        return [self.array(tree, trees[0], free) for tree in trees]
+
+    def trees(self, texts: tuple[str, ...], legend: Legend) -> tuple[tuple[str, ...], list[Any]]:
+        """The indices that are free on the left, and each side."""
+        left = read(texts[0], legend, None)
+        free = tuple(dict.fromkeys(free_indices(left)))
+        return free, [left, *(read(text, legend, frozenset(free)) for text in texts[1:])]
+
+    def is_slice(self, tree: Any) -> bool:
+        """Whether this is a tensor with fewer indices than it has axes."""
+        if not (self.arrays.sliced and isinstance(tree, t.Name)):
+            return False
+        return len(tree.indices) < len(self.arrays.shape(tree.tensor))
 
     def scalar(self, tree: Any) -> tuple[Any, float]:
         meaning = Meaning(self.entries, self.entry, self.entry_derivative)
@@ -208,6 +221,16 @@ class Account:
         for label, length in reversed(list(zip(free, lengths, strict=True))):
             meaning.bind(label, length)
         return np.broadcast_to(meaning.value(tree), lengths), meaning.slack
+
+    def stack(self, tree: Any, left: Any, free: tuple[str, ...]) -> tuple[Any, float]:
+        """The matrices of all samples, as the tensor that they are slices of."""
+        meaning = Slices(self.arrays, self.tensor, self.derivative)
+        lengths = meaning.lengths(free, left)
+        for label, length in reversed(list(zip(free, lengths, strict=True))):
+            meaning.bind(label, length)
+        value = np.broadcast_to(meaning.value(tree), (*lengths, *np.shape(meaning.value(left))[-2:]))
+        wanted = left.wrt if isinstance(left, t.Derivative) else left
+        return value.reshape(np.shape(self.tensor(wanted.tensor))), meaning.slack
 
     def matrix(self, tree: Any, left: Any) -> tuple[Any, float]:
         meaning = Matrices(self.arrays, self.tensor, self.derivative)

@@ -345,7 +345,7 @@ class Reader:
         if self.bound & set(indices) or len(set(indices)) < len(indices):
             raise self.fail("an index is bound twice")
         outer, self.bound = self.bound, self.bound | frozenset(indices)
-        body = self.product()
+        body = self.ring()
         self.bound = outer
         return Reduce(kind, indices, body)
 
@@ -424,7 +424,7 @@ class Reader:
             return None
         row, indices, transposed, end = found[0]
         if letter and letter[0] in self.bound and end <= letter.end():
-            if not row.shape:
+            if len(row.shape) <= (2 if self.legend.sliced else 0):
                 raise self.fail(f"this may be {row.tensor} or the index {letter[0]}")
             return None  # a tensor never stands without its indices where there are any
         self.at = end
@@ -475,22 +475,21 @@ class Reader:
                 return []
         if not rest:
             return [(row, (), transposed, stop)]
-        if row.entry is not None or transposed or not row.shape:
+        if row.entry is not None or (transposed and not self.legend.sliced) or not row.shape:
             return []
         try:
             return [(row, self.index_list(rest, len(row.shape)), transposed, stop)]
         except Unreadable:
             return []
 
-    def index_list(self, text: str, count: int) -> tuple[Any, ...]:
-        """So many index expressions: with commas between, or letters side by side."""
+    def index_list(self, text: str, axes: int) -> tuple[Any, ...]:
+        """An index expression an axis, for slices fewer: with commas between, or letters side by side."""
         pieces = _split(text)
-        if len(pieces) == 1 and count > 1:
-            pieces = [m[0].strip() for m in _LETTERS.finditer(text)]
-            if "".join(pieces).replace(" ", "") != text.replace(" ", ""):
-                raise self.fail(f"{text} is no row of indices")
-        if len(pieces) != count:
-            raise self.fail(f"{text} is not {count} indices")
+        letters = [m[0].strip() for m in _LETTERS.finditer(text)]
+        if len(pieces) == 1 and axes > 1 and "".join(letters).replace(" ", "") == text.replace(" ", ""):
+            pieces = letters
+        if len(pieces) > axes or (len(pieces) < axes and not self.legend.sliced):
+            raise self.fail(f"{text} is not {axes} indices")
         return tuple(self.index(piece.strip()) for piece in pieces)
 
     def index(self, text: str) -> Any:
