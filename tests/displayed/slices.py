@@ -1,6 +1,6 @@
 """The value of a formula of matrices that are picked by their leading indices, h_n of h: one matrix a sample.
 
-Indices that are bound have axes of their own in front of those of the matrix, so that all matrices are computed at once.
+Indices that are bound have axes in front of those of the matrix, so that all matrices are computed at once.
 """
 
 from __future__ import annotations
