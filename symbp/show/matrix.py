@@ -136,8 +136,18 @@ class MatrixPrinter(Contractions):
     def stands(self, a: Access, rest: Sequence[Expr]) -> None:
         """Notes a vector that is a column. rest: the indices that aren't kept."""
         if self.batched and len(rest) == 1 and isinstance(rest[0], Index) and self.counts_rows(rest[0]):
-            meaning = self.names.meaning[a.label]
-            self.standing[meaning.wrt if isinstance(meaning, Partial) else a.label] = None
+            self.standing[self.derived_by(a.label)] = None
+
+    def derived_by(self, name: str) -> str:
+        """The tensor itself, or what a derivative without a letter is by."""
+        meaning = self.names.meaning[name]
+        return meaning.wrt if isinstance(meaning, Partial) else name
+
+    def is_column(self, name: str) -> bool:
+        """Whether a vector is a column in formulas; among slices, those that are named."""
+        indices = self.names.tensors[name].indices
+        counts = len(indices) == 1 and self.counts_rows(indices[0])
+        return counts and (not self.batched or self.derived_by(name) in self.standing)
 
     def placed(self, first: Axis, second: Axis) -> tuple[Axis, Axis]:
         """The row and column index of a matrix with these indices, in this order."""

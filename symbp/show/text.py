@@ -123,9 +123,9 @@ class Text:
     def squared_norm(self, inside: str) -> str:
         return f"‖{inside}‖²"
 
-    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+    def matrix(self, rows: Sequence[Sequence[str]], transposed: bool = False) -> str:
         inside = [f"[{', '.join(row)}]" for row in rows]
-        return inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]"
+        return (inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]") + (self.top if transposed else "")
 
     def math(self, inside: str) -> str:
         return breaks.unmarked(inside)

@@ -41,18 +41,29 @@ class Network:
         self, net: Program, given: Mapping[str, Any], sizes: Mapping[str, int], like: Network | None = None
     ) -> None:
         self.net, self.given, self.sizes = net, given, sizes
-        self.derivations: dict[tuple[str, str], Any] = like.derivations if like else {}
+        self.derivations: dict[tuple[Any, ...], Any] = like.derivations if like else {}
         self.points: dict[tuple[Any, ...], Point] = {}
         self.values: dict[tuple[str, str], dict[str, Any]] = {}
         self.checked: dict[Any, list[str]] = {}
 
-    def derivation(self, level: str, method: str = "reverse") -> Any:
-        if (level, method) not in self.derivations:
+    def derivation(self, level: str, method: str = "reverse", **options: Any) -> Any:
+        """options: other arguments, such as the convention."""
+        key = (level, method, *((name, repr(value)) for name, value in sorted(options.items())))
+        if key not in self.derivations:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UnusedParameterWarning)
                 sizes = self.sizes if level == "neuron" else None
-                self.derivations[level, method] = derivation(self.net, level=level, method=method, sizes=sizes)
-        return self.derivations[level, method]
+                self.derivations[key] = derivation(self.net, level=level, method=method, sizes=sizes, **options)
+        return self.derivations[key]
+
+    def worked(self, level: str) -> Account:
+        """The account of a derivation with numbers in it."""
+        d = self.derivation(level, at=self.given)
+        if level == "neuron":
+            wide, derived = self.tensors("index", "reverse")
+            return Account(d, wide, self.point(wide), derived, self.lengths)
+        derived = {n: np.asarray(v) for n, v in d.program.evaluate(self.given).items()}
+        return Account(d, d, self.point(d), derived, self.lengths)
 
     def tensors(self, level: str, method: str) -> Any:
         """The account at tensor level and the values there of all that it derives."""

@@ -41,12 +41,12 @@ from displayed.tree import (
 )
 
 _SPACE = re.compile(r"(?:\s|\\,|\\!|\\;)*")
-_LAYOUT = re.compile("\\\\(?:b|B)igg?[lr](?![a-zA-Z])|[\ue000-\ue7ff]")
+LAYOUT = re.compile("\\\\(?:b|B)igg?[lr](?![a-zA-Z])|[\ue000-\ue7ff]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _COMMAND = re.compile(r"\\operatorname\{[A-Za-z]+\}|\\[A-Za-z]+")
 _INDEX = re.compile(r"(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])(?:_\{\d+\})?'*(?:_\{\d+\})?")
 _LETTERS = re.compile(r"\s*(?:(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])'*(?:_\{\d+\})?|\d)\s*")
-_END = re.compile(r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$")
+END = re.compile(r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$")
 _RELATIONS = {r"\le": "<=", r"\ge": ">=", r"\ne": "!=", "<": "<", ">": ">", "=": "=="}
 
 
@@ -55,7 +55,7 @@ def read(text: str, legend: Legend, bound: frozenset[str] | None = frozenset()) 
 
     Raises Unreadable for anything that isn't a formula in the account's own notation.
     """
-    reader = Reader(_LAYOUT.sub("", text), legend, bound)
+    reader = Reader(LAYOUT.sub("", text), legend, bound)
     tree = reader.sum()
     if not reader.done():
         raise reader.fail("more text than formula")
@@ -64,7 +64,7 @@ def read(text: str, legend: Legend, bound: frozenset[str] | None = frozenset()) 
 
 def sides(text: str) -> list[str]:
     """The text between the equals signs that stand outside of brackets and groups."""
-    text, depth, at, out = _LAYOUT.sub("", text), 0, 0, []
+    text, depth, at, out = LAYOUT.sub("", text), 0, 0, []
     for k, c in enumerate(text):
         if c in "{([":
             depth += 1
@@ -149,7 +149,7 @@ class Reader:
 
     def product(self) -> Any:
         parts = [self.factor()]
-        while not self.done() and not _END.match(self.text, self.at):
+        while not self.done() and not END.match(self.text, self.at):
             if self.loose is not None and not self.sees_function():
                 raise self.fail(f"does {self.loose} end here, or does its argument go on?")
             parts.append(self.factor())
@@ -225,7 +225,7 @@ class Reader:
         if self.accept(r"\cdot"):
             self.expect("10")
             self.expect("^")
-            return Number(float(m[0]) * 10.0 ** int(self.group()))
+            return Number(float(f"{m[0]}e{int(self.group())}"))
         return Number(float(m[0]) if "." in m[0] else int(m[0]))
 
     def command(self, command: str) -> Any:
