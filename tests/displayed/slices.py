@@ -76,4 +76,3 @@ class Slices(Matrices):
         self.indices = outer
         over = tuple(range(len(lengths)))
         return value.sum(over) if kind == "sum" else value.max(over)
-

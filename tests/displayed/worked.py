@@ -215,7 +215,6 @@ class _WorkedReader(Reader):
             parts.append(self.factor())
         return parts[0] if len(parts) == 1 else t.Product(tuple(parts))
 
-
     def sees_digit(self) -> bool:
         return self.text[self.at : self.at + 1].isdigit()
 
