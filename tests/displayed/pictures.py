@@ -159,7 +159,12 @@ def read(seen: Seen, named: Mapping[str, str]) -> Graph:
 
 
 def number(text: str) -> str:
-    return text.replace("−", "-").strip()
+    """A number to three digits, as Python has it; powers of ten as they are read."""
+    text = re.sub(r"\\cdot |\s", lambda m: "·" if m[0][0] == "\\" else "", text.replace("−", "-"))
+    m = re.fullmatch(r"(-?\d+(?:\.\d+)?)(?:·10(?:\^\{)?(-?\d+)\}?)?", text)
+    if m is None:
+        raise Unreadable(f"no number: {text}")
+    return f"{float(f'{m[1]}e{m[2] or 0}'):.3g}"
 
 
 def plain(text: str) -> str:
