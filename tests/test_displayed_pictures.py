@@ -109,10 +109,11 @@ def test_pictures_show_the_program(name, level, style):
 def mistakes(style, text, rng):
     """(kind, the picture with it): a label, a number, an end of a curve, a curve left out or of the other kind."""
     lines = re.split(r"(?=<g |<path )", text) if style == "svg" else text.splitlines(keepends=True)
+    digits = r"(?<=>)−?\d\.\d+(?=<)" if style == "svg" else r"(?<=\{\$)-?\d\.\d+(?=\$)"
     label = r"(?<=letters\">)[a-zA-Z](?=<)" if style == "svg" else r"(?<=\{\$)[a-zA-Z](?=[_^])"
     for kind, pattern, change in (
         ("letter", label, lambda m: "q" if m[0] != "q" else "k"),
-        ("number", r"(?<=>)−?\d\.\d+(?=<)" if style == "svg" else r"(?<=\{\$)-?\d\.\d+(?=\$)", lambda m: f"1{m[0][-3:]}7"),
+        ("number", digits, lambda m: f"1{m[0][-3:]}7"),
         ("entry", r"(?<=>)\d(?=</tspan>)" if style == "svg" else r"(?<=_\{)\d", lambda m: str(int(m[0]) + 4)),
     ):
         found = list(re.finditer(pattern, text))

@@ -65,7 +65,8 @@ CHINESE: dict[str, str] = {
     "repeated": "这些导数中反复计算的值用记号标出：{0}。",
     "repeated_value": "{0}（{1} 次）",
     "operations": "共 {0} 次运算。",
-    "operations_reuse": "每个值、每个伴随量只计算一次：连同前向传播，上面所有导数一共只需 {0} 次运算。",
+    "operations_reuse": "每个值、每个伴随量只计算一次：连同前向传播（但不含求导用不到的损失本身），"
+    "上面所有导数一共只需 {0} 次运算。",
     # rules
     "rules": "所用法则：{0}。",
     "rule_chain": "经由 {0} 的链式法则",

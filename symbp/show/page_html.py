@@ -33,7 +33,7 @@ def derivation_html(d: Derivation) -> str:
     out += [f"<p>{what}</p>", write.formulas(d.definitions)]
     if d.updates:
         out += [f"<p>{words['state_updates']}</p>", write.formulas(d.updates)]
-    for step in d.steps:
+    for step in d.every_step:
         title = words["title"].format(words["step"].format(step.number), write.sentence(step.title.latex))
         head = f"<b>{words['title_end'].format(title)}</b>"
         prose = words["between"].join(write.sentence(p.latex) for p in step.prose)

@@ -127,7 +127,7 @@ def _upright(text: str) -> str:
 
 RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
-_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
+_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d", "p", "u", "v", "w", "f", "z")
 
 
 def with_helper_letters(program: Program) -> Program:

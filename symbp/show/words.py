@@ -70,7 +70,7 @@ ENGLISH: dict[str, str] = {
     "repeated_value": "{0}, {1} times",
     "operations": "{0} operations.",
     "operations_reuse": "Every value and every adjoint is computed once: {0} operations for all of these derivatives "
-    "together, the forward pass included.",
+    "together, with the forward pass, but without the loss itself, which they don't need.",
     # rules
     "rules": "Rules: {0}.",
     "rule_chain": "chain rule through {0}",

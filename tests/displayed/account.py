@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ class Account:
         for title, formulas in (("definition", d.definitions), ("update", d.updates), ("summary", d.summary)):
             for f in formulas:
                 yield Shown(f"{title} of {f.name}", tuple(s.latex for s in f.sides), f.name)
-        for step in d.steps:
+        for step in d.every_step:
             for f in step.formulas:
                 yield Shown(f"step {step.number}, {f.name}", tuple(s.latex for s in f.sides), f.name)
 
@@ -141,7 +142,7 @@ class Account:
         """The formulas within sentences."""
         for k, sentence in enumerate(self.d.intro):
             yield from self.within(f"introduction {k}", sentence.latex)
-        for step in self.d.steps:
+        for step in self.d.every_step:
             for sentence in (step.title, *step.prose):
                 yield from self.within(f"words of step {step.number}", sentence.latex)
 
@@ -195,8 +196,15 @@ class Account:
         if name in self.point.values:
             return self.point.values[name]
         known = self.d.program.tensors.get(name)
-        tensor, at = known.entry if known else self.named[name]
+        tensor, at = (known and known.entry) or self.named.get(name) or self.split(name)
         return self.tensor(tensor)[at]
+
+    def split(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """The tensor and the place of an entry that the program of the account doesn't have."""
+        found = [m for tensor in self.derived if (m := re.fullmatch(rf"({tensor})((?:_\d+)+)", name))]
+        if len(found) != 1:
+            raise LookupError(name)
+        return found[0][1], tuple(map(int, found[0][2].split("_")[1:]))
 
     def values(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
         """The value of each side, with how exact it is as far as digits are cut off."""
