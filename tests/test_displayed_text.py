@@ -12,9 +12,7 @@ import pytest
 from displayed.same import Pairs
 from test_displayed import BUILT_IN, DOCUMENT, EVERYTHING, FEW_NEURONS, FILES, NETS, TEXTBOOK, network, neurons
 
-# Text of networks as deep as ResNet has indices of two characters, such as k5, which run together in subscripts.
-READ = [name for name in (*NETS, *BUILT_IN, *FILES) if not name.startswith("resnet")]
-FORMS = [(name, level) for name in READ for level in ("index", "matrix")]
+FORMS = [(name, level) for name in (*NETS, *BUILT_IN, *FILES) for level in ("index", "matrix")]
 TURNS = [form for k, form in enumerate(FORMS) if k % 4 in (0, 3)]
 
 

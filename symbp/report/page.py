@@ -102,7 +102,9 @@ class _Page:
         items = _with_repeats(self.used(self.summed([*self.forward(), *self.backward()])))
         return environment.get_template("derivation.html.j2").render(
             words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
-            subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
+            subtitle=self.said["and_also"].format(
+                self.said[f"method_{self.d.method}"], self.said[f"level_{self.d.level}"]
+            ),
             css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script),
             digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
@@ -121,6 +123,9 @@ class _Page:
 
     def sentences(self, said: Iterable[object]) -> Markup:
         return Markup(self.said["between"].join(self.math.sentence(s.latex) for s in said))  # type: ignore[attr-defined]
+
+    def title(self, number: str, what: Markup) -> Markup:
+        return Markup(self.said["title"]).format(number, what)
 
     def display(self, shown: tuple[Formula, ...]) -> Markup:
         return Markup(self.math.formulas(shown)) if shown else Markup("")
@@ -178,7 +183,7 @@ class _Page:
         for tensor, formulas in groups.items():
             first, last = formulas[0].number, formulas[-1].number
             key = "equations" if first == last else "equations_range"
-            title = Markup("{}: {}").format(self.words[key].format(first, last), self.symbol(tensor))
+            title = self.title(self.words[key].format(first, last), self.symbol(tensor))
             out.append(self.item(f"equation-{first}", "forward", title, Markup(""), tuple(formulas), tensor))
         return out
 
@@ -208,7 +213,7 @@ class _Page:
         return Markup("{}<br>{} {}").format(own, self.words["again"], to)
 
     def step(self, s: Step) -> Item:
-        title = Markup("{}: {}").format(self.said["step"].format(s.number), self.sentences([s.title]))
+        title = self.title(self.said["step"].format(s.number), self.sentences([s.title]))
         return self.item(f"step-{s.number}", "backward", title, self.sentences(s.prose), s.formulas, s.quantity)
 
     def item(

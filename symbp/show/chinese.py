@@ -65,7 +65,8 @@ CHINESE: dict[str, str] = {
     "repeated": "这些导数中反复计算的值用记号标出：{0}。",
     "repeated_value": "{0}（{1} 次）",
     "operations": "共 {0} 次运算。",
-    "operations_reuse": "每个值、每个伴随量只计算一次：连同前向传播，上面所有导数一共只需 {0} 次运算。",
+    "operations_reuse": "每个值、每个伴随量只计算一次：连同前向传播（但不含求导用不到的损失本身），"
+    "上面所有导数一共只需 {0} 次运算。",
     # rules
     "rules": "所用法则：{0}。",
     "rule_chain": "经由 {0} 的链式法则",
@@ -140,6 +141,10 @@ CHINESE: dict[str, str] = {
     "note_column_repeated_columns": "每个样本占一列。列向量与矩阵运算时，对矩阵的每一列重复使用。",
     "note_row_repeated_columns": "每个样本一个数的行向量与矩阵运算时，对每一行重复使用。",
     "note_ones_columns": "{0} 是全 1 向量：{1} 把 {2} 的各列相加。",
+    "note_row_repeated_slices": "行向量与矩阵运算时，对矩阵的每一行重复使用。",
+    "note_column_repeated_slices": "列向量与矩阵运算时，对矩阵的每一列重复使用。",
+    "note_standing": "{0} 以及对它们的导数是列向量，矩阵的每一行对应一个数；其余向量都是行向量。",
+    "note_standing_columns": "{0} 以及对它们的导数是行向量，矩阵的每一列对应一个数；其余向量都是列向量。",
     "note_columns": "向量写成列：这里的每个矩阵都是代码中同名数组的转置，其梯度也是。",
     "note_norm": "{0} 是 {1} 所有元素的平方和。",
     "note_weights": "单个权重的第一个下标是它所指向的神经元：{0}。",

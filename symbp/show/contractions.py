@@ -22,7 +22,7 @@ class Contractions:
     style: Style
     notes: set[str]
     kept: tuple[Index, ...]
-    rows: frozenset[str] | None
+    sliced: bool
 
     def write(self, e: Expr, row: Axis, col: Axis) -> Piece:
         """The expression as a matrix whose rows and columns the two indices count."""
@@ -36,7 +36,7 @@ class Contractions:
             raise NoForm
         if row is None and col is None and (len(e.indices) == 2 or _is_square(e.body)) and not self.kept:
             return self.norm(e)
-        if self.rows is not None and (len(e.indices) > 1 or any({row, col} <= f.free for f in factors(e.body))):
+        if self.sliced and (len(e.indices) > 1 or any({row, col} <= f.free for f in factors(e.body))):
             return self.sum_of_slices(e, row, col)
         if len(e.indices) != 1:
             raise NoForm
@@ -70,6 +70,8 @@ class Contractions:
     def sum_of_slices(self, e: Reduce, row: Axis, col: Axis) -> Piece:
         """A sum over leading indices of matrix products, or of matrices: the gradient by W is the sum of h_n' d_n."""
         order = [i for a in e.body.accesses for i in a.args if i in e.indices]
+        if not set(e.indices) <= set(order):  # one that is only computed with picks no matrix
+            raise NoForm
         indices = sorted(e.indices, key=order.index)
         before = self.kept
         whole = any({row, col} <= f.free for f in factors(e.body))

@@ -120,7 +120,7 @@ class _Maker:
         else:
             self.forward, self.shown_program, self.writer = base, self.plan.program, self.wide
             self.before = {e.name: e.value for e in self.plan.before}
-        self.point = None if at is None else Point(self.plan.program, at, self.writer)
+        self.point = None if at is None else Point(self.plan.program, at, self.writer, level in MATRICES)
 
     def unrolled_before(self, sizes: Mapping[str, int] | None) -> dict[str, Expr]:
         old = {e.name: e for e in self.plan.before}

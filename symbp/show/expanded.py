@@ -10,7 +10,7 @@ from symbp.expr import Expr, num, size
 from symbp.language import from_sympy, to_sympy
 from symbp.operations import tree_operations
 from symbp.program import Program
-from symbp.show.legend import notes, symbols
+from symbp.show.legend import notes
 from symbp.show.marked import Marking, circle, marked
 from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.request import Request
@@ -64,15 +64,15 @@ def expanded(
     reuse = _with_reuse(len(steps) + 1, repeats, forward, found, writer)
     numbers: dict[Expr, Expr] = {size(name): num(value) for name, value in concrete_sizes(base, sizes).items()}
     wide = Writer(names_of(base, base, ranks), language)
-    rows = symbols(wide, base.tensors.values(), numbers)
     remarks = notes(wide, base, set(), False, False, True, numbers)
-    intro = (writer.say("note_naive", len(gradients), total), *repeats.legend(writer))
+    delta = found.intro[1:]  # what it stands for
+    intro = (writer.say("note_naive", len(gradients), total), *repeats.legend(writer), *delta)
     return Derivation(
         base.title,
         "neuron",
         "naive",
         program,
-        rows,
+        found.symbols,
         definitions,
         (),
         tuple(steps),

@@ -34,8 +34,8 @@ class Node:
     """A piece of a formula.
 
     kind: "row", "letter" (italic), "word" (upright), "number", "operator", "function", "space", "fraction", "root",
-    "accent", "cases", "scripts" (base, below, above, each a row or letter; an empty row where there is none), or "open"
-    and "close" around marked parts. text: what is written; of a space its width in em, of a mark its number.
+    "accent", "cases", "matrix", "scripts" (base, below, above, each a row or letter; an empty row where there is none),
+    or "open" and "close" around marked parts. text: what is written; of a space its width in em, of a mark its number.
     big: how much taller than a line a bracket is, from 0 to 4.
     """
 
@@ -158,7 +158,7 @@ class _Reader:
             bracket = self.atom()
             return Node("operator", bracket.text, (), _BIG[name])
         if name == "begin":
-            return self.cases(self.words())
+            return self.table("cases" if self.words() == "cases" else "matrix")
         if name in _SPACES:
             return Node("space", str(_SPACES[name]))
         if name in _FUNCTIONS:
@@ -169,8 +169,8 @@ class _Reader:
             return Node("letter", GREEK.get(name) or _LETTERS[name])
         return Node("operator" if len(name) == 1 and not name.isalnum() else "word", name)
 
-    def cases(self, environment: str) -> Node:
-        """value & condition \\\\ value & condition."""
+    def table(self, kind: str) -> Node:
+        """cell & cell \\\\ cell & cell."""
         rows: list[Node] = []
         cells: list[Node] = []
         while self.at < len(self.tokens):
@@ -182,4 +182,4 @@ class _Reader:
             if end == "\\end":
                 self.words()
                 break
-        return Node("cases", environment, tuple(rows))
+        return Node(kind, "", tuple(rows))

@@ -66,7 +66,7 @@ class Frame:
 @dataclass(frozen=True)
 class Graph:
     """nodes: in an order in which edges that aren't recurrent point forward. folded: what isn't drawn, and the node
-    that is drawn for it. values: of nodes and adjoints, as they're to be printed; none where numbers aren't asked for.
+    that is drawn for it. values: of nodes and adjoints, as LaTeX; none where numbers aren't asked for.
     """
 
     title: str
@@ -111,8 +111,14 @@ def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
     if len(position) > FOLDED and not fine:
         found = _folded(found, d.network)
     known = d.values if values is None else values
-    printed = {name: f"{value:.3g}".replace("-", "−") for name, value in known.items() if name in d.program.tensors}
+    printed = {name: _short(value) for name, value in known.items() if name in d.program.tensors}
     return Graph(found.title, found.nodes, found.edges, found.frames, found.folded, printed)
+
+
+def _short(value: float) -> str:
+    """Three digits, as LaTeX."""
+    digits, _, exponent = f"{value:.3g}".partition("e")
+    return rf"{digits}\cdot 10^{{{int(exponent)}}}" if exponent else digits
 
 
 class _Printers:

@@ -149,7 +149,8 @@ def _spans(node: Node, em: float) -> str:
         return "".join(_spans(p, em) for p in node.parts)
     if node.kind == "letter" and node.text != "⊤":
         return f'<tspan class="letters">{escape(node.text)}</tspan>'
-    return "" if node.kind == "space" else escape(node.text)
+    gap = "\u2009" if node.text == "=" else ""
+    return "" if node.kind == "space" else f"{gap}{escape(node.text)}{gap}"
 
 
 def _script(node: Node, dy: float, dx: float, em: float) -> str:

@@ -59,7 +59,7 @@ def _box(b: Box) -> list[str]:
     out = [rf"\node[{b.node.role}, {size}] at {_at((b.x, b.y))} {{}};"]
     for k, (line, backward) in enumerate(b.lines):
         middle = b.y + (k - (len(b.lines) - 1) / 2) * LINE
-        out.append(rf"\node[{'adjoint' if backward else 'label'}] at {_at((b.x, middle))} {{${_plain(line)}$}};")
+        out.append(rf"\node[{'adjoint' if backward else 'label'}] at {_at((b.x, middle))} {{${line}$}};")
     return out
 
 
@@ -67,10 +67,7 @@ def _on_edge(w: Wire) -> list[str]:
     x, y = w.label
     return [
         rf"\node[{'adjoint' if backward else 'label'}, fill=white, font=\scriptsize] at "
-        rf"{_at((x, y + (k - (len(w.lines) - 1) / 2) * 1.1))} {{${_plain(line)}$}};"
+        rf"{_at((x, y + (k - (len(w.lines) - 1) / 2) * 1.1))} {{${line}$}};"
         for k, (line, backward) in enumerate(w.lines)
     ]
 
-
-def _plain(line: str) -> str:
-    return line.replace("−", "-")

@@ -139,8 +139,9 @@ class Latex:
     def squared_norm(self, inside: str) -> str:
         return rf"\lVert {inside} \rVert^{{2}}"
 
-    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
-        return r"\begin{bmatrix}" + r" \\ ".join(" & ".join(row) for row in rows) + r"\end{bmatrix}"
+    def matrix(self, rows: Sequence[Sequence[str]], transposed: bool = False) -> str:
+        inside = r" \\ ".join(" & ".join(row) for row in rows)
+        return rf"\begin{{bmatrix}}{inside}\end{{bmatrix}}" + (f"^{{{self.top}}}" if transposed else "")
 
     def math(self, inside: str) -> str:
         return f"${_slashed(breaks.unmarked(inside))}$"

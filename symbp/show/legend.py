@@ -15,6 +15,7 @@ from symbp.unroll import small_letters
 
 _MATRIX = ("slices", "ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
+_REPEATED = {"row_repeated": "column_repeated", "column_repeated": "row_repeated"}  # in the transpose
 
 
 def symbols(writer: Writer, tensors: Iterable[Tensor], sizes: Mapping[Expr, Expr]) -> tuple[SymbolRow, ...]:
@@ -107,8 +108,8 @@ def notes(
                 parts.append(Said("$n$", "n"))
             if key == "ones":
                 parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
-            turned = writer.columns and f"note_{key}_columns" in writer.words
-            out.append(writer.say(f"note_{key}_columns" if turned else f"note_{key}", *parts, letter))
+            out.append(writer.say(_worded(writer, key, "slices" in conventions), *parts, letter))
+    out += _standing(writer)
     if writer.columns and not neuron:
         out.append(writer.say("note_columns"))
     if indexed and any(t.indices for t in base.tensors.values()):
@@ -120,6 +121,22 @@ def notes(
     if forward and neuron:
         out.append(writer.say("note_zero_tangents"))
     return tuple(out)
+
+
+def _worded(writer: Writer, key: str, sliced: bool) -> str:
+    """The key of the convention's sentence: samples are rows, or columns, or neither where matrices are slices."""
+    if sliced and key in _REPEATED:
+        key = _REPEATED[key] if writer.columns else key
+        return f"note_{key}_slices"
+    turned = writer.columns and f"note_{key}_columns" in writer.words
+    return f"note_{key}_columns" if turned else f"note_{key}"
+
+
+def _standing(writer: Writer) -> list[Said]:
+    """Which vectors are columns where matrices are slices, which nobody can tell from their shapes."""
+    standing = sorted(writer.matrix_latex.standing, key=writer.names.position.__getitem__)
+    key = "note_standing_columns" if writer.columns else "note_standing"
+    return [writer.say(key, writer.listed([writer.name(n) for n in standing]))] if standing else []
 
 
 def _all_added(style: Style, columns: bool) -> str:

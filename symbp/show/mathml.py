@@ -204,14 +204,20 @@ class MathML:
                 over = f'<mo stretchy="false" class="accent">{text}</mo>'
                 return f'<mover accent="true">{self.row(node.parts[0])}{over}</mover>'
             case "cases":
-                rows = "".join(
-                    "<mtr>" + "".join(f"<mtd>{self.row(cell, tagged)}</mtd>" for cell in r.parts) + "</mtr>"
-                    for r in node.parts
-                )
+                rows = self.table(node, tagged)
                 return f'<mrow><mo stretchy="true">{{</mo><mtable class="cases">{rows}</mtable></mrow>'
+            case "matrix":
+                left = '<mo form="prefix" stretchy="true">[</mo>'
+                right = '<mo form="postfix" stretchy="true">]</mo>'
+                return f"<mrow>{left}<mtable>{self.table(node, tagged)}</mtable>{right}</mrow>"
             case "scripts":
                 return self.scripts(node, tagged)
         raise TypeError(f"no MathML for {node.kind}")
+
+    def table(self, node: Node, tagged: bool) -> str:
+        """The rows of cases or of a matrix."""
+        rows = ["".join(f"<mtd>{self.row(cell, tagged)}</mtd>" for cell in r.parts) for r in node.parts]
+        return "".join(f"<mtr>{cells}</mtr>" for cells in rows)
 
     def scripts(self, node: Node, tagged: bool) -> str:
         base, below, above = node.parts

@@ -11,6 +11,7 @@ share stay as subscripts, and h_n is the matrix of sample n.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from symbp.expr import (
@@ -37,7 +38,7 @@ from symbp.show.contractions import MATMUL, Axis, Contractions, NoForm
 from symbp.show.order import Product, factor_key, ordered_terms, product
 from symbp.show.printer import Piece, Printer, spoken_arguments
 from symbp.show.style import ATOM, POWER, PRODUCT, SUM
-from symbp.show.symbols import Symbol
+from symbp.show.symbols import Partial, Symbol
 
 RING = PRODUCT  # a chain of entrywise products binds like one; matrix products bind tighter
 
@@ -46,25 +47,36 @@ class MatrixPrinter(Contractions):
     """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`.
 
     batched: whether leading indices may stay. kept: those of the equation that is being written, those of its sums
-    included. rows: indices that count rows in such an equation, None in others.
+    included. sliced: whether it has tensors of more than two indices. standing: the vectors that are columns there.
     """
 
     def __init__(self, printer: Printer, batched: bool = False) -> None:
         self.printer, self.names, self.style, self.columns = printer, printer.names, printer.style, printer.columns
         self.notes: set[str] = set()
-        self.sample_labels = self._sample_labels()
-        self.batched = batched
+        self.batched = batched and any(len(t.indices) > 2 for t in self.names.tensors.values())
+        self.row_labels = self._row_labels()
         self.kept: tuple[Index, ...] = ()
-        self.rows: frozenset[str] | None = None
+        self.sliced = False
+        self.standing: dict[str, None] = {}
 
-    def _sample_labels(self) -> set[str]:
-        """Indices that come first in matrices of values and never last: those over samples."""
-        first, last = set(), set()
-        for name, t in self.names.tensors.items():
-            if t.role != "parameter" and len(t.indices) == 2 and not self._is_parameter_gradient(name):
-                first.add(t.indices[0].label)
-                last.add(t.indices[1].label)
-        return first - last
+    def _row_labels(self) -> set[str]:
+        """Indices that count rows of matrices of values and never columns: those over samples, mostly.
+
+        Of tensors of more indices, those that count rows more often than columns in the matrices picked from them.
+        """
+        rows, columns = self._counted(2, 2)
+        large_rows, large_columns = self._counted(3, 99) if self.batched else ([], [])
+        often = {i for i in large_rows if large_rows.count(i) > large_columns.count(i)}
+        return (set(rows) - set(columns) - set(large_columns)) | often
+
+    def _counted(self, fewest: int, most: int) -> tuple[list[str], list[str]]:
+        """The last index but one, and the last, of each tensor of values with so many."""
+        found = [
+            t.indices
+            for name, t in self.names.tensors.items()
+            if t.role != "parameter" and fewest <= len(t.indices) <= most and not self._is_parameter_gradient(name)
+        ]
+        return [indices[-2].label for indices in found], [indices[-1].label for indices in found]
 
     def _is_parameter_gradient(self, name: str) -> bool:
         derivative = self.names.derivatives.get(name)
@@ -78,27 +90,28 @@ class MatrixPrinter(Contractions):
         large = [a for a in (target, *value.accesses) if len(a.args) > 2]
         if large and not self.batched:
             return None
-        rows = frozenset(a.args[-2].label for a in large if isinstance(a.args[-2], Index)) if large else None
         fewest = max(0, len(target.args) - 2)
         for count in range(fewest, max(fewest, 1 if large and len(target.args) == 2 else 0) + 1):
-            found = self.written(target, value, count, rows)
+            found = self.written(target, value, count, bool(large))
             if found is not None:
                 return found
         return None
 
-    def written(self, target: Access, value: Expr, count: int, rows: frozenset[str] | None) -> str | None:
+    def written(self, target: Access, value: Expr, count: int, sliced: bool) -> str | None:
         """The right-hand side with so many leading indices of the target kept."""
-        notes = set(self.notes)
-        self.kept, self.rows = target.args[:count], rows  # type: ignore[assignment]
+        notes, standing = set(self.notes), dict(self.standing)
+        self.kept, self.sliced = target.args[:count], sliced  # type: ignore[assignment]
         axes = self.axes(access(target.label, target.args[count:]))
         try:
             found = None if axes is None else self.write(value, *axes)[0]
         except NoForm:
             found = None
         if found is None:
-            self.notes, self.kept = notes, ()
-        elif rows is not None:
+            self.notes, self.standing, self.kept = notes, standing, ()
+        elif sliced:
             self.notes.add("slices")
+        if found is not None:
+            self.stands(target, target.args[count:])
         return found
 
     def left(self, target: Access, *, spelled: bool = False) -> str:
@@ -118,7 +131,23 @@ class MatrixPrinter(Contractions):
 
     def counts_rows(self, i: Index) -> bool:
         """Whether a vector over this index is a column (by rows)."""
-        return i.label in (self.sample_labels if self.rows is None else self.rows)
+        return i.label in self.row_labels
+
+    def stands(self, a: Access, rest: Sequence[Expr]) -> None:
+        """Notes a vector that is a column. rest: the indices that aren't kept."""
+        if self.batched and len(rest) == 1 and isinstance(rest[0], Index) and self.counts_rows(rest[0]):
+            self.standing[self.derived_by(a.label)] = None
+
+    def derived_by(self, name: str) -> str:
+        """The tensor itself, or what a derivative without a letter is by."""
+        meaning = self.names.meaning[name]
+        return meaning.wrt if isinstance(meaning, Partial) else name
+
+    def is_column(self, name: str) -> bool:
+        """Whether a vector is a column in formulas; among slices, those that are named."""
+        indices = self.names.tensors[name].indices
+        counts = len(indices) == 1 and self.counts_rows(indices[0])
+        return counts and (not self.batched or self.derived_by(name) in self.standing)
 
     def placed(self, first: Axis, second: Axis) -> tuple[Axis, Axis]:
         """The row and column index of a matrix with these indices, in this order."""
@@ -172,6 +201,7 @@ class MatrixPrinter(Contractions):
             transposed = rest != self.placed(row, col)
         elif len(rest) == 1:
             transposed = (row is None) == (self.counts_rows(rest[0]) != self.columns)  # type: ignore[arg-type]
+            self.stands(e, rest)
         else:
             transposed = False
         return self.printer.named(e.label, kept, False, transposed)
@@ -241,7 +271,7 @@ class MatrixPrinter(Contractions):
         """The entrywise product, what carries an adjoint first. last: factors that are written already."""
         down = [f for f in entries if row in f.free and col not in f.free]
         across = [f for f in entries if col in f.free and row not in f.free]
-        plain = self.rows is not None and not last and p.flipped not in entries
+        plain = self.sliced and not last and p.flipped not in entries
         if plain and down and across and len(down) + len(across) == len(entries):  # a column times a row
             sides = (self.factor_of_product(down, row, None), self.factor_of_product(across, None, col))
             return self.style.matmul.join(sides), MATMUL

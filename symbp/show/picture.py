@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 from symbp.show.graph import Graph, GraphEdge, GraphNode
 from symbp.show.layered import Layout, Point, layered
@@ -14,6 +17,7 @@ PAD = 0.9
 WIDEST = 75.0  # em of a picture from left to right; a longer one runs from top to bottom
 SMALL = 0.8  # size of labels on edges
 APART = 0.22  # em between the two lines of an edge
+CLEAR = 0.8  # em from the middle of a label to the next edge
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,24 @@ def label_size(lines: tuple[tuple[str, bool], ...]) -> Point:
     return max(2.6, SMALL * max(width(line) for line, _ in lines) + 0.3), 1.3 * len(lines)
 
 
-def _free(points: tuple[Point, ...], size: Point, taken: list[tuple[Point, Point]]) -> Point:
-    """A place on an edge where a label covers little of other ones, the nearer to the middle the better."""
+def _labelled(wires: list[Wire], middles: list[tuple[Point, ...]]) -> tuple[Wire, ...]:
+    """The wires with places for their labels. middles: of the two lines of each."""
+    taken: list[tuple[Point, Point]] = []  # middles and sizes of labels
+    sampled = [np.array([_on(p, k / 40) for k in range(41)]) for p in middles]
+    out = []
+    for k, (w, points) in enumerate(zip(wires, middles, strict=True)):
+        if w.lines:
+            others = np.concatenate([*(s for j, s in enumerate(sampled) if j != k), np.full((1, 2), np.inf)])
+            w = replace(w, label=_free(points, label_size(w.lines), taken, others))
+        out.append(w)
+    return tuple(out)
+
+
+def _free(points: tuple[Point, ...], size: Point, taken: list[tuple[Point, Point]], others: Any) -> Point:
+    """A place on an edge where a label covers little of other ones and lies on no other edge, near the middle.
+
+    others: points of all other edges.
+    """
 
     def covered(t: float) -> float:
         x, y = _on(points, t)
@@ -106,9 +126,10 @@ def _free(points: tuple[Point, ...], size: Point, taken: list[tuple[Point, Point
         for (a, b), (w, h) in taken:
             wide, tall = (size[0] + w) / 2 - abs(x - a), (size[1] + h) / 2 - abs(y - b)
             over += wide * tall if wide > 0 and tall > 0 else 0.0
-        return over + abs(t - 0.5)
+        nearest = float(np.min(np.hypot(others[:, 0] - x, others[:, 1] - y)))
+        return over + 3 * max(0.0, CLEAR - nearest) + abs(t - 0.5)
 
-    place = _on(points, min((k / 40 for k in range(10, 31)), key=covered))
+    place = _on(points, min((k / 40 for k in range(6, 35)), key=covered))
     taken.append((place, size))
     return place
 
@@ -132,8 +153,8 @@ def _drawn(g: Graph, layout: Layout, sizes: dict[str, Point], lines: dict[str, t
     top = min([top, *(p[1] - 1 for p in every)])
     at = {n: (x - left, y - top) for n, (x, y) in at.items()}
     boxes = tuple(Box(g.nodes[n], *at[n], *sizes[n], lines[n]) for n in at)
-    wires = []
-    taken: list[tuple[Point, Point]] = []  # labels on edges: their middles and sizes
+    wires: list[Wire] = []
+    middles = []
     for e in g.edges:
         way = [(x - left, y - top) for x, y in bends.get(e.ends, [])]
         points = _way(at[e.source], at[e.target], sizes[e.source], sizes[e.target], way, wide, e.recurrent)
@@ -143,9 +164,8 @@ def _drawn(g: Graph, layout: Layout, sizes: dict[str, Point], lines: dict[str, t
         apart = APART if flows else 0.0
         points = (points[0], points[0], points[-1], points[-1]) if e.parameter and not way else points
         back = _moved(points, -apart, wide)[::-1] if flows else ()
-        written = _on_edge(g, e.parameter)
-        place = _free(points, label_size(written), taken) if written else (0.0, 0.0)
-        wires.append(Wire(e, _moved(points, apart, wide), back, place, written))
+        middles.append(points)
+        wires.append(Wire(e, _moved(points, apart, wide), back, (0.0, 0.0), _on_edge(g, e.parameter)))
     frames = []
     for frame in g.frames:
         inside = [b for b in boxes if b.node.name in frame.nodes]
@@ -158,7 +178,7 @@ def _drawn(g: Graph, layout: Layout, sizes: dict[str, Point], lines: dict[str, t
     right = max([*(b.x + b.width / 2 for b in boxes), *(x + w + 2.5 for x, _, w, _, _ in frames),
                  *(p[0] - left for p in every)]) + 1.0  # fmt: skip
     bottom = max([*(b.y + b.height / 2 for b in boxes), *(p[1] - top for p in every)]) + 1.0
-    return Picture(g, right, bottom, wide, boxes, tuple(wires), tuple(frames))
+    return Picture(g, right, bottom, wide, boxes, _labelled(wires, middles), tuple(frames))
 
 
 def _way(a: Point, b: Point, of_a: Point, of_b: Point, bends: list[Point], wide: bool, recurrent: bool

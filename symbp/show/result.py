@@ -60,6 +60,11 @@ class Derivation:
         return text_page(self, columns)
 
     @property
+    def every_step(self) -> tuple[Step, ...]:
+        """The steps, and behind those of a naive derivation the one with reuse."""
+        return (*self.steps, self.reuse) if self.reuse else self.steps
+
+    @property
     def shown_steps(self) -> list[Step | Folded]:
         """The steps in order, with a Folded for each run that is not shown."""
         return [*unfolded(self.steps, self.folded), *([self.reuse] if self.reuse else [])]

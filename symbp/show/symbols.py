@@ -127,17 +127,22 @@ def _upright(text: str) -> str:
 
 RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
-_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
+_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d", "p", "u", "v", "w", "f", "z")
 
 
 def with_helper_letters(program: Program) -> Program:
-    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer."""
+    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer.
+
+    One without a layer has no letter that is an index, too.
+    """
     tensors = dict(program.tensors)
+    labels = {i.label for e in program.equations for i in walk(e.value) if isinstance(i, Index)}
     nuclei = {(plain(parse(t.symbol).nucleus).lower(), t.layer) for t in tensors.values()}
     for e in program.equations:
         t = tensors[e.name]
         if e.reason and e.reason.kind in HELPERS and not t.symbol:
-            letter = next((c for c in _LETTERS if (c, t.layer) not in nuclei), "")
+            free = (c for c in _LETTERS if (c, t.layer) not in nuclei and (t.layer or c not in labels))
+            letter = next(free, "")
             mark = f"^{{({t.layer})}}" if t.layer else ""
             symbol = letter + mark if letter else default_symbol(e.name)
             nuclei.add((letter, t.layer))

@@ -123,9 +123,9 @@ class Text:
     def squared_norm(self, inside: str) -> str:
         return f"‖{inside}‖²"
 
-    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
+    def matrix(self, rows: Sequence[Sequence[str]], transposed: bool = False) -> str:
         inside = [f"[{', '.join(row)}]" for row in rows]
-        return inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]"
+        return (inside[0] if len(inside) == 1 else f"[{', '.join(inside)}]") + (self.top if transposed else "")
 
     def math(self, inside: str) -> str:
         return breaks.unmarked(inside)
@@ -142,7 +142,7 @@ def function_name(function: str) -> str:
 
 
 def lower(base: Sequence[str], indices: Sequence[str]) -> str:
-    """Subscripts as such where Unicode has them all, else in square brackets."""
+    """Subscripts as such where Unicode has them all, else in square brackets, as is k5, which looks like k and 5."""
     if not base and not indices:
         return ""
     single = all(len(i.rstrip("'")) == 1 for i in indices)
@@ -150,7 +150,8 @@ def lower(base: Sequence[str], indices: Sequence[str]) -> str:
     whole = ",".join([*base, *([joined] if joined else [])])
     tidy = whole.replace("'", "")
     small = tidy.translate(_SUBSCRIPTS)
-    if "," not in tidy and all(a != b for a, b in zip(tidy, small, strict=True)):
+    numbered = any(re.fullmatch("[^0-9]+[0-9]+", i.rstrip("'")) for i in indices)
+    if not numbered and "," not in tidy and all(a != b for a, b in zip(tidy, small, strict=True)):
         return whole.translate(_SUBSCRIPTS).replace("'", "′")
     return (f"_{','.join(base)}" if base else "") + (f"[{','.join(indices)}]" if indices else "")
 

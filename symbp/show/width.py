@@ -28,21 +28,21 @@ _CHARACTER = {" ": 0.0} | _table(
     W 1.05 B 0.78 & 0.0"""
 )
 _SCRIPT = 0.72
-_CASES = re.compile(r"\\begin\{cases\}((?:(?!\\begin).)*?)\\end\{cases\}")  # the innermost first
+_TABLE = re.compile(r"\\begin\{(cases|bmatrix)\}((?:(?!\\begin).)*?)\\end\{\1\}")  # the innermost first
 
 
 def width(latex: str) -> float:
     """The width in em of a formula set in display style on one line."""
     text = breaks.unmarked(latex)
-    while (brace := _CASES.search(text)) is not None:
-        text = text[: brace.start()] + r"\quad\quad{}" + _widest(brace[1]) + text[brace.end() :]
+    while (table := _TABLE.search(text)) is not None:
+        text = text[: table.start()] + r"\quad{}" + _widest(table[2]) + text[table.end() :]
     return _Reader(_TOKEN.findall(text)).row()
 
 
 def _widest(rows: str) -> str:
-    """The widest of each column behind a brace."""
+    """The widest of each column of cases or of a matrix."""
     columns = zip(*(row.split("&") for row in rows.split(r"\\")), strict=True)
-    return "".join(max(column, key=width) for column in columns)
+    return r"\quad{}".join(max(column, key=width) for column in columns)
 
 
 class _Reader:

@@ -70,7 +70,7 @@ ENGLISH: dict[str, str] = {
     "repeated_value": "{0}, {1} times",
     "operations": "{0} operations.",
     "operations_reuse": "Every value and every adjoint is computed once: {0} operations for all of these derivatives "
-    "together, the forward pass included.",
+    "together, with the forward pass, but without the loss itself, which they don't need.",
     # rules
     "rules": "Rules: {0}.",
     "rule_chain": "chain rule through {0}",
@@ -148,6 +148,12 @@ ENGLISH: dict[str, str] = {
     "of its columns.",
     "note_row_repeated_columns": "A row, with one number a sample, combined with a matrix is repeated in each row.",
     "note_ones_columns": "{0} is the vector of ones: {1} adds up the columns of {2}.",
+    "note_row_repeated_slices": "A row vector combined with a matrix is repeated in each of its rows.",
+    "note_column_repeated_slices": "A column vector combined with a matrix is repeated in each of its columns.",
+    "note_standing": "Columns, with one number for each row of a matrix, are {0} and the derivatives by them; "
+    "any other vector is a row.",
+    "note_standing_columns": "Rows, with one number for each column of a matrix, are {0} and the derivatives by "
+    "them; any other vector is a column.",
     "note_columns": "Vectors are columns: every matrix here is the transpose of the array of that name in the code, "
     "and so is its gradient.",
     "note_norm": "{0} is the sum of the squares of all entries of {1}.",

@@ -22,6 +22,8 @@ from symbp.unroll import entry_name
 DIGITS = 5  # significant ones that are shown
 ENTRIES = 24  # arrays of more are not written out
 ROW = 8  # nor those with longer rows
+LAST_BITS = 2.0**-50
+NOISE = 16  # how many times what moving the last bits does to an array may still be rounding
 
 
 def lengths(program: Program, at: Mapping[str, Any]) -> dict[str, int]:
@@ -34,15 +36,18 @@ def lengths(program: Program, at: Mapping[str, Any]) -> dict[str, int]:
 
 
 class Point:
-    """The values of all tensors of a derived program. Raises SymbpError if one is missing or has the wrong shape."""
+    """The values of all tensors of a derived program. Raises SymbpError if one is missing or has the wrong shape.
 
-    def __init__(self, program: Program, at: Mapping[str, Any], writer: Writer) -> None:
-        self.values = {name: np.asarray(v) for name, v in evaluate(program, at).items()}
+    matrices: whether formulas are written with matrices, among which a vector is a row or a column.
+    """
+
+    def __init__(self, program: Program, at: Mapping[str, Any], writer: Writer, matrices: bool = False) -> None:
+        self.values = _without_noise(program, at)
         self.entries: dict[str, Any] = {}
         for name, array in self.values.items():
             for place, value in np.ndenumerate(array):
                 self.entries[entry_name(name, place) if place else name] = value
-        self.writer = writer
+        self.writer, self.matrices = writer, matrices
         self.printers = (
             _Plugged(writer.latex, _PluggedLatex(writer.language), self),
             _Plugged(writer.text, Text(writer.language), self),
@@ -86,10 +91,31 @@ class Point:
         if name in self.entries:
             return Said(*(number(p.style, self.entries[name])[0] for p in self.printers))
         array = self.values[name]
-        if array.ndim > 2 or array.size > ENTRIES or array.shape[-1] > ROW:
-            return None
         rows = array.T if self.writer.columns and array.ndim == 2 else array
-        return Said(*(_matrix(p.style, rows) for p in self.printers))
+        if array.ndim > 2 or array.size > ENTRIES or rows.shape[-1] > ROW:
+            return None
+        vector = self.matrices and array.ndim == 1
+        column = vector and self.writer.matrix_latex.is_column(name) != self.writer.columns
+        return Said(*(_matrix(p.style, rows, column) for p in self.printers))
+
+
+def _without_noise(program: Program, at: Mapping[str, Any]) -> dict[str, Any]:
+    """All values, with 0 for those that nothing is left of but rounding: they change as much as they are when the last
+    bits of what is given do.
+    """
+    rng = np.random.default_rng(0)
+    moved = {n: _moved(np.asarray(v), rng) for n, v in at.items()}
+    values = {name: np.asarray(v) for name, v in evaluate(program, at).items()}
+    for name, other in evaluate(program, moved).items():
+        found = values[name]
+        if program.tensors[name].role == "computed":
+            changed = np.abs(np.subtract(found, other, where=np.isfinite(found), out=np.zeros(found.shape)))
+            values[name] = np.where(np.abs(found) <= NOISE * np.max(changed, initial=0.0), 0, found)
+    return values
+
+
+def _moved(array: Any, rng: np.random.Generator) -> Any:
+    return array * (1 + rng.choice([-LAST_BITS, LAST_BITS], array.shape)) if array.dtype.kind == "f" else array
 
 
 def number(style: Style, value: Any) -> Piece:
@@ -105,11 +131,13 @@ def number(style: Style, value: Any) -> Piece:
     return (text, SUM) if text.startswith("-") else (text, binding)
 
 
-def _matrix(style: Style, array: Any) -> str:
+def _matrix(style: Style, array: Any, column: bool) -> str:
+    """A vector as a row, which is shorter; a column is its transpose."""
+
     def row(values: Any) -> list[str]:
         return [number(style, v)[0] for v in values]
 
-    return style.matrix([row(array)] if array.ndim == 1 else [row(line) for line in array])
+    return style.matrix([row(array)] if array.ndim == 1 else [row(line) for line in array], column)
 
 
 class _PluggedLatex(Latex):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from displayed import tree as t
-from displayed.legend import MATH, legend
+from displayed.legend import MATH, Legend, legend
 from displayed.matrices import Matrices
 from displayed.meaning import Meaning
 from displayed.point import Point
 from displayed.reader import read, sides
+from displayed.slices import Slices
 from displayed.tree import children
 from symbp.errors import UnusedParameterWarning
 from symbp.expr import Index
@@ -40,18 +42,29 @@ class Network:
         self, net: Program, given: Mapping[str, Any], sizes: Mapping[str, int], like: Network | None = None
     ) -> None:
         self.net, self.given, self.sizes = net, given, sizes
-        self.derivations: dict[tuple[str, str], Any] = like.derivations if like else {}
+        self.derivations: dict[tuple[Any, ...], Any] = like.derivations if like else {}
         self.points: dict[tuple[Any, ...], Point] = {}
         self.values: dict[tuple[str, str], dict[str, Any]] = {}
         self.checked: dict[Any, list[str]] = {}
 
-    def derivation(self, level: str, method: str = "reverse") -> Any:
-        if (level, method) not in self.derivations:
+    def derivation(self, level: str, method: str = "reverse", **options: Any) -> Any:
+        """options: other arguments, such as the convention."""
+        key = (level, method, *((name, repr(value)) for name, value in sorted(options.items())))
+        if key not in self.derivations:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UnusedParameterWarning)
                 sizes = self.sizes if level == "neuron" else None
-                self.derivations[level, method] = derivation(self.net, level=level, method=method, sizes=sizes)
-        return self.derivations[level, method]
+                self.derivations[key] = derivation(self.net, level=level, method=method, sizes=sizes, **options)
+        return self.derivations[key]
+
+    def worked(self, level: str) -> Account:
+        """The account of a derivation with numbers in it."""
+        d = self.derivation(level, at=self.given)
+        if level == "neuron":
+            wide, derived = self.tensors("index", "reverse")
+            return Account(d, wide, self.point(wide), derived, self.lengths)
+        derived = {n: np.asarray(v) for n, v in d.program.evaluate(self.given).items()}
+        return Account(d, d, self.point(d), derived, self.lengths)
 
     def tensors(self, level: str, method: str) -> Any:
         """The account at tensor level and the values there of all that it derives."""
@@ -121,7 +134,7 @@ class Account:
         for title, formulas in (("definition", d.definitions), ("update", d.updates), ("summary", d.summary)):
             for f in formulas:
                 yield Shown(f"{title} of {f.name}", tuple(s.latex for s in f.sides), f.name)
-        for step in d.steps:
+        for step in d.every_step:
             for f in step.formulas:
                 yield Shown(f"step {step.number}, {f.name}", tuple(s.latex for s in f.sides), f.name)
 
@@ -129,7 +142,7 @@ class Account:
         """The formulas within sentences."""
         for k, sentence in enumerate(self.d.intro):
             yield from self.within(f"introduction {k}", sentence.latex)
-        for step in self.d.steps:
+        for step in self.d.every_step:
             for sentence in (step.title, *step.prose):
                 yield from self.within(f"words of step {step.number}", sentence.latex)
 
@@ -183,20 +196,39 @@ class Account:
         if name in self.point.values:
             return self.point.values[name]
         known = self.d.program.tensors.get(name)
-        tensor, at = known.entry if known else self.named[name]
+        tensor, at = (known and known.entry) or self.named.get(name) or self.split(name)
         return self.tensor(tensor)[at]
+
+    def split(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """The tensor and the place of an entry that the program of the account doesn't have."""
+        found = [m for tensor in self.derived if (m := re.fullmatch(rf"({tensor})((?:_\d+)+)", name))]
+        if len(found) != 1:
+            raise LookupError(name)
+        return found[0][1], tuple(map(int, found[0][2].split("_")[1:]))
 
     def values(self, texts: tuple[str, ...]) -> list[tuple[Any, float]]:
         """The value of each side, with how exact it is as far as digits are cut off."""
         if self.entries:
             return [self.scalar(read(text, self.entries)) for text in texts]
-        left = read(texts[0], self.arrays, None)
-        free = tuple(dict.fromkeys(free_indices(left)))
-        trees = [left, *(read(text, self.arrays, frozenset(free)) for text in texts[1:])]
+        free, trees = self.trees(texts, self.arrays)
+        if any(self.is_slice(part) for tree in trees for part in t.walk(tree)):
+            return [self.stack(tree, trees[0], free) for tree in trees]
         if not any(has_indices(tree) for tree in trees):
-            self.orient(left, trees[-1])
-            return [self.matrix(tree, left) for tree in trees]
-        return [self.array(tree, left, free) for tree in trees]
+            self.orient(trees[0], trees[-1])
+            return [self.matrix(tree, trees[0]) for tree in trees]
+        return [self.array(tree, trees[0], free) for tree in trees]
+
+    def trees(self, texts: tuple[str, ...], legend: Legend) -> tuple[tuple[str, ...], list[Any]]:
+        """The indices that are free on the left, and each side."""
+        left = read(texts[0], legend, None)
+        free = tuple(dict.fromkeys(free_indices(left)))
+        return free, [left, *(read(text, legend, frozenset(free)) for text in texts[1:])]
+
+    def is_slice(self, tree: Any) -> bool:
+        """Whether this is a tensor with fewer indices than it has axes."""
+        if not (self.arrays.sliced and isinstance(tree, t.Name)):
+            return False
+        return len(tree.indices) < len(self.arrays.shape(tree.tensor))
 
     def scalar(self, tree: Any) -> tuple[Any, float]:
         meaning = Meaning(self.entries, self.entry, self.entry_derivative)
@@ -208,6 +240,16 @@ class Account:
         for label, length in reversed(list(zip(free, lengths, strict=True))):
             meaning.bind(label, length)
         return np.broadcast_to(meaning.value(tree), lengths), meaning.slack
+
+    def stack(self, tree: Any, left: Any, free: tuple[str, ...]) -> tuple[Any, float]:
+        """The matrices of all samples, as the tensor that they are slices of."""
+        meaning = Slices(self.arrays, self.tensor, self.derivative)
+        lengths = meaning.lengths(free, left)
+        for label, length in reversed(list(zip(free, lengths, strict=True))):
+            meaning.bind(label, length)
+        value = np.broadcast_to(meaning.value(tree), (*lengths, *np.shape(meaning.value(left))[-2:]))
+        wanted = left.wrt if isinstance(left, t.Derivative) else left
+        return value.reshape(np.shape(self.tensor(wanted.tensor))), meaning.slack
 
     def matrix(self, tree: Any, left: Any) -> tuple[Any, float]:
         meaning = Matrices(self.arrays, self.tensor, self.derivative)

@@ -17,7 +17,7 @@ Element = ElementTree.Element
 _APPLY, _BARS = "\u2061", {"|": "vert", "‖": "Vert"}
 _SIGNS = {
     "−": "-", "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "∧": r"\wedge", "∨": r"\vee", "¬": r"\neg", "⊙": r"\odot",
-    "·": r"\cdot", "×": r"\times", "∑": r"\sum", "∂": r"\partial", "⊤": r"\top", "∞": r"\infty",
+    "·": r"\cdot", "×": r"\times", "∑": r"\sum", "∂": r"\partial", "⊤": r"\top", "∞": r"\infty", "≈": "≈",
     "…": r"\ldots", _APPLY: "",
 }  # fmt: skip
 _PLAIN = set("=+/<>,()[]")
@@ -57,7 +57,7 @@ def formulas(table: Element) -> Iterator[list[str]]:
             found.append([join(latex(e) for e in left)])
         for k, e in enumerate(right):
             line = latex(e[0] if e.tag == "span" else e)
-            if line == "=":
+            if line in ("=", "≈"):
                 found[-1].append("")
             elif k == 0 and e.tag == "span":  # between factors a broken line goes on with a dot
                 found[-1][-1] = join((found[-1][-1], line.removeprefix(r"\cdot")))
@@ -116,12 +116,19 @@ def _row(e: Element) -> str:
     inside = False  # of bars
     for k, child in enumerate(e):
         after = e[k + 1] if k + 1 < len(e) else None
-        if child.tag == "mtable" and (k == 0 or e[k - 1].text != "{"):
+        before = e[k - 1] if k else None
+        if child.tag == "mtable" and (before is None or before.text not in ("{", "[")):
             raise Unreadable("cases without their brace")
         if child.tag == "mo" and child.text in _BARS:
             parts.append(rf"\{'r' if inside else 'l'}{_BARS[child.text]}")
             inside = not inside
-        elif child.tag == "mo" and child.text == "{" and after is not None and after.tag == "mtable":
+        elif child.tag == "mo" and child.text in ("{", "[") and after is not None and after.tag == "mtable":
+            continue
+        elif child.tag == "mtable" and before is not None and before.text == "[":
+            if after is None or after.text != "]":
+                raise Unreadable("a matrix without its second bracket")
+            parts.append(_matrix(child))
+        elif child.text == "]" and before is not None and before.tag == "mtable":
             continue
         elif child.tag == "mi" and after is not None and after.tag == "mo" and after.text == _APPLY:
             parts.append(rf"\{child.text}")
@@ -167,6 +174,11 @@ def _identifier(e: Element) -> str:
     if not (text.isascii() and text.isalpha()):
         raise Unreadable(f"the letter {text!r}")
     return text
+
+
+def _matrix(e: Element) -> str:
+    rows = [" & ".join(latex(cell) for cell in row) for row in e]
+    return r"\begin{bmatrix}" + r" \\ ".join(rows) + r"\end{bmatrix}"
 
 
 def _cases(e: Element) -> str:

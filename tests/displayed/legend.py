@@ -11,6 +11,7 @@ from typing import Any
 from displayed.tree import Unreadable
 
 _RANGE = re.compile(r"(\S+) = (\d+)(?:, \\ldots, (.+))?")
+STANDING = "Columns, with one number for each row of a matrix, are "
 MATH = re.compile(r"\$([^$]+)\$")
 
 
@@ -37,7 +38,8 @@ class Legend:
     """What the symbols mean.
 
     lengths: numbers for sizes. symbols: by nucleus and scripts. spelled: rows whose symbol is a derivative, by its
-    text. origin: what indices count from. ranges: the last values of each index.
+    text. sliced: whether a symbol with its leading indices only is the matrix that they pick. standing: vectors
+    that are columns among such matrices. origin: what indices count from. ranges: the last values of each index.
     """
 
     lengths: dict[str, int]
@@ -46,6 +48,8 @@ class Legend:
     origin: int = 1
     ranges: dict[str, list[str]] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
+    sliced: bool = False
+    standing: frozenset[str] = frozenset()
 
     @cached_property
     def nuclei(self) -> dict[str, list[str]]:
@@ -89,7 +93,7 @@ class Legend:
     def key(self) -> tuple[Any, ...]:
         """Equal for legends in which a formula with indices means the same."""
         ranges = tuple((i, *last) for i, last in self.ranges.items())
-        return (frozenset(self.rows()), tuple(self.spelled.items()), self.origin, ranges)
+        return (frozenset(self.rows()), tuple(self.spelled.items()), self.origin, ranges, self.sliced, self.standing)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[str, ...]]:
@@ -131,6 +135,10 @@ def legend(derivation: Any, lengths: dict[str, int], entries: bool = False) -> L
             out.spelled[found[1]] = Row(r.name, found[1], "", "", 0, sizes)
         else:
             out.add(split(found[1], r.name, sizes))
+    out.sliced = derivation.level == "batched" and any(len(r.shape) > 2 for r in out.rows())
+    symbols = {r.symbol.latex: r.name for r in derivation.symbols}
+    said = [note.latex for note in derivation.notes if note.latex.startswith(STANDING)]
+    out.standing = frozenset(symbols[f"${text}$"] for sentence in said for text in MATH.findall(sentence))
     if entries:
         _entries(out, derivation)
     else:

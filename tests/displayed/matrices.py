@@ -69,7 +69,7 @@ class Matrices(Meaning):
         values = [self.value(f) for f in factors]
         number = prod(v for v in values if not isinstance(v, Lazy) and np.ndim(v) == 0)
         whole = [v for v in values if isinstance(v, Lazy) or np.ndim(v)]
-        return number * reduce(_matmul, whole) if whole else number
+        return number * reduce(matmul, whole) if whole else number
 
 
 def _entrywise(a: Value, b: Value) -> Value:
@@ -78,18 +78,18 @@ def _entrywise(a: Value, b: Value) -> Value:
     return a * b
 
 
-def _matmul(a: Value, b: Value) -> Value:
+def matmul(a: Value, b: Value) -> Value:
     """The matrix product; ones before a matrix add up its rows, behind it its columns."""
     if isinstance(a, Lazy) and isinstance(b, Lazy):
         raise t.Unreadable("ones times ones")
     if isinstance(a, Lazy):
         if a.transposed is False:
             raise t.Unreadable("a column of ones before a matrix")
-        return b if a.transposed is None else b.sum(0, keepdims=True)
+        return b if a.transposed is None else b.sum(-2, keepdims=True)
     if isinstance(b, Lazy):
         if b.transposed:
             raise t.Unreadable("a row of ones behind a matrix")
-        return a if b.transposed is None else a.sum(1, keepdims=True)
-    if a.shape[1] != b.shape[0]:
+        return a if b.transposed is None else a.sum(-1, keepdims=True)
+    if a.shape[-1] != b.shape[-2]:
         raise t.Unreadable(f"a matrix product of {a.shape} and {b.shape}")
     return a @ b

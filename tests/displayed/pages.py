@@ -32,7 +32,7 @@ def trees(account: Account, sides: list[str]) -> list[Any]:
 
 def shown(d: Any) -> list[list[str]]:
     """The sides of each formula of a derivation."""
-    steps = [f for step in d.steps for f in step.formulas]
+    steps = [f for step in d.every_step for f in step.formulas]
     return [[side.latex for side in f.sides] for f in (*d.definitions, *d.updates, *steps)]
 
 
@@ -40,7 +40,7 @@ def differing(account: Account, html: str) -> list[Any]:
     """(LaTeX, what the page says) wherever that isn't the same. html: of all formulas in their order."""
     found = [sides for table in tables(html) for sides in formulas(table)]
     out: list[Any] = [(a, b) for a, b in zip(shown(account.d), found, strict=True) if not same(account, a, b)]
-    said = [f for s in account.d.steps for words in (s.title, *s.prose) for f in MATH.findall(words.latex)]
+    said = [f for s in account.d.every_step for words in (s.title, *s.prose) for f in MATH.findall(words.latex)]
     found_said = [latex(e) for e in math(html)]
     return out + [(a, b) for a, b in zip(said, found_said, strict=True) if spelled(a) != spelled(b)]
 

@@ -155,7 +155,7 @@ class Spelling:
     def reduction(self, command: str, text: str, at: int) -> tuple[str, int]:
         """A sum or a maximum over indices, with commas between them."""
         below, end = self.below(text, at)
-        indices = re.findall(r"(?:\\\w+ |\w)'*", below[2:-1]) if "," not in below else [below[2:-1]]
+        indices = re.findall(r"(?:\\\w+ |\w)(?:_\{\d+\})?'*", below[2:-1]) if "," not in below else [below[2:-1]]
         return f"{command}_{{{','.join(indices)}}} ", end
 
     def above(self, text: str, at: int) -> tuple[str, int]:

@@ -41,12 +41,12 @@ from displayed.tree import (
 )
 
 _SPACE = re.compile(r"(?:\s|\\,|\\!|\\;)*")
-_LAYOUT = re.compile("\\\\(?:b|B)igg?[lr](?![a-zA-Z])|[\ue000-\ue7ff]")
+LAYOUT = re.compile("\\\\(?:b|B)igg?[lr](?![a-zA-Z])|[\ue000-\ue7ff]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _COMMAND = re.compile(r"\\operatorname\{[A-Za-z]+\}|\\[A-Za-z]+")
 _INDEX = re.compile(r"(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])(?:_\{\d+\})?'*(?:_\{\d+\})?")
 _LETTERS = re.compile(r"\s*(?:(?:\\mathit\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z])'*(?:_\{\d+\})?|\d)\s*")
-_END = re.compile(r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$")
+END = re.compile(r"[)\]}&,+\-=<>/]|\\\\|\\(?:odot|end|rvert|rVert|wedge|vee|le|ge|ne|text|top)(?![a-zA-Z])|$")
 _RELATIONS = {r"\le": "<=", r"\ge": ">=", r"\ne": "!=", "<": "<", ">": ">", "=": "=="}
 
 
@@ -55,7 +55,7 @@ def read(text: str, legend: Legend, bound: frozenset[str] | None = frozenset()) 
 
     Raises Unreadable for anything that isn't a formula in the account's own notation.
     """
-    reader = Reader(_LAYOUT.sub("", text), legend, bound)
+    reader = Reader(LAYOUT.sub("", text), legend, bound)
     tree = reader.sum()
     if not reader.done():
         raise reader.fail("more text than formula")
@@ -64,7 +64,7 @@ def read(text: str, legend: Legend, bound: frozenset[str] | None = frozenset()) 
 
 def sides(text: str) -> list[str]:
     """The text between the equals signs that stand outside of brackets and groups."""
-    text, depth, at, out = _LAYOUT.sub("", text), 0, 0, []
+    text, depth, at, out = LAYOUT.sub("", text), 0, 0, []
     for k, c in enumerate(text):
         if c in "{([":
             depth += 1
@@ -149,7 +149,7 @@ class Reader:
 
     def product(self) -> Any:
         parts = [self.factor()]
-        while not self.done() and not _END.match(self.text, self.at):
+        while not self.done() and not END.match(self.text, self.at):
             if self.loose is not None and not self.sees_function():
                 raise self.fail(f"does {self.loose} end here, or does its argument go on?")
             parts.append(self.factor())
@@ -225,7 +225,7 @@ class Reader:
         if self.accept(r"\cdot"):
             self.expect("10")
             self.expect("^")
-            return Number(float(m[0]) * 10.0 ** int(self.group()))
+            return Number(float(f"{m[0]}e{int(self.group())}"))
         return Number(float(m[0]) if "." in m[0] else int(m[0]))
 
     def command(self, command: str) -> Any:
@@ -345,7 +345,7 @@ class Reader:
         if self.bound & set(indices) or len(set(indices)) < len(indices):
             raise self.fail("an index is bound twice")
         outer, self.bound = self.bound, self.bound | frozenset(indices)
-        body = self.product()
+        body = self.ring()
         self.bound = outer
         return Reduce(kind, indices, body)
 
@@ -424,7 +424,7 @@ class Reader:
             return None
         row, indices, transposed, end = found[0]
         if letter and letter[0] in self.bound and end <= letter.end():
-            if not row.shape:
+            if len(row.shape) <= (2 if self.legend.sliced else 0):
                 raise self.fail(f"this may be {row.tensor} or the index {letter[0]}")
             return None  # a tensor never stands without its indices where there are any
         self.at = end
@@ -475,22 +475,21 @@ class Reader:
                 return []
         if not rest:
             return [(row, (), transposed, stop)]
-        if row.entry is not None or transposed or not row.shape:
+        if row.entry is not None or (transposed and not self.legend.sliced) or not row.shape:
             return []
         try:
             return [(row, self.index_list(rest, len(row.shape)), transposed, stop)]
         except Unreadable:
             return []
 
-    def index_list(self, text: str, count: int) -> tuple[Any, ...]:
-        """So many index expressions: with commas between, or letters side by side."""
+    def index_list(self, text: str, axes: int) -> tuple[Any, ...]:
+        """An index expression an axis, for slices fewer: with commas between, or letters side by side."""
         pieces = _split(text)
-        if len(pieces) == 1 and count > 1:
-            pieces = [m[0].strip() for m in _LETTERS.finditer(text)]
-            if "".join(pieces).replace(" ", "") != text.replace(" ", ""):
-                raise self.fail(f"{text} is no row of indices")
-        if len(pieces) != count:
-            raise self.fail(f"{text} is not {count} indices")
+        letters = [m[0].strip() for m in _LETTERS.finditer(text)]
+        if len(pieces) == 1 and axes > 1 and "".join(letters).replace(" ", "") == text.replace(" ", ""):
+            pieces = letters
+        if len(pieces) > axes or (len(pieces) < axes and not self.legend.sliced):
+            raise self.fail(f"{text} is not {axes} indices")
         return tuple(self.index(piece.strip()) for piece in pieces)
 
     def index(self, text: str) -> Any:

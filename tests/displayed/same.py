@@ -40,12 +40,12 @@ class Pairs:
 
     def shown(self) -> Iterator[Pair]:
         d = self.d
-        for f in (*d.definitions, *d.updates, *d.summary, *(f for step in d.steps for f in step.formulas)):
+        for f in (*d.definitions, *d.updates, *d.summary, *(f for step in d.every_step for f in step.formulas)):
             yield Pair(f.name, tuple(s.latex for s in f.sides), tuple(breaks.unmarked(s.text) for s in f.sides))
 
     def said(self) -> Iterator[Pair]:
         """The formulas within sentences, found in the text by the words between them."""
-        for sentence in (*self.d.intro, *(s for step in self.d.steps for s in (step.title, *step.prose))):
+        for sentence in (*self.d.intro, *(s for step in self.d.every_step for s in (step.title, *step.prose))):
             sentence = Said(breaks.unmarked(sentence.latex), _CIRCLED.sub("", breaks.unmarked(sentence.text)))
             words = re.split(MATH, sentence.latex.replace("--", "–"))[::2]
             found = re.fullmatch("(.+?)".join(map(re.escape, words)), sentence.text)
