@@ -7,7 +7,9 @@ import random
 from collections import Counter
 
 import pytest
+from displayed.account import has_indices
 from displayed.same import Pairs
+from displayed.tree import walk
 from test_displayed import (
     BUILT_IN,
     DOCUMENT,
@@ -37,6 +39,18 @@ def test_formulas_of_slices(name):
     assert_true(found)
     text = Pairs(found.d, network(name).lengths).faults()
     assert not text, "\n".join(text[:5])
+
+
+@pytest.mark.parametrize("level", ["matrix", "batched"])
+@pytest.mark.parametrize("name", [*FEW[:6], "Conv2D", "mlp:4-5-3,tanh/softmax,soft_cross_entropy", "Tanh"])
+def test_a_page_says_where_it_falls_back_to_indices(name, level):
+    found = network(name).account(level)
+    formulas = [f for f in found.shown() if not f.where.startswith("summary")]
+    trees = [found.trees(f.sides, found.arrays)[1] for f in formulas]
+    slices = [any(found.is_slice(part) for tree in sides for part in walk(tree)) for sides in trees]
+    indexed = [any(map(has_indices, sides)) and not s for sides, s in zip(trees, slices, strict=True)]
+    said = any(n.text == "Equations without a matrix form are written with indices." for n in found.d.notes)
+    assert said == any(indexed)
 
 
 MUTATED = ("Dense of a sequence", "LayerNorm over two", "Attention causal", "RNN", "TransformerBlock", "SqueezeExcite")

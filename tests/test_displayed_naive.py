@@ -87,19 +87,27 @@ def plain(text):
     return re.sub("[\ue000-\uf0ff]", "", text)
 
 
+def tree_of(account, latex, trees={}):  # noqa: B006
+    """The tree of a text, read once."""
+    key = account.d.title, plain(latex)
+    if key not in trees:
+        trees[key] = read(key[1], account.entries)
+    return trees[key]
+
+
 def faults(account, gradients, said, reuse):
     """Where the marks aren't as is said. gradients: formulas in LaTeX; said: (number, symbol, times)."""
     out = []
     parts = [part for latex in gradients for part in marked(latex, FIRST, END)]
     for number, symbol, times in said:
-        found = [read(plain(text), account.entries) for k, text in parts if k == number]
-        value = account.entry(read(symbol, account.entries).tensor)
+        found = [tree_of(account, text) for k, text in parts if k == number]
+        value = account.entry(tree_of(account, symbol).tensor)
         if len(found) != times or len(set(found)) != 1:
             out.append(f"{symbol} {len(found)} times, as {len(set(found))} expressions")
         elif abs(account.scalar(found[0])[0] - value) > 1e-9:
             out.append(f"{symbol} marks something else")
         symbols = [text for latex in reuse for k, text in marked(latex, FIRST, END) if k == number]
-        name, trees = read(symbol, account.entries), [read(plain(side), account.entries) for side in reuse]
+        name, trees = tree_of(account, symbol), [tree_of(account, side) for side in reuse]
         uses = sum(occurs(name, tree) for tree in trees)
         if set(map(plain, symbols)) != {symbol} or len(symbols) != uses:
             out.append(f"{symbol} with reuse")

@@ -154,6 +154,8 @@ class _Maker:
         conventions = stepper.notes()
         for value in self.index_forms:
             conventions |= stepper.conventions(value)
+        if self.index_forms and self.level in ("matrix", "batched"):
+            conventions.add("index")
         indexed = (
             self.level in ("index", "both")
             or "index" in conventions
