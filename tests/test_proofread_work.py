@@ -279,7 +279,7 @@ def test_a_failing_file_is_reported_with_its_own_line(tmp_path: Path) -> None:
     work = tmp_path / "mine.py"
     for text, line, said in (
         ("def backward(x, a, d_y):\n    return {'W1': x @ a}\n", 2, "in backward: ValueError: matmul"),
-        ("import no_such_module\n", 1, "in <module>: ModuleNotFoundError"),
+        ("import no_such_module\n", 1, "py:1: ModuleNotFoundError"),
         ("raise SystemExit(0)\n", 1, "SystemExit"),
         ("def backward(x:\n", 1, "was never closed"),
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from symbp.architectures.tables import from_toml
 from symbp.errors import SymbpError, nearest
 from symbp.notation import read, read_file
 from symbp.program import Program
+from symbp.python_file import run_file
 
 FAMILIES: dict[str, Family] = {
     f.name: f for f in (mlp.FAMILY, cnn.FAMILY, *resnet.FAMILIES, gpt.FAMILY, *recurrent.FAMILIES)
@@ -50,7 +50,7 @@ def from_file(path: Path) -> Program:
     """The Program called `net` in a Python file, which is run."""
     if not path.is_file():
         raise SymbpError(f"there is no file {path}")
-    found = runpy.run_path(str(path)).get("net")
+    found = vars(run_file(path)).get("net")
     if not isinstance(found, Program):
         raise SymbpError(
             f"{path} does not define `net` as a symbp Program: end it with net = declare(...) or Sequential(...)"

@@ -15,6 +15,7 @@ from symbp.expr import (
     Call,
     Delta,
     Expr,
+    Index,
     Num,
     Pow,
     Reduce,
@@ -24,6 +25,7 @@ from symbp.expr import (
     mul,
     power,
     terms,
+    walk,
 )
 from symbp.operations import is_constant
 from symbp.show.symbols import Names
@@ -129,12 +131,23 @@ def ordered_terms(names: Names, e: Expr, flipped: bool = False) -> list[Expr]:
     flipped: the order for the sum with opposite signs.
     """
     sign = -1 if flipped else 1
+    if not e.accesses and any(isinstance(n, Index) for n in walk(e)):
+        return sorted(terms(e), key=lambda t: (coefficient(t)[0] * sign < 0, *_offset_key(names, t)))
     return sorted(terms(e), key=lambda t: (coefficient(t)[0] * sign < 0, _number_class(t), *_term_key(names, t)))
 
 
 def _number_class(t: Expr) -> int:
     """Whole numbers first (1 + x), small ones last (v + 1/1000)."""
     return 1 if not isinstance(t, Num) else 0 if Fraction(t.value).denominator == 1 else 2
+
+
+def _offset_key(names: Names, t: Expr) -> Key:
+    """Where a term of an index stands, as in 9k + 3h + w + 1: strides, then positions before offsets, numbers last."""
+    number, rest = coefficient(t)
+    indices = [n for n in walk(rest) if isinstance(n, Index)]
+    stem = indices[0].label.rstrip("0123456789") if indices else ""
+    place = names.labels.index(stem) if stem in names.labels else len(names.labels)
+    return (isinstance(t, Num), not indices, -sum(1 for _ in factors(rest)), -abs(number), place)
 
 
 def _term_key(names: Names, t: Expr) -> Key:
