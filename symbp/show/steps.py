@@ -22,7 +22,7 @@ class Stepper:
     """Writes the steps of one derivation.
 
     base, plan: at tensor level. shown: the derived equations as they are shown, entries at neuron level. forward: the
-    program that they're derived from, at the same level. before: values of equations before adjoints were written out.
+    program that they're derived from, at the same level. before: values of equations before simplification.
     writer: for `shown`; wide: for the tensor level. numbers: tensor -> (first, last) number of its definition. point:
     where numbers are asked for.
     """
@@ -34,7 +34,7 @@ class Stepper:
         level: str,
         shown: Sequence[Equation],
         forward: Program,
-        before: Mapping[str, Expr],
+        before: Mapping[str, Sequence[Expr]],
         writer: Writer,
         wide: Writer,
         numbers: Mapping[str, tuple[int, int]],
@@ -232,9 +232,9 @@ class Stepper:
         if value is None:
             return None
         sides = [writer.left(e.target, spelled) for spelled in (False, True)]
-        before, kept = self.before.get(e.name), writer.matrix_latex.kept
-        if before is not None:
-            side = writer.matrix(lambda m: m.side(e.target, before))
+        kept = writer.matrix_latex.kept
+        for before in self.before.get(e.name, ()):
+            side = writer.matrix(lambda m, v=before: m.side(e.target, v))  # type: ignore[misc]
             sides += [side] if side and writer.matrix_latex.kept == kept else []
         return [*sides, value]
 
@@ -253,8 +253,8 @@ class Stepper:
                 sides.append(explicit)
         elif self.level == "neuron":
             sides.append(both(lambda p: self.tangent_chain(p, e)))
-        if e.name in self.before:
-            sides.append(both(lambda p: p.write(self.before[e.name])))
+        for before in self.before.get(e.name, ()):
+            sides.append(both(lambda p, v=before: p.write(v)))  # type: ignore[misc]
         sides.append(both(lambda p: p.write(e.value)))
         last = self.substituted(e) if e.reason.kind == "adjoint" else None
         return sides if last is None else [*sides, both(lambda p: p.write(last))]
