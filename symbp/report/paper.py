@@ -15,6 +15,7 @@ from symbp.count.table import Cell, Table, figure
 from symbp.count.written import sizes_of
 from symbp.errors import SymbpError
 from symbp.program import Program
+from symbp.recurrence import leading_to
 from symbp.show.folded import Folded
 from symbp.show.graph import graph
 from symbp.show.graph_tikz import tikz
@@ -83,11 +84,12 @@ def _algorithm(program: Program, found: Derivation, sizes: Sizes) -> tuple[str, 
     for f in found.shown_definitions:
         lines.append(rf"\State {_said(f)}" if isinstance(f, Folded) else _state(f))
     lines += [rf"\Statex \textbf{{{words['algorithm_backward']}}}"]
+    needed = leading_to(found.program.equations, found.program.outputs)  # the rest is shown on the way only
     for step in found.shown_steps:
         if isinstance(step, Folded):
             lines.append(rf"\State {_said(step)}")
         else:
-            lines += [_state(f) for f in step.formulas]
+            lines += [_state(f) for f in step.formulas if f.name in needed]
     lines += [rf"\Statex \textbf{{{words['algorithm_update']}}}"]
     lines += [rf"\For{{$\theta \in \{{{trained}\}}$}}", r"\State $\theta \gets \theta - \eta\,"
               r"\partial L/\partial \theta$", r"\EndFor"]  # fmt: skip

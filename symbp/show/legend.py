@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from symbp.expr import ONE, Access, Condition, Delta, Expr, Index, Reduce, substitute, walk
+from symbp.expr import ONE, Access, Call, Condition, Delta, Expr, Index, Reduce, Select, access, call, num, substitute, walk
+from symbp.functions import TABLE, definition, partials
 from symbp.program import Equation, Program, Tensor
 from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
@@ -100,6 +102,9 @@ def notes(
     }
     out: list[Said] = []
     letter = Said("$A$", "A")
+    functions = explained(base)
+    if any(isinstance(n, Select) for f in functions for part in f[1:] if part for n in walk(part)):
+        conventions = conventions | {"iverson"}
     for key in CONVENTIONS:
         if key in conventions:
             parts = [writer.math(examples[key])] if key in examples else []
@@ -109,6 +114,7 @@ def notes(
                 parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
             turned = writer.columns and f"note_{key}_columns" in writer.words
             out.append(writer.say(f"note_{key}_columns" if turned else f"note_{key}", *parts, letter))
+    out += [_function(writer, base, *f) for f in functions]
     if writer.columns and not neuron:
         out.append(writer.say("note_columns"))
     if indexed and any(t.indices for t in base.tensors.values()):
@@ -120,6 +126,53 @@ def notes(
     if forward and neuron:
         out.append(writer.say("note_zero_tangents"))
     return tuple(out)
+
+
+WELL_KNOWN = ("exp", "log", "sin", "cos", "abs", "sign", "maximum", "minimum")
+_VARIABLE = "symbp variable"  # no tensor's name has a space
+
+
+def explained(base: Program) -> list[tuple[Expr, Expr | None, Expr | None]]:
+    """(call, formula, derivative) of each function in a program that isn't as well known as exp; of one variable.
+
+    A function that is defined by others is differentiated by the chain rule: its derivative isn't said.
+    """
+    u = access(_VARIABLE)
+    labels = [n.label for e in base.equations for n in walk(e.value) if isinstance(n, Call)]
+    out = []
+    for label in (found := list(dict.fromkeys(labels))):  # grows while it is read
+        row = TABLE[label]
+        if label in WELL_KNOWN:
+            continue
+        f = call(label, u, *map(num, row.defaults))
+        formula = definition(f) or (row.textbook(f.args) if row.textbook else None)
+        out.append((f, formula, partials(f)[0] if row.definition is None else None))
+        if row.definition and formula:
+            found += [n.label for n in walk(formula) if isinstance(n, Call) and n.label not in found]
+    return out
+
+
+def _function(writer: Writer, base: Program, f: Expr, formula: Expr | None, derivative: Expr | None) -> Said:
+    taken = {parse(t.symbol).nucleus for t in base.tensors.values()} | {stem(i) for i in indices_of(base)}
+    letter = next((c for c in "uvwxyzabc" if c not in taken), "u")
+    names = replace(
+        writer.names,
+        tensors={**writer.names.tensors, _VARIABLE: Tensor(_VARIABLE, ())},
+        meaning={**writer.names.meaning, _VARIABLE: Symbol(letter)},
+        position={**writer.names.position, _VARIABLE: len(writer.names.position)},
+    )
+    variable = Writer(names, writer.language)
+    math = [variable.math(variable.expr(e)) if e is not None else None for e in (f, derivative)]
+    said = [m for m in math[1:] if m is not None]
+    if formula is None:
+        return writer.say("note_derivative", math[0] or "", *said)
+    equal = variable.math(variable.both(lambda p: f"{p.write(f)} = {p.write(formula)}"))
+    return writer.say("note_function" if said else "note_definition", equal, *said)
+
+
+def indices_of(base: Program) -> set[Index]:
+    """The indices of a program's tensors."""
+    return {i for t in base.tensors.values() for i in t.indices}
 
 
 def _all_added(style: Style, columns: bool) -> str:

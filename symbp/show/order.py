@@ -20,6 +20,7 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
+    base_exponent,
     coefficient,
     factors,
     mul,
@@ -38,7 +39,7 @@ class Product:
     """sign * number * top / bottom: the factors above and below the line in the order of writing.
 
     constants, below: sizes and irrational constants above and below. flipped: the sum among the factors that is to be
-    written with opposite signs, which is how -(a - b) becomes (b - a).
+    written with opposite signs, which is how -(a - b) becomes (b - a), and -(a + b), where it stands alone, -a - b.
     """
 
     negative: bool
@@ -64,7 +65,11 @@ def factor_key(names: Names, f: Expr) -> Key:
             first = min(
                 (a for a in f.accesses if not _is_index(names, a)), key=lambda a: _place(names, a), default=None
             )
-            if any(isinstance(t, Num) for t in f.args) and first is not None:
+            rest = [t for t in f.args if not (isinstance(t, Num) or isinstance(coefficient(t)[1], Delta))]
+            function = base_exponent(coefficient(rest[0])[1])[0] if len(rest) == 1 < len(f.args) else None
+            if isinstance(function, Call):  # sigma(u) (1 - sigma(u))
+                return (*factor_key(names, function), 1)
+            if len(rest) < len(f.args) and first is not None:  # h (1 - h)
                 return (_access_class(names, first), *_place(names, first), 1)
             return (1, *(_place(names, first) if first else (0,)), 0)
         case Pow():
@@ -108,7 +113,9 @@ def product(names: Names, e: Expr) -> Product:
     found = [f for f in factors(rest) if not (isinstance(f, Num) and f.value == 1)]
     flipped = None
     if value < 0:
-        flipped = next((f for f in found if isinstance(f, Add) and any(coefficient(t)[0] < 0 for t in f.args)), None)
+        alone = value == -1 and len(found) == 1  # -a - b
+        sums = (f for f in found if isinstance(f, Add))
+        flipped = next((f for f in sums if alone or any(coefficient(t)[0] < 0 for t in f.args)), None)
         value = value if flipped is None else -value
     top: list[Expr] = []
     bottom: list[Expr] = []

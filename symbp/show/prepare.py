@@ -166,6 +166,8 @@ def with_asides(
             return False
         asides.append(name)
         equations.append(equation)
+        if worth_a_line(plain[name], equation, helpers):
+            before.append(plain[name])
         return True
 
     for equation in final.equations:
