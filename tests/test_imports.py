@@ -162,7 +162,5 @@ missing = set(symbp.layers.__all__) - {"LOSSES", "size_of"} - set(globals())
 assert not missing, missing
 Sequential(Dense(4), LayerNorm(), features=2, loss="cross_entropy"), derivation, declare
 """
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=SOURCE.parent, capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=SOURCE.parent, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -6,14 +6,30 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from symbp.expr import ONE, Access, Call, Condition, Delta, Expr, Index, Reduce, Select, access, call, num, substitute, walk
+from symbp.expr import (
+    ONE,
+    Access,
+    Call,
+    Condition,
+    Delta,
+    Expr,
+    Index,
+    Reduce,
+    Select,
+    access,
+    call,
+    num,
+    size,
+    substitute,
+    walk,
+)
 from symbp.functions import TABLE, definition, partials
 from symbp.program import Equation, Program, Tensor
 from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
 from symbp.show.style import Style
 from symbp.show.symbols import Symbol, parse
-from symbp.unroll import small_letters
+from symbp.unroll import across_samples, small_letters
 
 _MATRIX = ("slices", "ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
@@ -194,6 +210,9 @@ def _entries(writer: Writer, base: Program, sizes: Mapping[Expr, Expr]) -> list[
             turned.append(writer.math(Said(*shown)))
     if turned:
         out.append(writer.say("note_weights", writer.listed(turned)))
+    for name in across_samples(base):
+        if substitute(size(name), sizes) is ONE:
+            out.append(writer.say("note_alone", writer.math(writer.expr(size(name)))))
     lone = [t for t in base.tensors.values() if t.role != "parameter" and len(t.indices) > 1 and t.dtype == "real"]
     if any(substitute(t.shape[0], sizes) is ONE for t in lone):
         out.append(writer.say("note_single"))

@@ -162,4 +162,5 @@ def _term_key(names: Names, t: Expr) -> Key:
     alone = isinstance(rest, Access) and names.tensors.get(rest.label) is not None
     bias = alone and names.tensors[rest.label].role == "parameter"
     keys = sorted(factor_key(names, f) for f in factors(rest))
-    return (bool(bias), *keys[0]) if keys else (bool(bias),)
+    degree = sum(float(n.value) for f in factors(rest) if isinstance(n := base_exponent(f)[1], Num))
+    return (bool(bias), *keys[0], degree) if keys else (bool(bias),)

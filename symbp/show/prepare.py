@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from symbp.derive.reverse import depending_on
 from symbp.expr import Expr, add, substitute, transform, walk
 from symbp.normalise import normalise
 from symbp.program import Equation, Program, Term
 from symbp.recurrence import leading_to
-from symbp.show.binders import clear_names, declared_indices
+from symbp.show.binders import Declared, clear_names, declared_indices
 from symbp.show.symbols import with_helper_letters
 from symbp.simplify import simplify
 from symbp.simplify.algebra import tidy, tidy_equations
 from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import write_out
 from symbp.simplify.logarithms import combine_logs
+from symbp.simplify.nominal import operations
 from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_values
 
@@ -29,14 +30,15 @@ class Plan:
     """What to show.
 
     program: the derived equations. asides: names of adjoints that the simplified equations no longer read, shown on the
-    way all the same. before: equations before they were simplified and such an adjoint was
-    written out in them, in the order of the derivation. cancelled: names of
-    equations that came out shorter than by writing out. facts: names of equations that need a declared fact.
+    way all the same. before: equations before they were simplified and such an adjoint was written out in them, in the
+    order of the derivation. after: the closed form of an equation that reads an adjoint which it could do without.
+    facts: names of equations that need a declared fact.
     """
 
     program: Program
     asides: frozenset[str] = frozenset()
     before: tuple[Equation, ...] = ()
+    after: Mapping[str, Expr] = field(default_factory=dict)
     facts: frozenset[str] = frozenset()
 
 
@@ -72,7 +74,8 @@ def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool)
         values = {e.name: e.value for e in other.equations}
         without_facts = frozenset(e.name for e in derived(final, program) if values.get(e.name) is not e.value)
     plain = {e.name: e for e in clear_names(plain_chain_rule(raw, program), declared).equations}
-    return with_asides(program, final, untouched, without_facts, plain)
+    found = with_asides(program, final, untouched, without_facts, plain)
+    return replace(found, after=closed_forms(raw, final, declared)) if keep_adjoints else found
 
 
 def textbook_adjoints(program: Program, wrt: Sequence[str]) -> list[str]:
@@ -108,6 +111,23 @@ def written_out(program: Program) -> Program:
                 rest = [e for e in program.equations if e.name != current.name]
                 program = program.with_(replace(e, value=write_out(e.value, current)) for e in rest)
     return program
+
+
+def closed_forms(raw: Program, final: Program, declared: Declared) -> dict[str, Expr]:
+    """What equations become where adjoints of values in between are written out, if that takes no more operations."""
+    shared = {e.name for e in final.equations}
+    out = {}
+    for e in clear_names(written_out(simplify(raw)), declared).equations:
+        kept = final.equation(e.name).value if e.name in shared else e.value
+        gone = {n for n in kept.tensors - e.value.tensors if n not in raw.tensors or is_adjoint(raw, n)}
+        if gone and e.value.tensors <= shared | {*raw.tensors} and operations(e.value) <= operations(kept):
+            out[e.name] = e.value
+    return out
+
+
+def is_adjoint(program: Program, name: str) -> bool:
+    """Whether the tensor is the adjoint of another one."""
+    return any(e.name == name and e.reason is not None and e.reason.kind == "adjoint" for e in program.equations)
 
 
 def plain_chain_rule(raw: Program, base: Program) -> Program:
@@ -191,7 +211,7 @@ def with_asides(
         equations.append(equation)
     tensors = [untouched.tensors[n] for n in asides]
     program = with_helper_letters(final.with_(equations, tensors))
-    return Plan(program, frozenset(asides), tuple(before), facts)
+    return Plan(program, frozenset(asides), tuple(before), facts=facts)
 
 
 def worth_a_line(plain: Equation, final: Equation, helpers: set[str]) -> bool:

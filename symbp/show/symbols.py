@@ -80,12 +80,14 @@ def group(latex: str, k: int) -> tuple[str, int]:
 
 
 def default_symbol(name: str) -> str:
-    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, gamma -> \\gamma, W_q -> W_{q}, attn -> \\mathrm{attn}."""
+    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, mu -> \\mu, W_q and Wq -> W_{q}, attn -> \\mathrm{attn}."""
     stem, number = re.fullmatch(r"(.*?)_?(\d*)", name.rstrip("_") or name).groups()  # type: ignore[union-attr]
     if not stem:
         stem, number = name, ""
     layer = f"^{{({int(number)})}}" if number else ""
     head, _, tail = stem.partition("_")
+    if re.fullmatch("[A-Z][a-z]", stem) and stem not in GREEK:
+        head, tail = stem
     if tail and (len(head) == 1 or head in GREEK):
         return f"{_word(head)}{layer}_{{{_word(tail)}}}"
     return _word(stem) + layer
@@ -127,20 +129,21 @@ def _upright(text: str) -> str:
 
 RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
-_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d")
+_LETTERS = (*"sqracegmod", *map("\\{}".format, "xi eta zeta kappa rho tau omega phi psi chi nu lambda".split()))
 
 
 def with_helper_letters(program: Program) -> Program:
-    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer."""
+    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer; no index's."""
     tensors = dict(program.tensors)
+    labels = {i.label for t in tensors.values() for i in t.indices}
     nuclei = {(plain(parse(t.symbol).nucleus).lower(), t.layer) for t in tensors.values()}
     for e in program.equations:
         t = tensors[e.name]
         if e.reason and e.reason.kind in HELPERS and not t.symbol:
-            letter = next((c for c in _LETTERS if (c, t.layer) not in nuclei), "")
+            letter = next((c for c in _LETTERS if c not in labels and (plain(c), t.layer) not in nuclei), "")
             mark = f"^{{({t.layer})}}" if t.layer else ""
-            symbol = letter + mark if letter else default_symbol(e.name)
-            nuclei.add((letter, t.layer))
+            symbol = letter + mark if letter else _upright(e.name)  # the number of a name isn't a layer's
+            nuclei.add((plain(letter), t.layer))
             tensors[e.name] = replace(t, symbol=symbol)
     return replace(program, tensors=tensors)
 

@@ -158,6 +158,8 @@ ENGLISH: dict[str, str] = {
     "and so is its gradient.",
     "note_norm": "{0} is the sum of the squares of all entries of {1}.",
     "note_weights": "The first subscript of a single weight is the neuron that it leads to: {0}.",
+    "note_alone": "{0} is 1 here, so what is computed across samples is trivial, as a mean of one value: "
+    "a larger {0} shows more.",
     "note_single": "A single sample needs no subscript.",
     "note_integers": "Integer inputs hold values that count from 0; all subscripts count from 1.",
     "note_index": "Equations without a matrix form are written with indices.",
