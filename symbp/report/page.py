@@ -17,6 +17,7 @@ from symbp.program import Program
 from symbp.report.account import Account, Entry, account
 from symbp.report.amounts import amount, times
 from symbp.report.naive import Naive, naive
+from symbp.report.steps_page import steps_page
 from symbp.report.words import WORDS
 from symbp.show.derivation import Derivation
 from symbp.show.graph import graph
@@ -68,14 +69,16 @@ class Item:
 
 
 def page(program: Program, d: Derivation, sizes: Mapping[str, int] | None = None, language: str = "") -> str:
-    """The page. d: a derivation of the program's gradients by reverse accumulation. sizes: as for `account`.
+    """The page. d: a derivation of the program's gradients; by another method than reverse accumulation its steps only.
 
-    language: of the page's own words, that of the derivation if left out. Raises SymbpError for a derivation by another
-    method, or an unknown language.
+    sizes: as for `account`. language: of the page's own words, that of the derivation if left out. Raises SymbpError
+    for an unknown language.
     """
     words = WORDS.get(language or d.language)
     if words is None:
         raise SymbpError(f"the page knows no language {language!r}: use {' or '.join(WORDS)}")
+    if d.method != "reverse":
+        return steps_page(d, words)
     known = account(program, d, sizes)
     return _Page(d, known, words, language or d.language).render(naive(program, dict(known.sizes) or None))
 

@@ -79,14 +79,20 @@ def group(latex: str, k: int) -> tuple[str, int]:
     return (found.group(), found.end()) if found else ("", k + 1)
 
 
-def default_symbol(name: str) -> str:
-    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, mu -> \\mu, W_q and Wq -> W_{q}, attn -> \\mathrm{attn}."""
+_TWO_LETTERS = re.compile("[A-Z][a-z]")
+
+
+def default_symbol(name: str, split: bool = False) -> str:
+    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, gamma -> \\gamma, W_q -> W_{q}, attn -> \\mathrm{attn}.
+
+    split: Wq -> W_{q}, too.
+    """
     stem, number = re.fullmatch(r"(.*?)_?(\d*)", name.rstrip("_") or name).groups()  # type: ignore[union-attr]
     if not stem:
         stem, number = name, ""
     layer = f"^{{({int(number)})}}" if number else ""
     head, _, tail = stem.partition("_")
-    if re.fullmatch("[A-Z][a-z]", stem) and stem not in GREEK:
+    if split and _TWO_LETTERS.fullmatch(stem) and stem not in GREEK:
         head, tail = stem
     if tail and (len(head) == 1 or head in GREEK):
         return f"{_word(head)}{layer}_{{{_word(tail)}}}"
@@ -112,11 +118,13 @@ def with_symbols(program: Program) -> Program:
         for name, t in program.tensors.items()
     }
     given = {t.symbol for t in tensors.values()}
+    labels = {i.label for t in tensors.values() for i in t.indices}
+    split = not any(_TWO_LETTERS.fullmatch(name) and name[1] in labels for name in tensors)  # V_{b,ho}: is b an index?
     for name, t in tensors.items():
         if name not in derived or t.symbol:
             symbol = t.symbol
             if not symbol or symbol in used:
-                symbol = default_symbol(name)
+                symbol = default_symbol(name, split)
                 symbol = _upright(name) if symbol in used | given else symbol
                 tensors[name] = replace(t, symbol=symbol)
             used.add(symbol)
