@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symbp.expr import (
+    ONE,
+    ZERO,
     Access,
     Add,
     Call,
@@ -25,6 +27,7 @@ from symbp.expr import (
     factors,
     mul,
     power,
+    select,
     terms,
     walk,
 )
@@ -110,7 +113,7 @@ def product(names: Names, e: Expr) -> Product:
     """A product taken apart for writing; -(a - b) is turned into (b - a)."""
     number, rest = coefficient(e)
     value = Fraction(number)
-    found = [f for f in factors(rest) if not (isinstance(f, Num) and f.value == 1)]
+    found = [g for f in factors(rest) for g in unmasked(f) if not (isinstance(g, Num) and g.value == 1)]
     flipped = None
     if value < 0:
         alone = value == -1 and len(found) == 1  # -a - b
@@ -130,6 +133,14 @@ def product(names: Names, e: Expr) -> Product:
     top.sort(key=lambda f: factor_key(names, f))
     bottom.sort(key=lambda f: factor_key(names, f))
     return Product(value < 0, abs(value), tuple(constants), tuple(top), tuple(below), tuple(bottom), flipped)
+
+
+def unmasked(f: Expr) -> list[Expr]:
+    """x if A, else 0, as the factors [A] and x, where x has a value whether A holds or not."""
+    if not isinstance(f, Select) or f.args[1] is ONE or f.args[2] is not ZERO or coefficient(f.args[1])[0] != 1:
+        return [f]
+    everywhere = all(isinstance(i, Index) for a in f.args[1].accesses for i in a.args)
+    return [select(f.args[0], ONE, ZERO), *factors(f.args[1])] if everywhere else [f]
 
 
 def ordered_terms(names: Names, e: Expr, flipped: bool = False) -> list[Expr]:

@@ -179,7 +179,7 @@ def with_asides(
         equation = originals.get(name)
         if equation is None or equation.reason is None or equation.reason.wrt in helpers:
             return False
-        if sum(1 for _ in walk(equation.value)) > SHORT or equation.value.tensors & helpers:
+        if sum(1 for _ in walk(equation.value)) > 2 * SHORT or equation.value.tensors & helpers:
             return False
         missing = [n for n in sorted(equation.value.tensors) if n in originals and n not in here and n not in asides]
         if not all(insert(n) for n in missing):
@@ -206,7 +206,8 @@ def with_asides(
             complete = len(shown) == len(gone) and not original.value.tensors & helpers
             if complete and worth_a_line(plain[original.name], original, helpers):
                 before.append(plain[original.name])
-            if complete and shown and original.value is not equation.value:
+            own = {n for n in original.value.tensors if n in originals} <= set(throughs)  # else it's no chain rule
+            if complete and shown and own and original.value is not equation.value:
                 before.append(original)
         equations.append(equation)
     tensors = [untouched.tensors[n] for n in asides]
