@@ -44,7 +44,8 @@ def test_gates_have_names():
     lines = sides(d, "d_c1")
     assert "∂L/∂h⁽¹⁾ₙₜⱼ · o⁽¹⁾ₙₜⱼ · (1 - (tanh(c⁽¹⁾ₙₜⱼ))²)" in "".join(c for c in lines[-2] if c < "\ue000")
     later = next(s for s in d.steps if s.quantity == "d_h1")
-    assert any(p.text.startswith("Read at the time step that backpropagation has just done: ∂L/∂s") for p in later.prose)
+    said = "Read at the time step that backpropagation has just done: ∂L/∂s"
+    assert any(p.text.startswith(said) for p in later.prose)
 
 
 def test_batch_norm_with_the_lines_of_its_paper_and_the_closed_form():

@@ -276,7 +276,9 @@ class Stepper:
         for before in self.before.get(e.name, ()):
             side = writer.matrix(lambda m, v=before: m.side(e.target, v))  # type: ignore[misc]
             sides += [side] if side and writer.matrix_latex.kept == kept else []
-        return [*sides, value]
+        closed = self.plan.after.get(e.name)
+        last = None if closed is None else writer.matrix(lambda m: m.side(e.target, closed))
+        return [*sides, value, *([last] if last and writer.matrix_latex.kept == kept else [])]
 
     def sides(self, e: Equation) -> list[Said]:
         both = self.writer.both
