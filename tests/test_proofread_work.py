@@ -331,3 +331,19 @@ def test_every_example_is_shown() -> None:
             (command,) = re.findall(r"symbp (verify \S+ \S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
             assert f"$ symbp {command}" in PAGE
             assert path.name in command
+
+
+CROSS, HEADS = "mlp:4-8-3,relu,cross_entropy", str(EXAMPLES.parent / "attention.net")
+
+
+@pytest.mark.parametrize(("net", "text", "said"), [
+    (CROSS, "d_y = p2 - one_hot(t, 3)", "    d_y[n,k] = (p2[n,k] - delta(t[n], k))/B\n  since\n    p2[n,k] ="),
+    (CROSS, "d_b2 = d_y.sum(axis=1)", "Shape (B,) instead of (3,)."),
+    (HEADS, "d_k[b,h,j,e] = sum[i] d_score[b,h,i,j]*k[b,h,i,e]/2", "It has k[b,h,i,e] where q[b,h,i,e] belongs."),
+])  # fmt: skip
+def test_the_answer_is_one_that_helps(net: str, text: str, said: str, tmp_path: Path) -> None:
+    """In terms that the network has, with letters for sizes, and k taken for q is seen."""
+    work = tmp_path / "mine.txt"
+    work.write_text(text + "\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["verify", net, str(work)])
+    assert result.exit_code == 1 and said in result.output, result.output

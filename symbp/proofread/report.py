@@ -155,9 +155,9 @@ class _Page:
         closed = reference.closed_form(name)
         if closed is not None:
             program = reference.program
-            forward = [e for e in program.equations if e.name in closed.tensors or e.name == program.loss]
+            read = [e for e in program.equations if e.name in closed.tensors or e.name == program.loss]
             return [f"    {reference.access(name)} = {reference.text(closed)}", f"  {self.say('because')}",
-                    *(f"    {reference.text(e.target)} = {reference.text(e.value)}" for e in forward)]  # fmt: skip
+                    *(f"    {reference.text(e.target)} = {reference.text(e.value)}" for e in read)]  # fmt: skip
         lines = [f"    {reference.access(name)} = {reference.text(reference.readable(name))}"]
         equation = reference.equation(name)
         throughs = dict.fromkeys(t.through.label for t in (equation.reason.terms if equation.reason else ()))

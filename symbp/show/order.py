@@ -165,7 +165,7 @@ def _offset_key(names: Names, t: Expr) -> Key:
     indices = [n for n in walk(rest) if isinstance(n, Index)]
     stem = indices[0].label.rstrip("0123456789") if indices else ""
     place = names.labels.index(stem) if stem in names.labels else len(names.labels)
-    return (isinstance(t, Num), not indices, -sum(1 for _ in factors(rest)), -abs(number), place)
+    return (isinstance(t, Num), not indices, -len(factors(rest)), -abs(float(Fraction(number))), place)
 
 
 def _term_key(names: Names, t: Expr) -> Key:

@@ -93,7 +93,7 @@ def default_symbol(name: str, split: bool = False) -> str:
     layer = f"^{{({int(number)})}}" if number else ""
     head, _, tail = stem.partition("_")
     if split and _TWO_LETTERS.fullmatch(stem) and stem not in GREEK:
-        head, tail = stem
+        head, tail = stem[0], stem[1]
     if tail and (len(head) == 1 or head in GREEK):
         return f"{_word(head)}{layer}_{{{_word(tail)}}}"
     return _word(stem) + layer
