@@ -97,15 +97,17 @@ class _Page:
     def render(self, beside: Naive | None) -> str:
         """The whole file."""
         environment = templates(html=True)
-        drawn = self.graph
+        drawn, said = self.graph, self.said
         p = picture(drawn)
         script = environment.get_template("derivation.js").render()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         font = base64.b64encode((templates_folder() / "math.woff2").read_bytes()).decode()
         items = _with_repeats(self.used(self.summed([*self.forward(), *self.backward()])))
         return environment.get_template("derivation.html.j2").render(
-            words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
-            subtitle=f"{self.said[f'method_{self.d.method}']}, {self.said[f'level_{self.d.level}']}",
+            words=self.words, language=self.language, title=self.d.title,
+            heading=said["title"].format(said["derivation"], ""),
+            graph_title=said["title_end"].format(self.words["graph"]),
+            subtitle=said["and_also"].format(said[f"method_{self.d.method}"], said[f"level_{self.d.level}"]),
             css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script),
             digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
@@ -181,7 +183,7 @@ class _Page:
         for tensor, formulas in groups.items():
             first, last = formulas[0].number, formulas[-1].number
             key = "equations" if first == last else "equations_range"
-            title = Markup("{}: {}").format(self.words[key].format(first, last), self.symbol(tensor))
+            title = Markup(self.said["title"]).format(self.words[key].format(first, last), self.symbol(tensor))
             out.append(self.item(f"equation-{first}", "forward", title, Markup(""), tuple(formulas), tensor))
         return out
 
@@ -211,7 +213,7 @@ class _Page:
         return Markup("{}<br>{} {}").format(own, self.words["again"], to)
 
     def step(self, s: Step) -> Item:
-        title = Markup("{}: {}").format(self.said["step"].format(s.number), self.sentences([s.title]))
+        title = Markup(self.said["title"]).format(self.said["step"].format(s.number), self.sentences([s.title]))
         return self.item(f"step-{s.number}", "backward", title, self.sentences(s.prose), s.formulas, s.quantity)
 
     def item(

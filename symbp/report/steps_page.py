@@ -39,13 +39,14 @@ def steps_page(d: Derivation, words: Mapping[str, str]) -> str:
         return Markup(math.formulas(tuple(map(_marked, shown)))) if shown else Markup("")
 
     steps = [
-        (f"step-{s.number}", Markup("{}: {}").format(said["step"].format(s.number), sentences(s.title)),
+        (f"step-{s.number}", Markup(said["title"]).format(said["step"].format(s.number), sentences(s.title)),
          sentences(*s.prose), display(s.formulas))
         for s in d.steps
     ]  # fmt: skip
     return environment.get_template("steps.html.j2").render(
-        words=words, language=d.language, title=d.title, heading=said["derivation"],
-        subtitle=f"{said[f'method_{d.method}']}, {said[f'level_{d.level}']}",
+        words=words, language=d.language, title=d.title, heading=said["title"].format(said["derivation"], ""),
+        graph_title=said["title_end"].format(words["graph"]),
+        subtitle=said["and_also"].format(said[f"method_{d.method}"], said[f"level_{d.level}"]),
         css=Markup(environment.get_template("derivation.css").render() + SHARED),
         font=base64.b64encode((templates_folder() / "math.woff2").read_bytes()).decode(),
         graph=Markup(drawing(p, math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",

@@ -28,13 +28,15 @@ STYLE = """<style>
 def derivation_html(d: Derivation) -> str:
     """The network and the steps."""
     words, write = LANGUAGES[d.language], MathML()
-    out = [f"<h3>{words['derivation']}: <code>{escape(d.title)}</code></h3>"]
-    out += [f"<p>{words[f'method_{d.method}']}, {words[f'level_{d.level}']}</p>", write.formulas(d.definitions)]
+    what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
+    out = [f"<h3>{words['title'].format(words['derivation'], '')}<code>{escape(d.title)}</code></h3>"]
+    out += [f"<p>{what}</p>", write.formulas(d.definitions)]
     if d.updates:
         out += [f"<p>{words['state_updates']}</p>", write.formulas(d.updates)]
     for step in d.steps:
-        head = f"<b>{words['step'].format(step.number)}: {write.sentence(step.title.latex)}.</b>"
-        prose = " ".join(write.sentence(p.latex) for p in step.prose)
+        title = words["title"].format(words["step"].format(step.number), write.sentence(step.title.latex))
+        head = f"<b>{words['title_end'].format(title)}</b>"
+        prose = words["between"].join(write.sentence(p.latex) for p in step.prose)
         out += [f"<p>{head} {prose}</p>", write.formulas(step.formulas)]
     return f'{STYLE}<div class="symbp">{"".join(out)}</div>'
 
