@@ -106,7 +106,9 @@ class _Maker:
         language: str, columns: bool, at: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         self.base, self.wanted, self.level, self.method = base, wanted, level, method
-        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level not in ("matrix", "batched"))
+        self.plan = plan(
+            base, wanted.tensors, method, level not in ("matrix", "batched"), closed=level in ("index", "both")
+        )
         ranks = {t.name: len(t.indices) for t in base.tensors.values()}
         self.wide = Writer(names_of(self.plan.program, base, ranks), language, columns, level == "batched")
         self.sizes: dict[Expr, Expr] = {}

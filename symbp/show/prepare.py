@@ -57,8 +57,8 @@ def with_helpers(program: Program, wrt: Sequence[str], method: str) -> Program:
     return with_helper_letters(full)
 
 
-def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool) -> Plan:
-    """The derived equations for reverse or forward accumulation, at tensor level."""
+def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool, closed: bool = False) -> Plan:
+    """The derived equations for reverse or forward accumulation, at tensor level. closed: with `Plan.after`."""
     raw = program.gradient(
         [*wrt, *(textbook_adjoints(program, wrt) if method == "reverse" else ())], method=method, simplify=False
     )
@@ -75,7 +75,7 @@ def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool)
         without_facts = frozenset(e.name for e in derived(final, program) if values.get(e.name) is not e.value)
     plain = {e.name: e for e in clear_names(plain_chain_rule(raw, program), declared).equations}
     found = with_asides(program, final, untouched, without_facts, plain)
-    return replace(found, after=closed_forms(raw, final, declared)) if keep_adjoints else found
+    return replace(found, after=closed_forms(raw, final, declared)) if closed else found
 
 
 def textbook_adjoints(program: Program, wrt: Sequence[str]) -> list[str]:

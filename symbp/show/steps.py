@@ -298,7 +298,7 @@ class Stepper:
         for before in self.before.get(e.name, ()):
             sides.append(both(lambda p, v=before: p.write(v)))  # type: ignore[misc]
         sides.append(both(lambda p: p.write(e.value)))
-        if self.level != "neuron" and e.name in self.plan.after:
+        if e.name in self.plan.after:
             return [*sides, both(lambda p: p.write(self.plan.after[e.name]))]
         last = self.substituted(e) if e.reason.kind == "adjoint" else None
         return sides if last is None else [*sides, both(lambda p: p.write(last))]
