@@ -53,9 +53,7 @@ def test_batch_norm_with_the_lines_of_its_paper_and_the_closed_form():
     found = {n: [re.sub("[\ue000-\uf8ff]", "", s) for s in sides(d, n)] for n in ("d_var1", "d_mu1", "d_z1")}
     assert found["d_var1"][2] == "-1/(2 · (v⁽¹⁾ⱼ + 10⁻⁵)^(3/2)) · Σₙ ∂L/∂x̂⁽¹⁾ₙⱼ · (z⁽¹⁾ₙⱼ - μ⁽¹⁾ⱼ)"
     assert "-2/B · ∂L/∂v⁽¹⁾ⱼ · Σₙ (z⁽¹⁾ₙⱼ - μ⁽¹⁾ⱼ) - 1/√(v⁽¹⁾ⱼ + 10⁻⁵) · Σₙ ∂L/∂x̂⁽¹⁾ₙⱼ" in found["d_mu1"]
-    assert found["d_z1"][-1] == (
-        "γ⁽¹⁾ⱼ/√(v⁽¹⁾ⱼ + 10⁻⁵) · (∂L/∂u⁽¹⁾ₙⱼ - 1/B · (∂L/∂γ⁽¹⁾ⱼ · x̂⁽¹⁾ₙⱼ + ∂L/∂β⁽¹⁾ⱼ))"
-    )
+    assert found["d_z1"][-1] == ("γ⁽¹⁾ⱼ/√(v⁽¹⁾ⱼ + 10⁻⁵) · (∂L/∂u⁽¹⁾ₙⱼ - 1/B · (∂L/∂γ⁽¹⁾ⱼ · x̂⁽¹⁾ₙⱼ + ∂L/∂β⁽¹⁾ⱼ))")
     d = derivation(normalised(LayerNorm()), level="index")
     assert "^(3/2)" in sides(d, "d_var1")[2]
 
