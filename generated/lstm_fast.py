@@ -3,20 +3,24 @@
 
 The network, in index notation:
 
-    (1) i1[n, t, j] = sigmoid(b_i1[j] + Sum(W_i1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_i1[j2,
-        j]*h1[n, t - 1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15)))
-    (2) f1[n, t, j] = sigmoid(b_f1[j] + Sum(W_f1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_f1[j2,
-        j]*h1[n, t - 1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15)))
-    (3) g1[n, t, j] = tanh(b_g1[j] + Sum(W_g1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_g1[j2, j]*h1[n,
-        t - 1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15)))
-    (4) c1[n, t, j] = Piecewise((c1[n, t - 1, j], Ne(t, 0)), (0, True))*f1[n, t, j] + g1[n, t, j]*i1[n, t, j]
-    (5) o1[n, t, j] = sigmoid(b_o1[j] + Sum(W_o1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_o1[j2,
-        j]*h1[n, t - 1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15)))
-    (6) h1[n, t, j] = tanh(c1[n, t, j])*o1[n, t, j]
-    (7) last1[n, j] = h1[n, T - 1, j]
-    (8) y[n, k] = b2[k] + Sum(W2[j, k]*last1[n, j], (j, 0, 15))
-    (9) p2[n, k] = exp(y[n, k])/Sum(exp(y[n, k2]), (k2, 0, 3))
-    (10) L = -Sum(log(p2[n, target[n]]), (n, 0, B - 1))/B
+    (1) s_i1[n, t, j] = b_i1[j] + Sum(W_i1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_i1[j2, j]*h1[n, t -
+        1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15))
+    (2) i1[n, t, j] = sigmoid(s_i1[n, t, j])
+    (3) s_f1[n, t, j] = b_f1[j] + Sum(W_f1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_f1[j2, j]*h1[n, t -
+        1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15))
+    (4) f1[n, t, j] = sigmoid(s_f1[n, t, j])
+    (5) s_g1[n, t, j] = b_g1[j] + Sum(W_g1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_g1[j2, j]*h1[n, t -
+        1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15))
+    (6) g1[n, t, j] = tanh(s_g1[n, t, j])
+    (7) c1[n, t, j] = Piecewise((c1[n, t - 1, j], Ne(t, 0)), (0, True))*f1[n, t, j] + g1[n, t, j]*i1[n, t, j]
+    (8) s_o1[n, t, j] = b_o1[j] + Sum(W_o1[i, j]*x[n, t, i], (i, 0, 7)) + Sum(Piecewise((U_o1[j2, j]*h1[n, t -
+        1, j2], Ne(t, 0)), (0, True)), (j2, 0, 15))
+    (9) o1[n, t, j] = sigmoid(s_o1[n, t, j])
+    (10) h1[n, t, j] = tanh(c1[n, t, j])*o1[n, t, j]
+    (11) last1[n, j] = h1[n, T - 1, j]
+    (12) y[n, k] = b2[k] + Sum(W2[j, k]*last1[n, j], (j, 0, 15))
+    (13) p2[n, k] = exp(y[n, k])/Sum(exp(y[n, k2]), (k2, 0, 3))
+    (14) L = -Sum(log(p2[n, target[n]]), (n, 0, B - 1))/B
 
 Written by symbp 0.1.0; this makes it again:
 
@@ -82,19 +86,23 @@ def forward(params, x):
     b2 = params["b2"]
     T = x.shape[1]
     B = x.shape[0]
-    i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1           # (T, B, 16)
-    f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1           # (T, B, 16)
-    g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1           # (T, B, 16)
-    o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1           # (T, B, 16)
+    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1         # (T, B, 16)
+    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1         # (T, B, 16)
+    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1         # (T, B, 16)
+    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1         # (T, B, 16)
     c1 = np.empty((T, B, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
         h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
-        i1 = sigmoid(h1_shifted @ U_i1 + i1_in[t])           # (B, 16)
-        f1 = sigmoid(h1_shifted @ U_f1 + f1_in[t])           # (B, 16)
-        g1 = np.tanh(h1_shifted @ U_g1 + g1_in[t])           # (B, 16)
+        s_i1 = h1_shifted @ U_i1 + s_i1_in[t]                # (B, 16)
+        i1 = sigmoid(s_i1)                                   # (B, 16)
+        s_f1 = h1_shifted @ U_f1 + s_f1_in[t]                # (B, 16)
+        f1 = sigmoid(s_f1)                                   # (B, 16)
+        s_g1 = h1_shifted @ U_g1 + s_g1_in[t]                # (B, 16)
+        g1 = np.tanh(s_g1)                                   # (B, 16)
         c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1  # (B, 16)
-        o1 = sigmoid(h1_shifted @ U_o1 + o1_in[t])           # (B, 16)
+        s_o1 = h1_shifted @ U_o1 + s_o1_in[t]                # (B, 16)
+        o1 = sigmoid(s_o1)                                   # (B, 16)
         h1[t] = o1 * np.tanh(c1[t])                          # (B, 16)
     last1 = h1[T - 1]                                    # (B, 16)
     y = last1 @ W2 + b2                                  # (B, 4)
@@ -109,19 +117,23 @@ def loss(params, x, target):
     b2 = params["b2"]
     T = x.shape[1]
     B = x.shape[0]
-    i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1           # (T, B, 16)
-    f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1           # (T, B, 16)
-    g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1           # (T, B, 16)
-    o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1           # (T, B, 16)
+    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1         # (T, B, 16)
+    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1         # (T, B, 16)
+    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1         # (T, B, 16)
+    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1         # (T, B, 16)
     c1 = np.empty((T, B, 16), DTYPE)
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
         h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
-        i1 = sigmoid(h1_shifted @ U_i1 + i1_in[t])           # (B, 16)
-        f1 = sigmoid(h1_shifted @ U_f1 + f1_in[t])           # (B, 16)
-        g1 = np.tanh(h1_shifted @ U_g1 + g1_in[t])           # (B, 16)
+        s_i1 = h1_shifted @ U_i1 + s_i1_in[t]                # (B, 16)
+        i1 = sigmoid(s_i1)                                   # (B, 16)
+        s_f1 = h1_shifted @ U_f1 + s_f1_in[t]                # (B, 16)
+        f1 = sigmoid(s_f1)                                   # (B, 16)
+        s_g1 = h1_shifted @ U_g1 + s_g1_in[t]                # (B, 16)
+        g1 = np.tanh(s_g1)                                   # (B, 16)
         c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1  # (B, 16)
-        o1 = sigmoid(h1_shifted @ U_o1 + o1_in[t])           # (B, 16)
+        s_o1 = h1_shifted @ U_o1 + s_o1_in[t]                # (B, 16)
+        o1 = sigmoid(s_o1)                                   # (B, 16)
         h1[t] = o1 * np.tanh(c1[t])                          # (B, 16)
     last1 = h1[T - 1]                                    # (B, 16)
     y = last1 @ W2 + b2                                  # (B, 4)
@@ -140,9 +152,9 @@ def workspace(flat, flat_grads, x, target):
     B = x.shape[0]
     T = x.shape[1]
     matmul, add, dot = np.matmul, np.add, np.dot
-    multiply, tanh, maximum = np.multiply, np.tanh, np.maximum
-    subtract, exp, divide = np.subtract, np.exp, np.divide
-    log, copyto = np.log, np.copyto
+    copyto, multiply, tanh = np.copyto, np.multiply, np.tanh
+    maximum, subtract, exp = np.maximum, np.subtract, np.exp
+    divide, log = np.divide, np.log
     W_i1 = flat[0:128].reshape(8, 16)
     d_W_i1 = flat_grads[0:128].reshape(8, 16)
     U_i1 = flat[128:384].reshape(16, 16)
@@ -171,18 +183,18 @@ def workspace(flat, flat_grads, x, target):
     d_W2 = flat_grads[1600:1664].reshape(16, 4)
     b2 = flat[1664:1668]
     d_b2 = flat_grads[1664:1668]
-    i1_in = empty((T, B, 16), DTYPE)
-    i1_in_view = i1_in.transpose(1, 0, 2)
-    f1_in = empty((T, B, 16), DTYPE)
-    f1_in_view = f1_in.transpose(1, 0, 2)
-    g1_in = empty((T, B, 16), DTYPE)
-    g1_in_view = g1_in.transpose(1, 0, 2)
-    o1_in = empty((T, B, 16), DTYPE)
-    o1_in_view = o1_in.transpose(1, 0, 2)
-    i1 = i1_in
-    f1 = f1_in
-    g1 = g1_in
-    o1 = o1_in
+    s_i1_in = empty((T, B, 16), DTYPE)
+    s_i1_in_view = s_i1_in.transpose(1, 0, 2)
+    s_f1_in = empty((T, B, 16), DTYPE)
+    s_f1_in_view = s_f1_in.transpose(1, 0, 2)
+    s_g1_in = empty((T, B, 16), DTYPE)
+    s_g1_in_view = s_g1_in.transpose(1, 0, 2)
+    s_o1_in = empty((T, B, 16), DTYPE)
+    s_o1_in_view = s_o1_in.transpose(1, 0, 2)
+    i1 = s_i1_in
+    f1 = s_f1_in
+    g1 = s_g1_in
+    o1 = s_o1_in
     tanh_c1 = empty((T, B, 16), DTYPE)
     h1_with_start = np.zeros((T + 1, B, 16), DTYPE)
     h1 = h1_with_start[1:]
@@ -190,24 +202,24 @@ def workspace(flat, flat_grads, x, target):
     c1_with_start = np.zeros((T + 1, B, 16), DTYPE)
     h1_with_start_view = list(h1_with_start)
     h1_shifted_view = h1_with_start_view[:-1]
-    i1_sum2 = empty((B, 16), DTYPE)
+    s_i1 = empty((B, 16), DTYPE)
+    s_i1_in_view2 = list(s_i1_in)
     i1_view = list(i1)
-    i1_in_view2 = list(i1_in)
     half = np.array(0.5, DTYPE)
-    f1_sum = i1_sum2
+    s_f1 = s_i1
+    s_f1_in_view2 = list(s_f1_in)
     f1_view = list(f1)
-    f1_in_view2 = list(f1_in)
-    g1_sum2 = i1_sum2
+    s_g1 = s_i1
+    s_g1_in_view2 = list(s_g1_in)
     g1_view = list(g1)
-    g1_in_view2 = list(g1_in)
-    work1 = i1_sum2
     c1_with_start_view = list(c1_with_start)
     c1_view = c1_with_start_view[1:]
     c1_shifted_view = c1_with_start_view[:-1]
+    work1 = s_i1
     work1_2 = empty((B, 16), DTYPE)
-    o1_sum = work1_2
+    s_o1 = work1_2
+    s_o1_in_view2 = list(s_o1_in)
     o1_view = list(o1)
-    o1_in_view2 = list(o1_in)
     tanh_c1_view = list(tanh_c1)
     h1_view = h1_with_start_view[1:]
     h1_view2 = h1[T - 1]
@@ -215,26 +227,26 @@ def workspace(flat, flat_grads, x, target):
     W2_T = W2.T
     y = work1_2.reshape(-1)[:4 * B].reshape(4, B)
     b2_view = b2[:, None]
-    y_max = i1_sum2.reshape(-1)[:B].reshape(B)
+    y_max = s_i1.reshape(-1)[:B].reshape(B)
     exp_y = empty((4, B), DTYPE)
     p2_sum = empty((B,), DTYPE)
     ones_4 = np.ones(4, DTYPE)
     p2 = exp_y
     work1_3 = p2_sum
     constant = np.arange(B)
-    work1_4 = i1_sum2.reshape(-1)[:B].reshape(B)
+    work1_4 = s_i1.reshape(-1)[:B].reshape(B)
     y_view = y.reshape(4 * B)
     ones_B = np.ones(B, DTYPE)
     d_y = exp_y
     d_y_view = d_y.reshape(4 * B)
     constant2 = np.array(1 / B, DTYPE)
     d_y_T = d_y.T
-    d_h1_in = i1_sum2.reshape(16, B)
-    d_o1_sum = empty((T, B, 16), DTYPE)
-    d_c1 = o1_in
-    d_g1_sum2 = tanh_c1
-    d_f1_sum = empty((T, B, 16), DTYPE)
-    d_i1_sum2 = i1_in
+    d_h1_in = s_i1.reshape(16, B)
+    d_s_o1 = empty((T, B, 16), DTYPE)
+    d_c1 = s_o1_in
+    d_s_g1 = tanh_c1
+    d_s_f1 = empty((T, B, 16), DTYPE)
+    d_s_i1 = s_i1_in
     U_i1_T = U_i1.T
     work1_5 = d_U_o1
     U_f1_T = U_f1.T
@@ -244,83 +256,86 @@ def workspace(flat, flat_grads, x, target):
     U_o1_T = U_o1.T
     work1_8 = d_U_i1
     d_h1 = work1_2
-    d_i1_sum2_view = list(d_i1_sum2)
-    d_f1_sum_view = list(d_f1_sum)
+    d_s_i1_view = list(d_s_i1)
+    d_s_f1_view = list(d_s_f1)
     work1_9 = empty((B, 16), DTYPE)
-    d_g1_sum2_view = list(d_g1_sum2)
-    d_o1_sum_view = list(d_o1_sum)
+    d_s_g1_view = list(d_s_g1)
+    d_s_o1_view = list(d_s_o1)
     d_h1_T = d_h1.T
     one = np.array(1, DTYPE)
     work1_10 = empty((B, 16), DTYPE)
     d_c1_view = list(d_c1)
     d_g1 = work1_2
+    work1_11 = s_g1_in.reshape(-1)[:8 * B * T].reshape(8, T, B)
+    work1_11_view = work1_11.reshape(8, B * T)
+    d_s_i1_view2 = d_s_i1.reshape(B * T, 16)
     h1_shifted_view2 = h1_shifted.reshape(-1, 16)
     h1_shifted_view2_T = h1_shifted_view2.T
-    d_i1_sum2_view2 = d_i1_sum2.reshape(-1, 16)
+    d_s_i1_view3 = d_s_i1.reshape(-1, 16)
     ones_B_T = np.ones(B * T, DTYPE)
-    d_i1_sum2_view3 = d_i1_sum2.reshape(B * T, 16)
-    d_f1_sum_view2 = d_f1_sum.reshape(-1, 16)
-    d_f1_sum_view3 = d_f1_sum.reshape(B * T, 16)
-    d_g1_sum2_view2 = d_g1_sum2.reshape(-1, 16)
-    d_g1_sum2_view3 = d_g1_sum2.reshape(B * T, 16)
-    d_o1_sum_view2 = d_o1_sum.reshape(-1, 16)
-    d_o1_sum_view3 = d_o1_sum.reshape(B * T, 16)
-    work1_11 = g1_in.reshape(-1)[:8 * B * T].reshape(8, T, B)
-    work1_11_view = work1_11.reshape(8, B * T)
+    d_s_f1_view2 = d_s_f1.reshape(B * T, 16)
+    d_s_f1_view3 = d_s_f1.reshape(-1, 16)
+    d_s_g1_view2 = d_s_g1.reshape(B * T, 16)
+    d_s_g1_view3 = d_s_g1.reshape(-1, 16)
+    d_s_o1_view2 = d_s_o1.reshape(B * T, 16)
+    d_s_o1_view3 = d_s_o1.reshape(-1, 16)
 
     def step(x, target):
-        matmul(x, W_i1, i1_in_view)
-        add(i1_in, b_i1, i1_in)                                   # (T, B, 16)
-        matmul(x, W_f1, f1_in_view)
-        add(f1_in, b_f1, f1_in)                                   # (T, B, 16)
-        matmul(x, W_g1, g1_in_view)
-        add(g1_in, b_g1, g1_in)                                   # (T, B, 16)
-        matmul(x, W_o1, o1_in_view)
-        add(o1_in, b_o1, o1_in)                                   # (T, B, 16)
+        matmul(x, W_i1, s_i1_in_view)
+        add(s_i1_in, b_i1, s_i1_in)                               # (T, B, 16)
+        matmul(x, W_f1, s_f1_in_view)
+        add(s_f1_in, b_f1, s_f1_in)                               # (T, B, 16)
+        matmul(x, W_g1, s_g1_in_view)
+        add(s_g1_in, b_g1, s_g1_in)                               # (T, B, 16)
+        matmul(x, W_o1, s_o1_in_view)
+        add(s_o1_in, b_o1, s_o1_in)                               # (T, B, 16)
         for t in range(T):
-            dot(h1_shifted_view[t], U_i1, i1_sum2)                # (B, 16)
-            add(i1_in_view2[t], i1_sum2, i1_view[t])
+            dot(h1_shifted_view[t], U_i1, s_i1)
+            add(s_i1, s_i1_in_view2[t], s_i1)                     # (1)  (B, 16)
+            copyto(i1_view[t], s_i1)
             multiply(i1_view[t], half, i1_view[t])
             tanh(i1_view[t], i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
-            add(i1_view[t], half, i1_view[t])                     # (1)  (B, 16)
-            dot(h1_shifted_view[t], U_f1, f1_sum)                 # (B, 16)
-            add(f1_in_view2[t], f1_sum, f1_view[t])
+            add(i1_view[t], half, i1_view[t])                     # (2)  (B, 16)
+            dot(h1_shifted_view[t], U_f1, s_f1)
+            add(s_f1, s_f1_in_view2[t], s_f1)                     # (3)  (B, 16)
+            copyto(f1_view[t], s_f1)
             multiply(f1_view[t], half, f1_view[t])
             tanh(f1_view[t], f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
-            add(f1_view[t], half, f1_view[t])                     # (2)  (B, 16)
-            dot(h1_shifted_view[t], U_g1, g1_sum2)                # (B, 16)
-            add(g1_in_view2[t], g1_sum2, work1)
-            tanh(work1, g1_view[t])                               # (3)  (B, 16)
+            add(f1_view[t], half, f1_view[t])                     # (4)  (B, 16)
+            dot(h1_shifted_view[t], U_g1, s_g1)
+            add(s_g1, s_g1_in_view2[t], s_g1)                     # (5)  (B, 16)
+            tanh(s_g1, g1_view[t])                                # (6)  (B, 16)
             multiply(c1_shifted_view[t], f1_view[t], work1)
             multiply(g1_view[t], i1_view[t], work1_2)
-            add(work1, work1_2, c1_view[t])                       # (4)  (B, 16)
-            dot(h1_shifted_view[t], U_o1, o1_sum)                 # (B, 16)
-            add(o1_in_view2[t], o1_sum, o1_view[t])
+            add(work1, work1_2, c1_view[t])                       # (7)  (B, 16)
+            dot(h1_shifted_view[t], U_o1, s_o1)
+            add(s_o1, s_o1_in_view2[t], s_o1)                     # (8)  (B, 16)
+            copyto(o1_view[t], s_o1)
             multiply(o1_view[t], half, o1_view[t])
             tanh(o1_view[t], o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
-            add(o1_view[t], half, o1_view[t])                     # (5)  (B, 16)
+            add(o1_view[t], half, o1_view[t])                     # (9)  (B, 16)
             tanh(c1_view[t], tanh_c1_view[t])                     # (B, 16)
-            multiply(tanh_c1_view[t], o1_view[t], h1_view[t])     # (6)  (B, 16)
+            multiply(tanh_c1_view[t], o1_view[t], h1_view[t])     # (10)  (B, 16)
         dot(W2_T, last1, y)
-        add(y, b2_view, y)                                        # (8)  (4, B)
+        add(y, b2_view, y)                                        # (12)  (4, B)
         maximum.reduce(y, 0, None, y_max)                         # (B,)
         subtract(y, y_max, exp_y)
         exp(exp_y, exp_y)                                         # (4, B)
         dot(ones_4, exp_y, p2_sum)                                # (B,)
-        divide(exp_y, p2_sum, p2)                                 # (9)  (4, B)
+        divide(exp_y, p2_sum, p2)                                 # (13)  (4, B)
         log(p2_sum, work1_3)
         add(work1_3, y_max, work1_3)
         value = target * B + constant
         y_view.take(value, None, work1_4, 'clip')
         subtract(work1_3, work1_4, work1_3)
-        L = dot(work1_3, ones_B) / B                              # (10)  scalar
+        L = dot(work1_3, ones_B) / B                              # (14)  scalar
         d_y_view[value] -= 1
-        multiply(d_y, constant2, d_y)                             # dL/dy, from (10), (9)  (4, B)
-        dot(last1, d_y_T, d_W2)                                   # dL/dW2, from (8)  (16, 4)
-        dot(d_y, ones_B, d_b2)                                    # dL/db2, from (8)  (4,)
+        multiply(d_y, constant2, d_y)                             # dL/dy, from (14), (13)  (4, B)
+        dot(last1, d_y_T, d_W2)                                   # dL/dW2, from (12)  (16, 4)
+        dot(d_y, ones_B, d_b2)                                    # dL/db2, from (12)  (4,)
         dot(W2, d_y, d_h1_in)                                     # (16, B)
         copyto(work1_5, U_i1_T)
         copyto(work1_6, U_f1_T)
@@ -328,18 +343,19 @@ def workspace(flat, flat_grads, x, target):
         copyto(work1_8, U_o1_T)
         for t in reversed(range(T)):
             if t + 1 < T:
-                dot(d_i1_sum2_view[t + 1], work1_5, d_h1)
-                dot(d_f1_sum_view[t + 1], work1_6, work1_9)
+                dot(d_s_i1_view[t + 1], work1_5, d_h1)
+                dot(d_s_f1_view[t + 1], work1_6, work1_9)
                 add(d_h1, work1_9, d_h1)
-                dot(d_g1_sum2_view[t + 1], work1_7, work1_9)
+                dot(d_s_g1_view[t + 1], work1_7, work1_9)
                 add(d_h1, work1_9, d_h1)
-                dot(d_o1_sum_view[t + 1], work1_8, work1_9)
+                dot(d_s_o1_view[t + 1], work1_8, work1_9)
                 add(d_h1, work1_9, d_h1)
             else:
-                copyto(d_h1_T, d_h1_in)                           # dL/dh1, from (8), (7)  (B, 16)
+                # dL/dh1, from (12), (11), (1), (3), (5), (8)  (B, 16)
+                copyto(d_h1_T, d_h1_in)
             multiply(h1_view[t], d_h1, work1_9)
             subtract(one, o1_view[t], work1_10)
-            multiply(work1_9, work1_10, d_o1_sum_view[t])         # dL/do1_sum, from (6), (5)  (B, 16)
+            multiply(work1_9, work1_10, d_s_o1_view[t])           # dL/ds_o1, from (10), (9)  (B, 16)
             if t + 1 < T:
                 multiply(d_c1_view[t + 1], f1_view[t + 1], work1_10)
             else:
@@ -347,32 +363,32 @@ def workspace(flat, flat_grads, x, target):
             multiply(h1_view[t], tanh_c1_view[t], work1_9)
             subtract(work1_9, o1_view[t], work1_9)
             multiply(d_h1, work1_9, work1_2)
-            subtract(work1_10, work1_2, d_c1_view[t])             # dL/dc1, from (6), (4)  (B, 16)
-            multiply(d_c1_view[t], i1_view[t], d_g1)              # dL/dg1, from (4)  (B, 16)
+            subtract(work1_10, work1_2, d_c1_view[t])             # dL/dc1, from (10), (7)  (B, 16)
+            multiply(d_c1_view[t], i1_view[t], d_g1)              # dL/dg1, from (7)  (B, 16)
             multiply(g1_view[t], g1_view[t], work1_10)
             subtract(one, work1_10, work1_10)
-            multiply(d_g1, work1_10, d_g1_sum2_view[t])           # dL/dg1_sum2, from (3)  (B, 16)
+            multiply(d_g1, work1_10, d_s_g1_view[t])              # dL/ds_g1, from (6)  (B, 16)
             multiply(d_c1_view[t], c1_shifted_view[t], work1_10)
             multiply(work1_10, f1_view[t], work1_10)
             subtract(one, f1_view[t], work1_9)
-            multiply(work1_10, work1_9, d_f1_sum_view[t])         # dL/df1_sum, from (4), (2)  (B, 16)
+            multiply(work1_10, work1_9, d_s_f1_view[t])           # dL/ds_f1, from (7), (4)  (B, 16)
             multiply(g1_view[t], d_g1, work1_2)
             subtract(one, i1_view[t], work1_9)
-            multiply(work1_2, work1_9, d_i1_sum2_view[t])         # dL/di1_sum2, from (4), (1)  (B, 16)
-        dot(h1_shifted_view2_T, d_i1_sum2_view2, d_U_i1)          # dL/dU_i1  (16, 16)
-        dot(ones_B_T, d_i1_sum2_view3, d_b_i1)                    # dL/db_i1, from (1)  (16,)
-        dot(h1_shifted_view2_T, d_f1_sum_view2, d_U_f1)           # dL/dU_f1  (16, 16)
-        dot(ones_B_T, d_f1_sum_view3, d_b_f1)                     # dL/db_f1, from (2)  (16,)
-        dot(h1_shifted_view2_T, d_g1_sum2_view2, d_U_g1)          # dL/dU_g1  (16, 16)
-        dot(ones_B_T, d_g1_sum2_view3, d_b_g1)                    # dL/db_g1, from (3)  (16,)
-        dot(h1_shifted_view2_T, d_o1_sum_view2, d_U_o1)           # dL/dU_o1  (16, 16)
-        dot(ones_B_T, d_o1_sum_view3, d_b_o1)                     # dL/db_o1, from (5)  (16,)
+            multiply(work1_2, work1_9, d_s_i1_view[t])            # dL/ds_i1, from (7), (2)  (B, 16)
         value2 = x.transpose(2, 1, 0)
         copyto(work1_11, value2)
-        dot(work1_11_view, d_o1_sum_view3, d_W_o1)                # dL/dW_o1, from (5)  (8, 16)
-        dot(work1_11_view, d_g1_sum2_view3, d_W_g1)               # dL/dW_g1, from (3)  (8, 16)
-        dot(work1_11_view, d_f1_sum_view3, d_W_f1)                # dL/dW_f1, from (2)  (8, 16)
-        dot(work1_11_view, d_i1_sum2_view3, d_W_i1)               # dL/dW_i1, from (1)  (8, 16)
+        dot(work1_11_view, d_s_i1_view2, d_W_i1)                  # dL/dW_i1, from (1)  (8, 16)
+        dot(h1_shifted_view2_T, d_s_i1_view3, d_U_i1)             # dL/dU_i1, from (1)  (16, 16)
+        dot(ones_B_T, d_s_i1_view2, d_b_i1)                       # dL/db_i1, from (1)  (16,)
+        dot(work1_11_view, d_s_f1_view2, d_W_f1)                  # dL/dW_f1, from (3)  (8, 16)
+        dot(h1_shifted_view2_T, d_s_f1_view3, d_U_f1)             # dL/dU_f1, from (3)  (16, 16)
+        dot(ones_B_T, d_s_f1_view2, d_b_f1)                       # dL/db_f1, from (3)  (16,)
+        dot(work1_11_view, d_s_g1_view2, d_W_g1)                  # dL/dW_g1, from (5)  (8, 16)
+        dot(h1_shifted_view2_T, d_s_g1_view3, d_U_g1)             # dL/dU_g1, from (5)  (16, 16)
+        dot(ones_B_T, d_s_g1_view2, d_b_g1)                       # dL/db_g1, from (5)  (16,)
+        dot(work1_11_view, d_s_o1_view2, d_W_o1)                  # dL/dW_o1, from (8)  (8, 16)
+        dot(h1_shifted_view2_T, d_s_o1_view3, d_U_o1)             # dL/dU_o1, from (8)  (16, 16)
+        dot(ones_B_T, d_s_o1_view2, d_b_o1)                       # dL/db_o1, from (8)  (16,)
         return float(L)
 
     return step
@@ -679,10 +695,10 @@ def activations(params, x):
     b_g1, W_o1, U_o1, b_o1 = params["b_g1"], params["W_o1"], params["U_o1"], params["b_o1"]
     T = x.shape[1]
     B = x.shape[0]
-    i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1        # (T, B, 16)
-    f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1        # (T, B, 16)
-    g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1        # (T, B, 16)
-    o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1        # (T, B, 16)
+    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1  # (T, B, 16)
+    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1  # (T, B, 16)
+    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1  # (T, B, 16)
+    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1  # (T, B, 16)
     i1 = np.empty((B, T, 16), DTYPE)
     f1 = np.empty((B, T, 16), DTYPE)
     g1 = np.empty((B, T, 16), DTYPE)
@@ -691,12 +707,16 @@ def activations(params, x):
     h1 = np.empty((T, B, 16), DTYPE)
     for t in range(T):
         h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
-        i1[:, t] = sigmoid(h1_shifted @ U_i1 + i1_in[t])  # (B, 16)
-        f1[:, t] = sigmoid(h1_shifted @ U_f1 + f1_in[t])  # (B, 16)
-        g1[:, t] = np.tanh(h1_shifted @ U_g1 + g1_in[t])  # (B, 16)
+        s_i1 = h1_shifted @ U_i1 + s_i1_in[t]         # (B, 16)
+        i1[:, t] = sigmoid(s_i1)                      # (B, 16)
+        s_f1 = h1_shifted @ U_f1 + s_f1_in[t]         # (B, 16)
+        f1[:, t] = sigmoid(s_f1)                      # (B, 16)
+        s_g1 = h1_shifted @ U_g1 + s_g1_in[t]         # (B, 16)
+        g1[:, t] = np.tanh(s_g1)                      # (B, 16)
         c1[t] = f1[:, t] * (c1[t - 1] if t != 0 else 0) + g1[:, t] * i1[:, t]  # (B, 16)
-        o1[:, t] = sigmoid(h1_shifted @ U_o1 + o1_in[t])  # (B, 16)
-        h1[t] = o1[:, t] * np.tanh(c1[t])                 # (B, 16)
+        s_o1 = h1_shifted @ U_o1 + s_o1_in[t]         # (B, 16)
+        o1[:, t] = sigmoid(s_o1)                      # (B, 16)
+        h1[t] = o1[:, t] * np.tanh(c1[t])             # (B, 16)
     return {"i1": i1, "f1": f1, "g1": g1, "o1": o1}
 
 

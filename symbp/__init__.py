@@ -22,9 +22,17 @@ _PUBLIC = {
     "symbp.program": ("Equation", "Program", "Tensor"),
     "symbp.declare": ("declare", "extend"),
     "symbp.layers": (
-        "Activation", "BatchNorm", "BinaryCrossEntropy", "CrossEntropy", "Dense", "ELU", "GELU", "HalfSquaredError",
-        "HardTanh", "Layer", "LeakyReLU", "Loss", "MeanSquaredError", "Mish", "ReLU", "SELU", "SiLU", "Sigmoid",
-        "Softmax", "Softplus", "Softsign", "Tanh",
+        "AbsoluteError", "Activation", "Attention", "AveragePool1D", "AveragePool2D", "BatchNorm",
+        "Bidirectional", "Bilinear", "BinaryCrossEntropy", "Conv1D", "Conv2D", "ConvTranspose1D",
+        "ConvTranspose2D", "Cosine", "CrossEntropy", "Dense", "DepthwiseConv2D", "Dropout", "ELU", "Embedding",
+        "Exp", "FiLM", "Flatten", "Focal", "GaussianNLL", "GELU", "GELUTanh", "GlobalAverage", "GLU",
+        "GroupNorm", "GRU", "HalfSquaredError", "HardTanh", "Hinge", "Huber", "InfoNCE", "InstanceNorm",
+        "KullbackLeibler", "Last", "Layer", "LayerNorm", "LeakyReLU", "LearnedPositions", "LinearAttention",
+        "LinearScan", "Loss", "LowRank", "LowRankBilinear", "LSTM", "MaxPool1D", "MaxPool2D", "MeanOver",
+        "MeanSquaredError", "Mish", "MixtureOfExperts", "MulticlassHinge", "MultiHeadAttention", "Penalised",
+        "PReLU", "Quantile", "ReLU", "Residual", "ResNetBlock", "RMSNorm", "RNN", "SELU", "Sigmoid", "SiLU",
+        "Sin", "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "SqueezeExcite", "SwiGLU", "Tanh",
+        "TiedHead", "TransformerBlock", "Triplet", "WeightNormDense",
     ),
     "symbp.sequence": ("Sequential",),
     "symbp.architectures": ("load",),
@@ -39,7 +47,7 @@ _PUBLIC = {
     "symbp.proofread": ("proofread", "proofread_file"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
-__all__ = [*_MODULE_OF]  # for `from symbp import *`
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:

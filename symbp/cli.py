@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from symbp.count.table import Table
     from symbp.program import Program
 
+
 class Group(click.Group):
     """Prints a SymbpError as one line, without a traceback, and exits with 2."""
 

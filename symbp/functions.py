@@ -48,6 +48,7 @@ class Row:
     """One elementary function of real arguments.
 
     derivative: (arguments, value) -> the partial derivative by each argument; None where `definition` is given.
+    textbook: arguments -> the formula that books define a primitive by, where it isn't as well known as exp.
     definition: arguments -> the formula over other rows.
     evaluate: the function on NumPy arrays; analytic in a strip around the real axis (complex step), for primitives.
     numpy: the text of the call in emitted code, with {0}, {1} for the arguments; `helper` is the function it calls.
@@ -63,6 +64,7 @@ class Row:
     arity: int = 1
     derivative: Derivative | None = None
     definition: Callable[[tuple[Expr, ...]], Expr] | None = None
+    textbook: Callable[[tuple[Expr, ...]], Expr] | None = None
     evaluate: Callable[..., Any] | None = None
     numpy: str = ""
     helper: str = ""
@@ -208,6 +210,7 @@ _ROWS = (
     Row(
         "sigmoid",
         r"\sigma({0})",
+        textbook=lambda a: 1 / (1 + call("exp", -a[0])),
         derivative=lambda a, y: (y * (1 - y),),
         evaluate=_sigmoid,
         numpy="sigmoid({0})",
@@ -218,6 +221,7 @@ _ROWS = (
     Row(
         "softplus",
         r"\operatorname{{softplus}} {0}",
+        textbook=lambda a: call("log", 1 + call("exp", a[0])),
         derivative=lambda a, y: (call("sigmoid", a[0]),),
         evaluate=_softplus,
         numpy="softplus({0})",
@@ -228,6 +232,7 @@ _ROWS = (
     Row(
         "relu",
         r"\operatorname{{ReLU}}({0})",
+        textbook=lambda a: call("maximum", a[0], 0),
         kinks=(0.0,),
         derivative=lambda a, y: (select(compare(">", a[0], 0), ONE, ZERO),),
         evaluate=lambda x: np.where(np.real(x) > 0, x, 0),

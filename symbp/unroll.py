@@ -108,6 +108,14 @@ def concrete_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[st
     return {n: given.get(n, 1) for n in program.size_names}
 
 
+def across_samples(program: Program) -> tuple[str, ...]:
+    """The open sizes that an equation other than the loss sums over, as batch norm does: at 1 little is to be seen."""
+    sums = (n for e in program.equations if e.name != program.loss for n in walk(e.value) if isinstance(n, Reduce))
+    found = {i.size.label for n in sums for i in n.indices if isinstance(i.size, Size)}
+    of_parameters = {n.label for t in program.parameters for s in t.shape for n in walk(s) if isinstance(n, Size)}
+    return tuple(name for name in program.size_names if name in found - of_parameters)
+
+
 def fix_sizes(program: Program, sizes: Mapping[str, int]) -> Program:
     """The program with numbers for its symbolic sizes."""
     if not program.size_names:

@@ -127,6 +127,8 @@ def test_errors_write_nothing(tmp_path: Path) -> None:
     empty = tmp_path / "empty.py"
     empty.write_text("x = 1\n", encoding="utf-8")
     refused("does not define `net`", "derive", str(empty))
+    empty.write_text("from symbp import Dense\n\nnet = Densee(4)\n", encoding="utf-8")
+    refused(f"{empty}:3: NameError: name 'Densee' is not defined", "derive", str(empty))
     assert not target.exists()
     assert list(tmp_path.iterdir()) == [empty]
 

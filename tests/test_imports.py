@@ -12,7 +12,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "symbp"
 
 # First to last; a tuple holds siblings. Every module or package of symbp stands here.
 STAGES = (
-    "errors", "expr", "affine", "functions", "operations", "language", "initialisers", "program", "recurrence",
+    "errors", "python_file", "expr", "affine", "functions", "operations", "language", "initialisers", "program",
+    "recurrence",
     "verify", "declare", "builder", "layers", "sequence", "notation", "architectures",
     "evaluate", "normalise", "unroll", "derive", "simplify", "gradient", "optimisers", "schedule",
     ("count", "show", "lower"), "emit", "memory", "check", "proofread", "report", "demo", "cli",
@@ -150,3 +151,16 @@ assert check is symbp.check and callable(declare) and callable(gradient)
             [sys.executable, "-c", code], cwd=SOURCE.parent, capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, ran.stderr
+
+
+def test_everything_meant_for_use_is_importable_from_symbp():
+    """Every layer and loss, also by `from symbp import *`, as notebooks do it."""
+    code = """
+import symbp.layers
+from symbp import *
+missing = set(symbp.layers.__all__) - {"LOSSES", "size_of"} - set(globals())
+assert not missing, missing
+Sequential(Dense(4), LayerNorm(), features=2, loss="cross_entropy"), derivation, declare
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=SOURCE.parent, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -197,7 +197,7 @@ def test_the_loss_reads_as_declared() -> None:
 def test_what_a_loop_goes_through_lies_with_time_first() -> None:
     """A step's values lie together; what the network is given and gives stays as it is declared."""
     text = generate(Sequential(LSTM(3), shape=(6, 5), loss="mean_squared_error"))
-    assert "i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1" in text
+    assert "s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1" in text
     assert "c1 = np.empty((6, B, 3), DTYPE)" in text
     assert "y = np.empty((B, 6, 3), DTYPE)" in text
 

@@ -152,7 +152,8 @@ def test_the_command_writes_a_page(tmp_path):
     assert ran.exit_code == 0, ran.output
     Parsed(out.read_text(encoding="utf-8"))
     ran = CliRunner().invoke(main, ["derive", TEXTBOOK, "--format", "html", "--method", "forward"])
-    assert ran.exit_code == 2 and "method reverse" in ran.output
+    assert ran.exit_code == 0
+    Parsed(ran.output)
 
 
 def test_the_documentation_shows_what_comes_out(tmp_path):

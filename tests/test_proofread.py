@@ -154,13 +154,13 @@ MISTAKES = [
     (MLP, "y_minus_t = y - t", "y_minus_t = y + t", "L", "the term -t[n,l] of y[n,l] - t[n,l] has the wrong sign"),
     (MLP, "z2 = h1 @ W2 + b2", "z2 = h1 @ W2", "L", "in z2[n,k], which was not given: the term b2[k] of"),
     # through time
-    (LSTM, " * (1 - o1[t])", "", "d_U_i1", "in d_o1_sum[n,t,j], which was not given: the factor 1 - o1[n,t,j]"),
-    (LSTM, "@ U_g1_T", "@ U_g1", "d_U_i1", "it has U_g1[j3,j] where U_g1[j,j3] belongs"),
+    (LSTM, " * (1 - o1[t])", "", "d_W_i1", "in d_s_o1[n,t,j], which was not given: the factor 1 - o1[n,t,j]"),
+    (LSTM, "@ U_g1_T", "@ U_g1", "d_W_i1", "it has U_g1[j3,j] where U_g1[j,j3] belongs"),
     (
         LSTM,
         "(d_c1[t + 1] * f1[t + 1] if t + 1 < T else 0)",
         "0",
-        "d_U_i1",
+        "d_W_i1",
         "as if c1[n,t,j] did not depend on c1[n,t-1,j]",
     ),
     (MLP, "d_W1 = x.T @ d_z1", "d_W1 = x.T @ d_z1[::-1]", "d_W1", "No single mistake that is tried here explains"),

@@ -279,7 +279,7 @@ def test_a_failing_file_is_reported_with_its_own_line(tmp_path: Path) -> None:
     work = tmp_path / "mine.py"
     for text, line, said in (
         ("def backward(x, a, d_y):\n    return {'W1': x @ a}\n", 2, "in backward: ValueError: matmul"),
-        ("import no_such_module\n", 1, "in <module>: ModuleNotFoundError"),
+        ("import no_such_module\n", 1, "py:1: ModuleNotFoundError"),
         ("raise SystemExit(0)\n", 1, "SystemExit"),
         ("def backward(x:\n", 1, "was never closed"),
     ):
@@ -331,3 +331,19 @@ def test_every_example_is_shown() -> None:
             (command,) = re.findall(r"symbp (verify \S+ \S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
             assert f"$ symbp {command}" in PAGE
             assert path.name in command
+
+
+CROSS, HEADS = "mlp:4-8-3,relu,cross_entropy", str(EXAMPLES.parent / "attention.net")
+
+
+@pytest.mark.parametrize(("net", "text", "said"), [
+    (CROSS, "d_y = p2 - one_hot(t, 3)", "    d_y[n,k] = (p2[n,k] - delta(t[n], k))/B\n  since\n    p2[n,k] ="),
+    (CROSS, "d_b2 = d_y.sum(axis=1)", "Shape (B,) instead of (3,)."),
+    (HEADS, "d_k[b,h,j,e] = sum[i] d_score[b,h,i,j]*k[b,h,i,e]/2", "It has k[b,h,i,e] where q[b,h,i,e] belongs."),
+])  # fmt: skip
+def test_the_answer_is_one_that_helps(net: str, text: str, said: str, tmp_path: Path) -> None:
+    """In terms that the network has, with letters for sizes, and k taken for q is seen."""
+    work = tmp_path / "mine.txt"
+    work.write_text(text + "\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["verify", net, str(work)])
+    assert result.exit_code == 1 and said in result.output, result.output

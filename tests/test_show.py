@@ -200,7 +200,9 @@ def test_softmax_cross_entropy_is_p_minus_t(level):
     d = derivation(load("mlp:4-8-3,tanh/softmax,soft_cross_entropy"), level=level)
     indices = "_{nk}" if level == "index" else ""
     assert sides(d, "d_z2")[-1] == rf"\frac{{y{indices} - t{indices}}}{{B}}"
-    assert "This uses Σₖ tₙₖ = 1." in d.text()
+    assert "This uses Σₖ tₙₖ = 1." in " ".join(d.text().split())
+    jacobian = "∂yₙₖ′/∂z⁽²⁾ₙₖ = yₙₖ′ · (δₖₖ′ - yₙₖ)"  # as Bishop, 4.106
+    assert jacobian in " ".join(d.text().split())
     labels = derivation(load("mlp:4-8-3,tanh,cross_entropy"), level=level)
     assert sides(labels, "d_y", "text")[-1] == "(p⁽²⁾ₙₖ - δ[k,tₙ])/B"
     assert ("Equations without a matrix form" in labels.text()) == (level == "matrix")

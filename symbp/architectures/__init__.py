@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 import traceback
 from dataclasses import replace
@@ -14,6 +13,7 @@ from symbp.architectures.tables import from_toml
 from symbp.errors import SymbpError, nearest
 from symbp.notation import read, read_file
 from symbp.program import Program
+from symbp.python_file import run_file
 
 FAMILIES: dict[str, Family] = {
     f.name: f for f in (mlp.FAMILY, cnn.FAMILY, *resnet.FAMILIES, gpt.FAMILY, *recurrent.FAMILIES)
@@ -51,14 +51,7 @@ def from_file(path: Path) -> Program:
     """The Program called `net` in a Python file, which is run. Raises SymbpError for whatever goes wrong in it."""
     if not path.is_file():
         raise SymbpError(f"there is no file {path}")
-    try:
-        found = runpy.run_path(str(path)).get("net")
-    except Exception as error:
-        own = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else None
-        said = error.msg if isinstance(error, SyntaxError) else error
-        what = said if isinstance(error, SymbpError) else f"{type(error).__name__}: {said}"
-        raise SymbpError(f"{path}{f', line {line}' if line else ''}: {what}") from error
+    found = vars(run_file(path)).get("net")
     if not isinstance(found, Program):
         raise SymbpError(
             f"{path} does not define `net` as a symbp Program: end it with net = declare(...) or Sequential(...)"

@@ -53,6 +53,10 @@ class Gates:
         """Sum(x W, i) + Sum(h U, k) + b."""
         return self.projected(gate) + self.recurrent(gate) + self.offset(gate)
 
+    def gate(self, name: str, function: Any, total: Any) -> Any:
+        """function(total), and the total under a name of its own, which is where derivations put an adjoint."""
+        return self.tensor(name, function(self.tensor(f"s_{name}", total)))
+
     def tensor(self, name: str, value: Any) -> Any:
         return self.net.tensor(name, (self.n, self.t, self.j), value)
 
@@ -87,11 +91,11 @@ class LSTM(Layer):
         cell = Gates(net, x, self.units, self.reverse)
         c = net.unknown("c", cell.h.indices)
         c_before = before(c, cell.j, self.reverse)
-        i = cell.tensor("i", sigmoid(cell.all("_i") + self.peephole(cell, "_i", c_before)))
-        f = cell.tensor("f", sigmoid(cell.all("_f") + self.peephole(cell, "_f", c_before)))
-        g = cell.tensor("g", sp.tanh(cell.all("_g")))
+        i = cell.gate("i", sigmoid, cell.all("_i") + self.peephole(cell, "_i", c_before))
+        f = cell.gate("f", sigmoid, cell.all("_f") + self.peephole(cell, "_f", c_before))
+        g = cell.gate("g", sp.tanh, cell.all("_g"))
         net.equate(c, f * c_before + i * g)
-        o = cell.tensor("o", sigmoid(cell.all("_o") + self.peephole(cell, "_o", c)))
+        o = cell.gate("o", sigmoid, cell.all("_o") + self.peephole(cell, "_o", c))
         net.equate(cell.h, o * sp.tanh(c))
         return cell.h
 
@@ -112,14 +116,15 @@ class GRU(Layer):
 
     def define(self, net: Builder, x: Any) -> Any:
         cell = Gates(net, x, self.units, self.reverse)
-        z = cell.tensor("z", sigmoid(cell.all("_z")))
-        r = cell.tensor("r", sigmoid(cell.all("_r")))
+        z = cell.gate("z", sigmoid, cell.all("_z"))
+        r = cell.gate("r", sigmoid, cell.all("_r"))
         if self.reset_after:
             a = cell.tensor("a", cell.recurrent("_g") + net.parameter("b_a", (cell.j,), init="zeros"))
-            g = cell.tensor("g", sp.tanh(cell.projected("_g") + cell.offset("_g") + r * a))
+            total = cell.projected("_g") + cell.offset("_g") + r * a
         else:
             reset = r.base[cell.n, cell.t, cell.k] * cell.previous
-            g = cell.tensor("g", sp.tanh(cell.projected("_g") + cell.recurrent("_g", reset) + cell.offset("_g")))
+            total = cell.projected("_g") + cell.recurrent("_g", reset) + cell.offset("_g")
+        g = cell.gate("g", sp.tanh, total)
         net.equate(cell.h, (1 - z) * g + z * before(cell.h, cell.j, self.reverse))
         return cell.h
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +13,7 @@ from symbp.emit.arguments import arguments_of
 from symbp.errors import SymbpError, nearest
 from symbp.proofread.given import Given
 from symbp.proofread.reference import Point, Reference
+from symbp.python_file import located, run_file
 
 NAMES = ("loss_and_grads", "backward")
 PARAMS, VALUES = ("params", "parameters", "weights"), ("values", "cache", "forward_values")
@@ -27,7 +24,7 @@ def load_function(path: Path, name: str | None = None) -> Callable[..., Any]:
 
     Runs the file. Raises SymbpError with its line if that fails.
     """
-    module = _run(path)
+    module = run_file(path)
     own = {n: f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
     public = [n for n in own if not n.startswith("_")]
     if name is not None:
@@ -41,36 +38,6 @@ def load_function(path: Path, name: str | None = None) -> Callable[..., Any]:
         return own[public[0]]
     asked = f"its functions are {', '.join(public)}: name one with --function" if public else "it defines none"
     raise SymbpError(f"which function of {path} computes the gradients? {asked}; it is called loss_and_grads if not")
-
-
-def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"handwritten_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise SymbpError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))  # for what the file imports from beside it
-    sys.modules[module.__name__] = module  # dataclasses look themselves up
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise SymbpError(f"{error.filename}:{error.lineno}: {error.msg}\n    {(error.text or '').strip()}") from None
-    except (Exception, SystemExit) as error:
-        raise _located(error, str(path)) from None
-    finally:
-        sys.path.pop(0)
-        del sys.modules[module.__name__]
-        sys.dont_write_bytecode = writes
-    return module
-
-
-def _located(error: BaseException, file: str, doing: str = "") -> SymbpError:
-    """The exception at the last line of the file that it came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename == file or Path(f.filename).name == Path(file).name] or list(frames)
-    last = own[-1]
-    line = f"\n    {last.line}" if last.line else ""
-    return SymbpError(f"{file}:{last.lineno}, in {last.name}: {type(error).__name__}: {error}{doing}{line}")
 
 
 def from_function(reference: Reference, function: Callable[..., Any]) -> tuple[list[Given], list[str]]:
@@ -94,7 +61,7 @@ def from_function(reference: Reference, function: Callable[..., Any]) -> tuple[l
                 result = function(**arguments)
         except (Exception, SystemExit) as error:
             at = ", ".join(f"{n} = {length}" for n, length in point.sizes.items())
-            raise _located(error, file, f" (with {at})" if at else "") from None
+            raise located(error, file, f" (with {at})" if at else "") from None
         for key in arguments:
             if not _same(before[key], arguments[key]):
                 notes[key] = None

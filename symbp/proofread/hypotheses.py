@@ -66,6 +66,7 @@ class Changes:
         for e in reference.derived.equations:
             if e.name in reference.forward:
                 for other in e.value.tensors:
+                    self.near.setdefault(other, set()).update(e.value.tensors - {other})  # k beside q
                     self.near.setdefault(e.name, set()).add(other)
                     self.near.setdefault(other, set()).add(e.name)
             elif e.reason is not None:

@@ -244,6 +244,18 @@ class Reference:
         value = self.equation(name).value
         return self.in_values(value) if name in self.adjoints else value
 
+    def closed_form(self, name: str) -> Expr | None:
+        """What simplification makes of a gradient that reads sums within a softmax, say, which have no name.
+
+        None where the quantity reads nothing of that kind, or its simplified form does.
+        """
+        adjoints = {f"{self.prefix}_{t}": t for t in self.program.tensors}
+        named = {*self.program.tensors, *adjoints}
+        if name not in adjoints or self.readable(name).tensors <= named:
+            return None
+        value = self.program.gradient([adjoints[name]]).equation(name).value
+        return value if value.tensors <= set(self.program.tensors) else None
+
     def upstream(self, name: str, pinned: frozenset[str]) -> Iterator[str]:
         """What a quantity is computed from in its own pass, itself first, the nearest first, pinned ones left out."""
         within = self.forward if name in self.forward else frozenset(self.adjoints)

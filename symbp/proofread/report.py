@@ -110,6 +110,12 @@ class _Page:
         sizes = [f"{n} = {', '.join(dict.fromkeys(str(p.sizes[n]) for p in points))}" for n in points[0].sizes]
         return "".join(text + self.words["next"] for text in sizes)
 
+    @property
+    def lengths(self) -> dict[str, int]:
+        """The symbolic sizes at the last point that no fixed axis has, too."""
+        fixed = {getattr(s, "value", 0) for t in self.reference.program.tensors.values() for s in t.shape}
+        return {name: n for name, n in self.reference.points[-1].sizes.items() if n not in fixed}
+
     # ------------------------------------------------------------------------------ the first wrong one
 
     def wrong(self) -> list[str]:
@@ -146,6 +152,12 @@ class _Page:
     def formulas(self, name: str) -> list[str]:
         """The right formula of the quantity at fault, and the forward equations that it comes from."""
         reference = self.reference
+        closed = reference.closed_form(name)
+        if closed is not None:
+            program = reference.program
+            read = [e for e in program.equations if e.name in closed.tensors or e.name == program.loss]
+            return [f"    {reference.access(name)} = {reference.text(closed)}", f"  {self.say('because')}",
+                    *(f"    {reference.text(e.target)} = {reference.text(e.value)}" for e in read)]  # fmt: skip
         lines = [f"    {reference.access(name)} = {reference.text(reference.readable(name))}"]
         equation = reference.equation(name)
         throughs = dict.fromkeys(t.through.label for t in (equation.reason.terms if equation.reason else ()))
@@ -189,7 +201,8 @@ class _Page:
             case "step":
                 return self.step(name, texts)
             case "transposed" | "axes" | "reshaped" | "unsummed" | "unaveraged" | "oversummed" | "shape":
-                return self.say(mistake.kind, array_shape(first.arrays[-1]), array_shape(right), *texts)
+                shapes = (array_shape(a, self.lengths) for a in (first.arrays[-1], right))
+                return self.say(mistake.kind, *shapes, *texts)
         return self.say(mistake.kind, *texts)
 
     def step(self, name: str, texts: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations, permutations
 from typing import Any
 
@@ -42,5 +43,8 @@ def rearranged(reference: Reference, given: Given) -> Mistake | None:
     return Mistake("shape")
 
 
-def array_shape(array: Any) -> str:
-    return str(tuple(int(n) for n in np.shape(array)))
+def array_shape(array: Any, sizes: Mapping[str, int]) -> str:
+    """The shape as text, with letters for the lengths of symbolic sizes."""
+    letters = {n: name for name, n in sizes.items()}
+    lengths = [str(letters.get(int(n), int(n))) for n in np.shape(array)]
+    return f"({', '.join(lengths)}{',' if len(lengths) == 1 else ''})"

@@ -8,7 +8,7 @@ from math import prod
 
 from symbp.derive.naive import expand_values
 from symbp.errors import SymbpError
-from symbp.expr import Expr, walk
+from symbp.expr import Call, Expr, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.derivation import Derivation, derivation
@@ -17,7 +17,7 @@ from symbp.show.latex import Latex
 from symbp.show.pieces import Formula
 from symbp.show.printer import Piece, Printer
 from symbp.show.symbols import Names, names_of
-from symbp.unroll import concrete_sizes, fix_sizes, shape
+from symbp.unroll import across_samples, concrete_sizes, fix_sizes, shape
 
 COLOURS = 8
 LONGEST = 700  # operations of a derivative that is written out
@@ -46,6 +46,7 @@ class Naive:
 
 def naive(program: Program, sizes: Mapping[str, int] | None = None) -> Naive | None:
     """The first parameter's derivative that isn't too long and gains by reuse; None if there is none."""
+    sizes = {**dict.fromkeys(across_samples(program), 2), **(sizes or {})}  # of one sample, much would be zero
     fixed = fix_sizes(program, concrete_sizes(program, sizes))
     if sum(prod(shape(fixed.tensors[e.name])) for e in fixed.equations) > ENTRIES:
         return None
@@ -119,7 +120,13 @@ class _Marking(Printer):
 
     def piece(self, e: Expr) -> Piece:
         text, binding = super().piece(e)
+        return self.marked(e, text), binding
+
+    def enclosing(self, f: Call) -> str:
+        return self.marked(f, super().enclosing(f))
+
+    def marked(self, e: Expr, text: str) -> str:
         number = self.marks.get(e)
         if number is None or text.startswith("-"):
-            return text, binding
-        return f"{chr(OPEN + number % COLOURS)}{text}{chr(CLOSE)}", binding
+            return text
+        return f"{chr(OPEN + number % COLOURS)}{text}{chr(CLOSE)}"

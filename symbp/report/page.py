@@ -17,6 +17,7 @@ from symbp.program import Program
 from symbp.report.account import Account, Entry, account
 from symbp.report.amounts import amount, times
 from symbp.report.naive import Naive, naive
+from symbp.report.steps_page import steps_page
 from symbp.report.words import WORDS
 from symbp.show.derivation import Derivation
 from symbp.show.graph import graph
@@ -68,14 +69,16 @@ class Item:
 
 
 def page(program: Program, d: Derivation, sizes: Mapping[str, int] | None = None, language: str = "") -> str:
-    """The page. d: a derivation of the program's gradients by reverse accumulation. sizes: as for `account`.
+    """The page. d: a derivation of the program's gradients; by another method than reverse accumulation its steps only.
 
-    language: of the page's own words, that of the derivation if left out. Raises SymbpError for a derivation by another
-    method, or an unknown language.
+    sizes: as for `account`. language: of the page's own words, that of the derivation if left out. Raises SymbpError
+    for an unknown language.
     """
     words = WORDS.get(language or d.language)
     if words is None:
         raise SymbpError(f"the page knows no language {language!r}: use {' or '.join(WORDS)}")
+    if d.method != "reverse":
+        return steps_page(d, words)
     known = account(program, d, sizes)
     return _Page(d, known, words, language or d.language).render(naive(program, dict(known.sizes) or None))
 
@@ -94,17 +97,17 @@ class _Page:
     def render(self, beside: Naive | None) -> str:
         """The whole file."""
         environment = templates(html=True)
-        drawn = self.graph
+        drawn, said = self.graph, self.said
         p = picture(drawn)
         script = environment.get_template("derivation.js").render()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         font = base64.b64encode((templates_folder() / "math.woff2").read_bytes()).decode()
         items = _with_repeats(self.used(self.summed([*self.forward(), *self.backward()])))
         return environment.get_template("derivation.html.j2").render(
-            words=self.words, language=self.language, title=self.d.title, heading=self.said["derivation"],
-            subtitle=self.said["and_also"].format(
-                self.said[f"method_{self.d.method}"], self.said[f"level_{self.d.level}"]
-            ),
+            words=self.words, language=self.language, title=self.d.title,
+            heading=said["title"].format(said["derivation"], ""),
+            graph_title=said["title_end"].format(self.words["graph"]),
+            subtitle=said["and_also"].format(said[f"method_{self.d.method}"], said[f"level_{self.d.level}"]),
             css=Markup(environment.get_template("derivation.css").render() + SHARED), font=font, js=Markup(script),
             digest=digest,
             graph=Markup(drawing(p, self.math)), graph_width=f"{p.width * 16:.0f}", graph_height=f"{p.height * 16:.0f}",
@@ -123,9 +126,6 @@ class _Page:
 
     def sentences(self, said: Iterable[object]) -> Markup:
         return Markup(self.said["between"].join(self.math.sentence(s.latex) for s in said))  # type: ignore[attr-defined]
-
-    def title(self, number: str, what: Markup) -> Markup:
-        return Markup(self.said["title"]).format(number, what)
 
     def display(self, shown: tuple[Formula, ...]) -> Markup:
         return Markup(self.math.formulas(shown)) if shown else Markup("")
@@ -183,7 +183,7 @@ class _Page:
         for tensor, formulas in groups.items():
             first, last = formulas[0].number, formulas[-1].number
             key = "equations" if first == last else "equations_range"
-            title = self.title(self.words[key].format(first, last), self.symbol(tensor))
+            title = Markup(self.said["title"]).format(self.words[key].format(first, last), self.symbol(tensor))
             out.append(self.item(f"equation-{first}", "forward", title, Markup(""), tuple(formulas), tensor))
         return out
 
@@ -213,7 +213,7 @@ class _Page:
         return Markup("{}<br>{} {}").format(own, self.words["again"], to)
 
     def step(self, s: Step) -> Item:
-        title = self.title(self.said["step"].format(s.number), self.sentences([s.title]))
+        title = Markup(self.said["title"]).format(self.said["step"].format(s.number), self.sentences([s.title]))
         return self.item(f"step-{s.number}", "backward", title, self.sentences(s.prose), s.formulas, s.quantity)
 
     def item(

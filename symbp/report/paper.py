@@ -15,6 +15,7 @@ from symbp.count.table import Cell, Table, figure
 from symbp.count.written import sizes_of
 from symbp.errors import SymbpError
 from symbp.program import Program
+from symbp.recurrence import leading_to
 from symbp.show.folded import Folded
 from symbp.show.graph import graph
 from symbp.show.graph_tikz import tikz
@@ -24,7 +25,7 @@ from symbp.show.pieces import Formula
 from symbp.show.result import Derivation
 from symbp.show.symbols import group, with_symbols
 from symbp.show.words import LANGUAGES
-from symbp.unroll import concrete_sizes
+from symbp.unroll import across_samples, concrete_sizes
 
 Sizes = Mapping[str, int] | None
 MACROS = {
@@ -33,6 +34,8 @@ MACROS = {
     r"\onesvector": r"\providecommand{\onesvector}{\mathbf{1}}  % a vector of ones",
     r"\transposed": r"\providecommand{\transposed}{\top}",
 }
+SMALL = 12  # rows of a table in letters of the same size as the others
+BATCH = 32
 NAMES = 4  # of a layer's parameters that a table has room for
 STRATEGIES = ("forward", "one-sided differences", "forward mode", "expanded", "reverse", "reverse + CSE")
 
@@ -83,11 +86,12 @@ def _algorithm(program: Program, found: Derivation, sizes: Sizes) -> tuple[str, 
     for f in found.shown_definitions:
         lines.append(rf"\State {_said(f)}" if isinstance(f, Folded) else _state(f))
     lines += [rf"\Statex \textbf{{{words['algorithm_backward']}}}"]
+    needed = leading_to(found.program.equations, found.program.outputs)  # the rest is shown on the way only
     for step in found.shown_steps:
         if isinstance(step, Folded):
             lines.append(rf"\State {_said(step)}")
         else:
-            lines += [_state(f) for f in step.formulas]
+            lines += [_state(f) for f in step.formulas if f.name in needed]
     lines += [rf"\Statex \textbf{{{words['algorithm_update']}}}"]
     lines += [rf"\For{{$\theta \in \{{{trained}\}}$}}", r"\State $\theta \gets \theta - \eta\,"
               r"\partial L/\partial \theta$", r"\EndFor"]  # fmt: skip
@@ -143,10 +147,15 @@ def _said(folded: Folded) -> str:
 # ------------------------------------------------------------------------------------------------ the tables
 
 
+def counted_at(program: Program, sizes: Sizes) -> dict[str, int]:
+    """The sizes that costs are counted at: 1 unless given, and BATCH where samples are computed with together."""
+    return concrete_sizes(program, {**dict.fromkeys(across_samples(program), BATCH), **(sizes or {})})
+
+
 def costs(program: Program, sizes: Sizes = None, language: str = "en") -> Table:
     """What each way to the gradients costs: operations, and how often that of a forward pass."""
     words = LANGUAGES[language]
-    ledger = Ledger(program, concrete_sizes(program, sizes))
+    ledger = Ledger(program, counted_at(program, sizes))
     forward = _number(ledger["forward"].total)
     rows: list[list[Cell]] = []
     for strategy in STRATEGIES:
@@ -163,7 +172,7 @@ def costs(program: Program, sizes: Sizes = None, language: str = "en") -> Table:
 def layers(program: Program, sizes: Sizes = None, language: str = "en") -> Table:
     """The layers with their parameters and what they cost, forward alone and with the gradient."""
     words = LANGUAGES[language]
-    concrete = concrete_sizes(program, sizes)
+    concrete = counted_at(program, sizes)
     ledger = Ledger(program, concrete)
     parts = {s: ledger.by("layer", s) for s in ("forward", "reverse + CSE")}
     rows: list[list[Cell]] = []
@@ -191,11 +200,13 @@ def _number(n: Polynomial | None) -> int:
 def document(program: Program, found: Derivation, sizes: Sizes = None) -> str:
     """The derivation as a document, with the tables of costs at its end."""
     words = LANGUAGES[found.language]
-    at = ", ".join(f"${n} = {v}$" for n, v in concrete_sizes(program, sizes).items())
-    body = [r"\bigskip\noindent\begin{minipage}{\linewidth}"]  # one piece, on one page
+    at = ", ".join(f"${n} = {v}$" for n, v in counted_at(program, sizes).items())
+    body = ["", r"\bigskip\medskip\noindent\begin{minipage}{\linewidth}"]  # one piece, on one page
     body += [rf"\subsection*{{{words['cost']}}}"]
     body += [words["cost_at"].format(at) + r"\par\medskip"] if at else []
     body += [r"{\small\hspace*{1.5em}" + costs(program, sizes, found.language).latex() + r"\par}"]
     body += [r"\end{minipage}", "", r"\medskip"]
-    body += [r"{\footnotesize\hspace*{1.5em}" + layers(program, sizes, found.language).latex() + r"\par}"]
+    table = layers(program, sizes, found.language)
+    letters = r"\small" if len(table.rows) <= SMALL else r"\footnotesize"
+    body += [rf"{{{letters}\hspace*{{1.5em}}" + table.latex() + r"\par}"]
     return found.latex(document=True).replace(r"\end{document}", "\n".join(body) + "\n" + r"\end{document}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from symbp.check import check_facts, random_values
 from symbp.errors import SymbpError
 from symbp.program import Program
+from symbp.python_file import run_file
 
 DECIMALS = 2  # of random values: they are to be read
 
@@ -58,7 +58,7 @@ def _of_archive(path: Path) -> dict[str, Any]:
 
 
 def _of_file(net: str) -> dict[str, Any]:
-    found = runpy.run_path(net).get("point") if net.endswith(".py") else None
+    found = vars(run_file(Path(net))).get("point") if net.endswith(".py") else None
     if not isinstance(found, dict):
         raise SymbpError(f"--at file: {net} is no Python file that defines `point`, a dictionary of arrays by name")
     return {name: np.asarray(value) for name, value in found.items()}

@@ -106,7 +106,9 @@ class _Maker:
         language: str, columns: bool, at: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         self.base, self.wanted, self.level, self.method = base, wanted, level, method
-        self.plan = plan(base, wanted.tensors, method, keep_adjoints=level not in ("matrix", "batched"))
+        self.plan = plan(
+            base, wanted.tensors, method, level not in ("matrix", "batched"), closed=level in ("index", "both")
+        )
         ranks = {t.name: len(t.indices) for t in base.tensors.values()}
         self.wide = Writer(names_of(self.plan.program, base, ranks), language, columns, level == "batched")
         self.sizes: dict[Expr, Expr] = {}
@@ -119,16 +121,23 @@ class _Maker:
             self.before = self.unrolled_before(sizes)
         else:
             self.forward, self.shown_program, self.writer = base, self.plan.program, self.wide
-            self.before = {e.name: e.value for e in self.plan.before}
+            lines = self.plan.before
+            self.before = {e.name: tuple(f.value for f in lines if f.name == e.name) for e in lines}
         self.point = None if at is None else Point(self.plan.program, at, self.writer, level in MATRICES)
 
-    def unrolled_before(self, sizes: Mapping[str, int] | None) -> dict[str, Expr]:
-        old = {e.name: e for e in self.plan.before}
-        if not old:
-            return {}
-        program = self.plan.program
-        other = program.with_(old.get(e.name, e) for e in program.equations).unroll(sizes)
-        return {e.name: e.value for e in other.equations if self.group(e.name) in old}
+    def unrolled_before(self, sizes: Mapping[str, int] | None) -> dict[str, tuple[Expr, ...]]:
+        """What each entry was before, line by line."""
+        found: dict[str, tuple[Expr, ...]] = {}
+        rest = list(self.plan.before)
+        while rest:
+            old = {e.name: e for e in reversed(rest)}  # the first line of each
+            rest = [e for e in rest if e is not old[e.name]]
+            program = self.plan.program
+            other = program.with_(old.get(e.name, e) for e in program.equations).unroll(sizes)
+            for e in other.equations:
+                if self.group(e.name) in old:
+                    found[e.name] = (*found.get(e.name, ()), e.value)
+        return found
 
     def group(self, name: str) -> str:
         entry = self.shown_program.tensors[name].entry
@@ -195,7 +204,7 @@ class _Maker:
         names = self.writer.names
         patterns = [
             pattern(
-                names, [e for f in s.formulas for e in (f.target, f.value, self.before.get(f.name, f.value))],
+                names, [e for f in s.formulas for e in (f.target, f.value, *self.before.get(f.name, ()))],
                 s.rule, s.used, len(s.prose), tuple(len(f.sides) for f in s.formulas),
                 lettered=any(self.is_indexed(f) for f in s.formulas),
             )

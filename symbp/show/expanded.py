@@ -81,6 +81,18 @@ def expanded(
         remarks,
         language,
         reuse=reuse,
+        names=_all_names(wide.names, writer.names),
+        network=base,
+    )
+
+
+def _all_names(tensors: Names, entries: Names) -> Names:
+    """The names of tensors and of their entries."""
+    return replace(
+        entries,
+        tensors={**tensors.tensors, **entries.tensors},
+        meaning={**tensors.meaning, **entries.meaning},
+        position={**tensors.position, **entries.position},
     )
 
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from symbp.errors import SymbpError
 from symbp.expr import Access, factors, terms
 from symbp.program import Program
 from symbp.show.latex import Latex
@@ -78,21 +77,18 @@ class Graph:
 
 
 def graph(d: Derivation, values: Mapping[str, float] | None = None) -> Graph:
-    """The graph of a derivation by reverse accumulation.
+    """The graph of a derivation; by another method than reverse accumulation, of the values alone.
 
     values: numbers of scalars, gradients included, by name; if left out, those of the derivation's point.
-    Raises SymbpError for a derivation by another method.
     """
-    if d.method != "reverse":
-        raise SymbpError(f"the graph shows adjoints, which method {d.method} does not have: use method reverse")
     assert d.names is not None and d.network is not None
-    shown = {f.name for s in d.steps for f in s.formulas}
+    shown = {f.name for s in d.steps for f in s.formulas} if d.method == "reverse" else set()
     definitions = d.definitions
     on_edges = _edge_parameters(definitions, d.names)
     fine = d.level == "neuron" and len(definitions) + len(on_edges) <= DRAWN
     if d.level == "neuron" and not fine:
         definitions, on_edges = tuple(Formula(e.target, e.value, ()) for e in d.network.equations), {}
-        shown = {s.quantity for s in d.steps}
+        shown = {s.quantity for s in d.steps} if shown else shown
     printers = _Printers(d.names, {p.wrt: n for n, p in d.names.derivatives.items() if n in shown}, d.network.loss)
     position = {f.name: n for n, f in enumerate(definitions)}
     nodes: dict[str, GraphNode] = {}

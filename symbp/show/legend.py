@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from symbp.expr import ONE, Access, Condition, Delta, Expr, Index, Reduce, substitute, walk
+from symbp.expr import (
+    ONE,
+    Access,
+    Call,
+    Condition,
+    Delta,
+    Expr,
+    Index,
+    Reduce,
+    Select,
+    access,
+    call,
+    num,
+    size,
+    substitute,
+    walk,
+)
+from symbp.functions import TABLE, definition, partials
 from symbp.program import Equation, Program, Tensor
 from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
 from symbp.show.style import Style
 from symbp.show.symbols import Symbol, parse
-from symbp.unroll import small_letters
+from symbp.unroll import across_samples, small_letters
 
 _MATRIX = ("slices", "ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
 CONVENTIONS = (*_MATRIX, "iverson", "kronecker", "index")
@@ -101,6 +119,9 @@ def notes(
     }
     out: list[Said] = []
     letter = Said("$A$", "A")
+    functions = explained(base)
+    if any(isinstance(n, Select) for f in functions for part in f[1:] if part for n in walk(part)):
+        conventions = conventions | {"iverson"}
     for key in CONVENTIONS:
         if key in conventions:
             parts = [writer.math(examples[key])] if key in examples else []
@@ -110,6 +131,7 @@ def notes(
                 parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
             out.append(writer.say(_worded(writer, key, "slices" in conventions), *parts, letter))
     out += _standing(writer)
+    out += [_function(writer, base, *f) for f in functions]
     if writer.columns and not neuron:
         out.append(writer.say("note_columns"))
     if indexed and any(t.indices for t in base.tensors.values()):
@@ -139,6 +161,53 @@ def _standing(writer: Writer) -> list[Said]:
     return [writer.say(key, writer.listed([writer.name(n) for n in standing]))] if standing else []
 
 
+WELL_KNOWN = ("exp", "log", "sin", "cos", "abs", "sign", "maximum", "minimum")
+_VARIABLE = "symbp variable"  # no tensor's name has a space
+
+
+def explained(base: Program) -> list[tuple[Expr, Expr | None, Expr | None]]:
+    """(call, formula, derivative) of each function in a program that isn't as well known as exp; of one variable.
+
+    A function that is defined by others is differentiated by the chain rule: its derivative isn't said.
+    """
+    u = access(_VARIABLE)
+    labels = [n.label for e in base.equations for n in walk(e.value) if isinstance(n, Call)]
+    out = []
+    for label in (found := list(dict.fromkeys(labels))):  # grows while it is read
+        row = TABLE[label]
+        if label in WELL_KNOWN:
+            continue
+        f = call(label, u, *map(num, row.defaults))
+        formula = definition(f) or (row.textbook(f.args) if row.textbook else None)
+        out.append((f, formula, partials(f)[0] if row.definition is None else None))
+        if row.definition and formula:
+            found += [n.label for n in walk(formula) if isinstance(n, Call) and n.label not in found]
+    return out
+
+
+def _function(writer: Writer, base: Program, f: Expr, formula: Expr | None, derivative: Expr | None) -> Said:
+    taken = {parse(t.symbol).nucleus for t in base.tensors.values()} | {stem(i) for i in indices_of(base)}
+    letter = next((c for c in "uvwxyzabc" if c not in taken), "u")
+    names = replace(
+        writer.names,
+        tensors={**writer.names.tensors, _VARIABLE: Tensor(_VARIABLE, ())},
+        meaning={**writer.names.meaning, _VARIABLE: Symbol(letter)},
+        position={**writer.names.position, _VARIABLE: len(writer.names.position)},
+    )
+    variable = Writer(names, writer.language)
+    math = [variable.math(variable.expr(e)) if e is not None else None for e in (f, derivative)]
+    said = [m for m in math[1:] if m is not None]
+    if formula is None:
+        return writer.say("note_derivative", math[0] or "", *said)
+    equal = variable.math(variable.both(lambda p: f"{p.write(f)} = {p.write(formula)}"))
+    return writer.say("note_function" if said else "note_definition", equal, *said)
+
+
+def indices_of(base: Program) -> set[Index]:
+    """The indices of a program's tensors."""
+    return {i for t in base.tensors.values() for i in t.indices}
+
+
 def _all_added(style: Style, columns: bool) -> str:
     """The sum over the samples of a matrix A."""
     return f"A {style.ones()}" if columns else f"{style.ones(transposed=True)} A"
@@ -158,6 +227,9 @@ def _entries(writer: Writer, base: Program, sizes: Mapping[Expr, Expr]) -> list[
             turned.append(writer.math(Said(*shown)))
     if turned:
         out.append(writer.say("note_weights", writer.listed(turned)))
+    for name in across_samples(base):
+        if substitute(size(name), sizes) is ONE:
+            out.append(writer.say("note_alone", writer.math(writer.expr(size(name)))))
     lone = [t for t in base.tensors.values() if t.role != "parameter" and len(t.indices) > 1 and t.dtype == "real"]
     if any(substitute(t.shape[0], sizes) is ONE for t in lone):
         out.append(writer.say("note_single"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from symbp.expr import Access, Expr
+from symbp.expr import Access, Call, Expr
 from symbp.show.printer import Piece, Printer
 from symbp.show.style import ATOM, Style
 from symbp.show.symbols import Names
@@ -80,3 +80,7 @@ class Marking(Printer):
         if binding < ATOM:
             text, binding = self.style.brackets(text), ATOM
         return marked(text, number), binding
+
+    def enclosing(self, f: Call) -> str:
+        text, number = super().enclosing(f), self.values.get(f)
+        return text if number is None else marked(text, number)

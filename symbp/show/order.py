@@ -10,20 +10,26 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symbp.expr import (
+    ONE,
+    ZERO,
     Access,
     Add,
     Call,
     Delta,
     Expr,
+    Index,
     Num,
     Pow,
     Reduce,
     Select,
+    base_exponent,
     coefficient,
     factors,
     mul,
     power,
+    select,
     terms,
+    walk,
 )
 from symbp.operations import is_constant
 from symbp.show.symbols import Names
@@ -36,7 +42,7 @@ class Product:
     """sign * number * top / bottom: the factors above and below the line in the order of writing.
 
     constants, below: sizes and irrational constants above and below. flipped: the sum among the factors that is to be
-    written with opposite signs, which is how -(a - b) becomes (b - a).
+    written with opposite signs, which is how -(a - b) becomes (b - a), and -(a + b), where it stands alone, -a - b.
     """
 
     negative: bool
@@ -62,7 +68,11 @@ def factor_key(names: Names, f: Expr) -> Key:
             first = min(
                 (a for a in f.accesses if not _is_index(names, a)), key=lambda a: _place(names, a), default=None
             )
-            if any(isinstance(t, Num) for t in f.args) and first is not None:
+            rest = [t for t in f.args if not (isinstance(t, Num) or isinstance(coefficient(t)[1], Delta))]
+            function = base_exponent(coefficient(rest[0])[1])[0] if len(rest) == 1 < len(f.args) else None
+            if isinstance(function, Call):  # sigma(u) (1 - sigma(u))
+                return (*factor_key(names, function), 1)
+            if len(rest) < len(f.args) and first is not None:  # h (1 - h)
                 return (_access_class(names, first), *_place(names, first), 1)
             return (1, *(_place(names, first) if first else (0,)), 0)
         case Pow():
@@ -103,10 +113,12 @@ def product(names: Names, e: Expr) -> Product:
     """A product taken apart for writing; -(a - b) is turned into (b - a)."""
     number, rest = coefficient(e)
     value = Fraction(number)
-    found = [f for f in factors(rest) if not (isinstance(f, Num) and f.value == 1)]
+    found = [g for f in factors(rest) for g in unmasked(f) if not (isinstance(g, Num) and g.value == 1)]
     flipped = None
     if value < 0:
-        flipped = next((f for f in found if isinstance(f, Add) and any(coefficient(t)[0] < 0 for t in f.args)), None)
+        alone = value == -1 and len(found) == 1  # -a - b
+        sums = (f for f in found if isinstance(f, Add))
+        flipped = next((f for f in sums if alone or any(coefficient(t)[0] < 0 for t in f.args)), None)
         value = value if flipped is None else -value
     top: list[Expr] = []
     bottom: list[Expr] = []
@@ -123,12 +135,22 @@ def product(names: Names, e: Expr) -> Product:
     return Product(value < 0, abs(value), tuple(constants), tuple(top), tuple(below), tuple(bottom), flipped)
 
 
+def unmasked(f: Expr) -> list[Expr]:
+    """x if A, else 0, as the factors [A] and x, where x has a value whether A holds or not."""
+    if not isinstance(f, Select) or f.args[1] is ONE or f.args[2] is not ZERO or coefficient(f.args[1])[0] != 1:
+        return [f]
+    everywhere = all(isinstance(i, Index) for a in f.args[1].accesses for i in a.args)
+    return [select(f.args[0], ONE, ZERO), *factors(f.args[1])] if everywhere else [f]
+
+
 def ordered_terms(names: Names, e: Expr, flipped: bool = False) -> list[Expr]:
     """The terms of a sum in the order of writing: never first one with a minus if there is another.
 
     flipped: the order for the sum with opposite signs.
     """
     sign = -1 if flipped else 1
+    if not e.accesses and any(isinstance(n, Index) for n in walk(e)):
+        return sorted(terms(e), key=lambda t: (coefficient(t)[0] * sign < 0, *_offset_key(names, t)))
     return sorted(terms(e), key=lambda t: (coefficient(t)[0] * sign < 0, _number_class(t), *_term_key(names, t)))
 
 
@@ -137,9 +159,19 @@ def _number_class(t: Expr) -> int:
     return 1 if not isinstance(t, Num) else 0 if Fraction(t.value).denominator == 1 else 2
 
 
+def _offset_key(names: Names, t: Expr) -> Key:
+    """Where a term of an index stands, as in 9k + 3h + w + 1: strides, then positions before offsets, numbers last."""
+    number, rest = coefficient(t)
+    indices = [n for n in walk(rest) if isinstance(n, Index)]
+    stem = indices[0].label.rstrip("0123456789") if indices else ""
+    place = names.labels.index(stem) if stem in names.labels else len(names.labels)
+    return (isinstance(t, Num), not indices, -len(factors(rest)), -abs(float(Fraction(number))), place)
+
+
 def _term_key(names: Names, t: Expr) -> Key:
     rest = coefficient(t)[1]
     alone = isinstance(rest, Access) and names.tensors.get(rest.label) is not None
     bias = alone and names.tensors[rest.label].role == "parameter"
     keys = sorted(factor_key(names, f) for f in factors(rest))
-    return (bool(bias), *keys[0]) if keys else (bool(bias),)
+    degree = sum(float(n.value) for f in factors(rest) if isinstance(n := base_exponent(f)[1], Num))
+    return (bool(bias), *keys[0], degree) if keys else (bool(bias),)

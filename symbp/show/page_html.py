@@ -28,8 +28,8 @@ STYLE = """<style>
 def derivation_html(d: Derivation) -> str:
     """The network and the steps."""
     words, write = LANGUAGES[d.language], MathML()
-    out = [f"<h3>{words['title'].format(words['derivation'], f'<code>{escape(d.title)}</code>')}</h3>"]
     what = words["and_also"].format(words[f"method_{d.method}"], words[f"level_{d.level}"])
+    out = [f"<h3>{words['title'].format(words['derivation'], '')}<code>{escape(d.title)}</code></h3>"]
     out += [f"<p>{what}</p>", write.formulas(d.definitions)]
     if d.updates:
         out += [f"<p>{words['state_updates']}</p>", write.formulas(d.updates)]

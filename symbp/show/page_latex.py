@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from symbp.show import breaks
 from symbp.show.folded import Folded, parts
 from symbp.show.marked import DEFINED, coloured
-from symbp.show.pieces import Formula, Said
+from symbp.show.pieces import Formula, Said, SymbolRow
 from symbp.show.symbols import GREEK
 from symbp.show.width import width
 from symbp.show.words import LANGUAGES
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from symbp.show.result import Derivation
 
 COLUMN = 39.5  # em of a line of the document below
-ROWS = 34  # a longer table is allowed to run over pages
+ROWS = 34  # of a page in smaller letters
+MOVED = 16  # a longer table is allowed to run over pages
 MATRIX_COLUMN = 16.0  # em of the matrix form beside the index form
 SIGN = 1.4  # em of an equals sign
 SIGNS = {"=": "=", "≈": r"\approx"}
@@ -139,11 +140,11 @@ def symbols(d: Derivation) -> list[str]:
     words = LANGUAGES[d.language]
     head = " & ".join(words[k] for k in ("symbol", "name", "shape", "role"))
     rows = [f"{r.symbol.latex} & {name(r.name)} & {r.shape.latex} & {r.role.latex}" for r in d.shown_symbols]
-    long = len(rows) > ROWS
-    if not long and len(rows) > 10 and max(len(r.name) for r in d.shown_symbols) <= 6:  # two halves side by side
-        half = (len(rows) + 1) // 2
+    half = (len(rows) + 1) // 2
+    if 10 < len(rows) <= 2 * ROWS and 2 * _breadth(d.shown_symbols) + 3 <= COLUMN:  # two halves side by side
         rows = [f"{left} & {right}" for left, right in zip(rows, [*rows[half:], " & & & "], strict=False)][:half]
         head = f"{head} & {head}"
+    long = len(rows) > MOVED  # may run over pages, where it would leave much of one empty
     kind, place = ("longtable", "[l]") if long else ("tabular", "")
     columns = r"@{\hspace{3em}}".join(["llll"] * (head.count("&") // 4 + 1))
     top = [rf"\begin{{{kind}}}{place}{{@{{}}{columns}@{{}}}}", r"\toprule", rf"{head} \\", r"\midrule"]
@@ -151,9 +152,15 @@ def symbols(d: Derivation) -> list[str]:
         top.insert(0, r"\setlength{\tabcolsep}{4pt}")
     return [
         rf"\subsection*{{{words['symbols']}}}",
-        r"{\footnotesize" if long else r"{\small\hspace*{1.5em}%",
+        (r"{\footnotesize" if len(rows) > ROWS else r"{\small") if long else r"{\small\hspace*{1.5em}%",
         *top, *([r"\endhead"] if long else []), *(rf"{r} \\" for r in rows), r"\bottomrule", rf"\end{{{kind}}}\par}}",
     ]  # fmt: skip
+
+
+def _breadth(rows: Sequence[SymbolRow]) -> float:
+    """About how broad the table of symbols is, in em of the text around it."""
+    cells = [(len(r.symbol.text), len(r.name), len(r.shape.text), len(r.role.text)) for r in rows]
+    return sum(0.4 * max(column) for column in zip(*cells, strict=True)) + 3
 
 
 def display(formulas: tuple[Formula, ...], side_by_side: bool = False) -> list[str]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from symbp.derive.reverse import depending_on
-from symbp.expr import walk
+from symbp.expr import Expr, add, substitute, transform, walk
 from symbp.normalise import normalise
-from symbp.program import Equation, Program
+from symbp.program import Equation, Program, Term
 from symbp.recurrence import leading_to
-from symbp.show.binders import clear_names, declared_indices
+from symbp.show.binders import Declared, clear_names, declared_indices
 from symbp.show.symbols import with_helper_letters
 from symbp.simplify import simplify
-from symbp.simplify.algebra import tidy_equations
+from symbp.simplify.algebra import tidy, tidy_equations
 from symbp.simplify.dead import drop_dead
 from symbp.simplify.inline import write_out
 from symbp.simplify.logarithms import combine_logs
+from symbp.simplify.nominal import operations
 from symbp.simplify.recognise import recognise_functions
 from symbp.simplify.reuse import expand_functions, reuse_values
 
@@ -29,13 +30,15 @@ class Plan:
     """What to show.
 
     program: the derived equations. asides: names of adjoints that the simplified equations no longer read, shown on the
-    way all the same. before: equations as they were before such an adjoint was written out in them. cancelled: names of
-    equations that came out shorter than by writing out. facts: names of equations that need a declared fact.
+    way all the same. before: equations before they were simplified and such an adjoint was written out in them, in the
+    order of the derivation. after: the closed form of an equation that reads an adjoint which it could do without.
+    facts: names of equations that need a declared fact.
     """
 
     program: Program
     asides: frozenset[str] = frozenset()
     before: tuple[Equation, ...] = ()
+    after: Mapping[str, Expr] = field(default_factory=dict)
     facts: frozenset[str] = frozenset()
 
 
@@ -54,8 +57,8 @@ def with_helpers(program: Program, wrt: Sequence[str], method: str) -> Program:
     return with_helper_letters(full)
 
 
-def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool) -> Plan:
-    """The derived equations for reverse or forward accumulation, at tensor level."""
+def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool, closed: bool = False) -> Plan:
+    """The derived equations for reverse or forward accumulation, at tensor level. closed: with `Plan.after`."""
     raw = program.gradient(
         [*wrt, *(textbook_adjoints(program, wrt) if method == "reverse" else ())], method=method, simplify=False
     )
@@ -70,7 +73,9 @@ def plan(program: Program, wrt: Sequence[str], method: str, keep_adjoints: bool)
         other = clear_names(written_out(simplify(replace(raw, facts=()), keep_adjoints=keep_adjoints)), declared)
         values = {e.name: e.value for e in other.equations}
         without_facts = frozenset(e.name for e in derived(final, program) if values.get(e.name) is not e.value)
-    return with_asides(program, final, untouched, without_facts)
+    plain = {e.name: e for e in clear_names(plain_chain_rule(raw, program), declared).equations}
+    found = with_asides(program, final, untouched, without_facts, plain)
+    return replace(found, after=closed_forms(raw, final, declared)) if closed else found
 
 
 def textbook_adjoints(program: Program, wrt: Sequence[str]) -> list[str]:
@@ -108,8 +113,56 @@ def written_out(program: Program) -> Program:
     return program
 
 
-def with_asides(base: Program, final: Program, untouched: Program, facts: frozenset[str]) -> Plan:
-    """The plan with the adjoints that were written out in others put back in front of those, where they are short."""
+def closed_forms(raw: Program, final: Program, declared: Declared) -> dict[str, Expr]:
+    """What equations become where adjoints of values in between are written out, if that takes no more operations."""
+    shared = {e.name for e in final.equations}
+    out = {}
+    for e in clear_names(written_out(simplify(raw)), declared).equations:
+        kept = final.equation(e.name).value if e.name in shared else e.value
+        gone = {n for n in kept.tensors - e.value.tensors if n not in raw.tensors or is_adjoint(raw, n)}
+        if gone and e.value.tensors <= shared | {*raw.tensors} and operations(e.value) <= operations(kept):
+            out[e.name] = e.value
+    return out
+
+
+def is_adjoint(program: Program, name: str) -> bool:
+    """Whether the tensor is the adjoint of another one."""
+    return any(e.name == name and e.reason is not None and e.reason.kind == "adjoint" for e in program.equations)
+
+
+def plain_chain_rule(raw: Program, base: Program) -> Program:
+    """The derived program with adjoints as the chain rule gives them, simplified only by what the forward pass knows.
+
+    sigma(z) (1 - sigma(z)) is h (1 - h). Those that read what normalisation has introduced are left as they are.
+    """
+    adjoints = {e.reason.wrt: e.name for e in raw.equations if e.reason and e.reason.kind == "adjoint"}
+
+    def known(term: Term) -> Expr:
+        equation = base.equation(term.through.label)
+        reads = [a for a in term.value.accesses if a.label == adjoints.get(term.through.label)]
+        if len(reads) != 1:
+            return term.value
+        at = dict(zip(equation.target.args, reads[0].args, strict=True))
+        value, target = substitute(equation.value, at), substitute(equation.target, at)
+        return transform(term.value, lambda e: target if e is value else e)
+
+    equations = []
+    for e in raw.equations:
+        found = e.reason.terms if e.reason and e.reason.kind == "adjoint" else ()
+        if found and all(t.through.label in base.tensors for t in found):
+            e = replace(e, value=add(*map(known, found)))
+        equations.append(e)
+    return raw.with_(equations)
+
+
+def with_asides(
+    base: Program, final: Program, untouched: Program, facts: frozenset[str], plain: Mapping[str, Equation]
+) -> Plan:
+    """The plan with the adjoints that were written out in others put back in front of those, where they are short.
+
+    plain: the equations that the chain rule gives. They get a line of their own where simplification made something
+    else of them.
+    """
     here = {e.name for e in final.equations}
     whole = {e.name: e for e in without_helpers(untouched, base).equations}
     helpers = {
@@ -126,13 +179,15 @@ def with_asides(base: Program, final: Program, untouched: Program, facts: frozen
         equation = originals.get(name)
         if equation is None or equation.reason is None or equation.reason.wrt in helpers:
             return False
-        if sum(1 for _ in walk(equation.value)) > SHORT or equation.value.tensors & helpers:
+        if sum(1 for _ in walk(equation.value)) > 2 * SHORT or equation.value.tensors & helpers:
             return False
         missing = [n for n in sorted(equation.value.tensors) if n in originals and n not in here and n not in asides]
         if not all(insert(n) for n in missing):
             return False
         asides.append(name)
         equations.append(equation)
+        if worth_a_line(plain[name], equation, helpers):
+            before.append(plain[name])
         return True
 
     for equation in final.equations:
@@ -148,17 +203,22 @@ def with_asides(base: Program, final: Program, untouched: Program, facts: frozen
                 original = replace(original, value=whole[original.name].value)
                 gone = [n for n in sorted(original.value.tensors) if n in originals and n not in here]
             shown = [n for n in gone if n in asides or insert(n)]
-            if (
-                shown
-                and len(shown) == len(gone)
-                and not original.value.tensors & helpers
-                and original.value is not equation.value
-            ):
+            complete = len(shown) == len(gone) and not original.value.tensors & helpers
+            if complete and worth_a_line(plain[original.name], original, helpers):
+                before.append(plain[original.name])
+            own = {n for n in original.value.tensors if n in originals} <= set(throughs)  # else it's no chain rule
+            if complete and shown and own and original.value is not equation.value:
                 before.append(original)
         equations.append(equation)
     tensors = [untouched.tensors[n] for n in asides]
     program = with_helper_letters(final.with_(equations, tensors))
-    return Plan(program, frozenset(asides), tuple(before), facts)
+    return Plan(program, frozenset(asides), tuple(before), facts=facts)
+
+
+def worth_a_line(plain: Equation, final: Equation, helpers: set[str]) -> bool:
+    """Whether what the chain rule gives is short and looks different from what is computed."""
+    same = tidy(plain.value) is final.value or plain.value is final.value
+    return not same and not plain.value.tensors & helpers and sum(1 for _ in walk(plain.value)) <= 2 * SHORT
 
 
 def without_helpers(program: Program, base: Program) -> Program:

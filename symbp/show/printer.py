@@ -32,7 +32,7 @@ from symbp.expr import (
 from symbp.functions import TABLE
 from symbp.show import breaks
 from symbp.show.decimals import as_decimal
-from symbp.show.order import Product, ordered_terms, product
+from symbp.show.order import Product, ordered_terms, product, unmasked
 from symbp.show.style import ATOM, POWER, PRODUCT, SUM, Style
 from symbp.show.symbols import Names, Partial, Symbol
 
@@ -132,7 +132,7 @@ class Printer:
             case Delta():
                 return style.delta(*(self.write(a) for a in self.delta_order(e))), ATOM
             case Select():
-                return self.select(e), ATOM
+                return (self.select(e), ATOM) if len(unmasked(e)) == 1 else self.product(e)
             case Condition():
                 return self.condition(e), SUM
         raise TypeError(f"no way to write {e!r}")

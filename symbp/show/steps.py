@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symbp.expr import Call, Delta, Expr, Index, Reduce, Select, terms, walk
+from symbp.expr import Call, Delta, Expr, Index, Reduce, Select, walk
 from symbp.program import Equation, Program
 from symbp.show.chain import Uses, bare, chain, contracted, with_forward_values
+from symbp.show.jacobian import jacobian
 from symbp.show.pieces import Formula, Said, Step, Writer
 from symbp.show.prepare import SHORT, Plan
 from symbp.show.printer import Printer
@@ -22,7 +23,7 @@ class Stepper:
     """Writes the steps of one derivation.
 
     base, plan: at tensor level. shown: the derived equations as they are shown, entries at neuron level. forward: the
-    program that they're derived from, at the same level. before: values of equations before adjoints were written out.
+    program that they're derived from, at the same level. before: values of equations before simplification.
     writer: for `shown`; wide: for the tensor level. numbers: tensor -> (first, last) number of its definition. point:
     where numbers are asked for.
     """
@@ -34,7 +35,7 @@ class Stepper:
         level: str,
         shown: Sequence[Equation],
         forward: Program,
-        before: Mapping[str, Expr],
+        before: Mapping[str, Sequence[Expr]],
         writer: Writer,
         wide: Writer,
         numbers: Mapping[str, tuple[int, int]],
@@ -78,7 +79,7 @@ class Stepper:
         reuses = tuple((name, where[name]) for name in reused if name in where and where[name] != number)
         counts = [self.count(e.name) for e in main]
         rule, title = self.title(record)
-        prose = self.prose(record, main, reuses, counts)
+        prose = self.prose(record, main, number, reuses, counts)
         formulas = tuple(self.formula(e) for e in equations)
         said = self.rules(record, main)
         if len(said) > 1:  # one by itself is the chain rule through an equation that is named already
@@ -110,8 +111,9 @@ class Stepper:
     # ---------------------------------------------------------------------------------------- prose
 
     def prose(
-        self, record: Equation, main: list[Equation], reuses: Sequence[tuple[str, int]], counts: list[int]
+        self, record: Equation, main: list[Equation], own: int, reuses: Sequence[tuple[str, int]], counts: list[int]
     ) -> tuple[Said, ...]:
+        """What is said in front of the formulas of the step with the number `own`."""
         say, reason = self.wide.say, record.reason
         if reason is None or reason.kind in HELPERS:
             return ()
@@ -119,17 +121,27 @@ class Stepper:
         if reason.kind == "adjoint":
             out += self.paths(reason.wrt, main)
             out += self.local(record)
-            if len(reason.terms) > 1 and len(reason.terms) > len(terms(record.value)):
-                out.append(say("cancels"))
+            cancelled = self.cancelled(main)
+            if cancelled:
+                out.append(say("cancels", self.wide.listed(cancelled)))
             if record.name in self.plan.facts:
                 out.append(say("fact", self.wide.listed([self.fact(k) for k in range(len(self.base.facts))])))
-        for name, number in reuses:
-            out.append(say("reused", self.wide.name(name), number))
+        out += self.reused([r for r in reuses if r[1] < own])
+        in_time = [say("reused_each", self.wide.name(name), number) for name, number in reuses if number >= own]
+        if in_time:
+            out.append(say("reused_in_time", self.wide.listed(in_time)))
         if len(main) == 1 and counts[0] > 1:
             out.append(say("used_many", self.wide.name(record.name), counts[0]))
         elif len(main) > 1 and min(counts) == max(counts) > 1:
-            out.append(say("each_used_many", counts[0]))
+            out.append(say("each_used_many", counts[0], self.wide.name(record.name)))
         return tuple(out)
+
+    def reused(self, reuses: Sequence[tuple[str, int]]) -> list[Said]:
+        say = self.wide.say
+        if len(reuses) > 1:
+            each = [say("reused_each", self.wide.name(name), number) for name, number in reuses]
+            return [say("reused_all", self.wide.listed(each))]
+        return [say("reused", self.wide.name(name), number) for name, number in reuses]
 
     def paths(self, wrt: str, main: list[Equation]) -> list[Said]:
         """Where the loss feels the tensor."""
@@ -144,20 +156,30 @@ class Stepper:
         else:
             out = [say("one_path", self.wide.name(wrt), self.wide.name(users[0].name), self.number(users[0].name))]
         if self.level == "neuron" and self.loss not in {e.name for e in users}:
-            out += self.fan(main)
+            out += self.fan(main, self.wide.name(wrt))
         return out
 
-    def fan(self, main: list[Equation]) -> list[Said]:
+    def fan(self, main: list[Equation], wrt: Said) -> list[Said]:
         """Along how many paths each entry reaches the loss, where that is the same for all and more than one."""
         reached = [tuple(e.name for e in self.uses.of(self.derivative(m.name).wrt)) for m in main]
         counts = {len(r) for r in reached}
         if len(counts) > 1 or max(counts) < 2:
             return []
         if len(set(reached)) > 1 or len(reached[0]) > 6:
-            return [self.wide.say("many_paths", len(reached[0]))]
+            return [self.wide.say("many_paths", len(reached[0]), wrt)]
         through = [self.writer.math(self.writer.both(lambda p, n=n: p.name(n))) for n in reached[0]]  # type: ignore[misc]
         key = "paths" if len(main) > 1 else "paths_one"
-        return [self.wide.say(key, len(through), self.wide.listed(through))]
+        return [self.wide.say(key, len(through), self.wide.listed(through), wrt)]
+
+    def cancelled(self, main: list[Equation]) -> list[Said]:
+        """The adjoints that the last line of before reads, where the value is shorter without them."""
+        gone: dict[str, None] = {}
+        for e in main:
+            *_, before = self.before.get(e.name, (e.value,))
+            if sum(1 for _ in walk(e.value)) < sum(1 for _ in walk(before)):
+                found = sorted(before.tensors - e.value.tensors, key=self.writer.names.position.__getitem__)
+                gone |= dict.fromkeys(self.group(n) for n in found if self.group(n) in self.plan.asides)
+        return [self.wide.name(n) for n in gone]
 
     def rules(self, record: Equation, main: list[Equation]) -> tuple[Said, ...]:
         """The rules of calculus that lead to an adjoint."""
@@ -197,7 +219,25 @@ class Stepper:
                     )  # type: ignore[misc]
                 )
                 out.append(self.wide.say("local", self.wide.math(side)))
-        return out[:1]
+        return out[:1] or self.jacobian(record)
+
+    def jacobian(self, record: Equation) -> list[Said]:
+        """The same where entries depend on several entries, as a softmax's do; with indices in every notation."""
+        assert record.reason is not None
+        uses = self.wide_uses.at(record.reason.wrt)
+        if self.level == "neuron" or len(uses) != 1 or uses[0].through.label == self.loss:
+            return []
+        value, use = jacobian(self.base, uses[0]), uses[0]
+        if value is None:
+            return []
+        self.seen.append(value)
+        self.index_forms = self.index_forms or self.level in ("matrix", "batched")
+        side = self.wide.both(
+            lambda p: (
+                f"{p.derivative(use.through.label, use.through.args, use.read.label, use.read.args)} = {p.write(value)}"
+            )
+        )
+        return [self.wide.say("local", self.wide.math(side))]
 
     def fact(self, k: int) -> Said:
         left, right = self.base.facts[k]
@@ -232,11 +272,13 @@ class Stepper:
         if value is None:
             return None
         sides = [writer.left(e.target, spelled) for spelled in (False, True)]
-        before, kept = self.before.get(e.name), writer.matrix_latex.kept
-        if before is not None:
-            side = writer.matrix(lambda m: m.side(e.target, before))
+        kept = writer.matrix_latex.kept
+        for before in self.before.get(e.name, ()):
+            side = writer.matrix(lambda m, v=before: m.side(e.target, v))  # type: ignore[misc]
             sides += [side] if side and writer.matrix_latex.kept == kept else []
-        return [*sides, value]
+        closed = self.plan.after.get(e.name)
+        last = None if closed is None else writer.matrix(lambda m: m.side(e.target, closed))
+        return [*sides, value, *([last] if last and writer.matrix_latex.kept == kept else [])]
 
     def sides(self, e: Equation) -> list[Said]:
         both = self.writer.both
@@ -253,9 +295,11 @@ class Stepper:
                 sides.append(explicit)
         elif self.level == "neuron":
             sides.append(both(lambda p: self.tangent_chain(p, e)))
-        if e.name in self.before:
-            sides.append(both(lambda p: p.write(self.before[e.name])))
+        for before in self.before.get(e.name, ()):
+            sides.append(both(lambda p, v=before: p.write(v)))  # type: ignore[misc]
         sides.append(both(lambda p: p.write(e.value)))
+        if e.name in self.plan.after:
+            return [*sides, both(lambda p: p.write(self.plan.after[e.name]))]
         last = self.substituted(e) if e.reason.kind == "adjoint" else None
         return sides if last is None else [*sides, both(lambda p: p.write(last))]
 

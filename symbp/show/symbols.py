@@ -79,13 +79,21 @@ def group(latex: str, k: int) -> tuple[str, int]:
     return (found.group(), found.end()) if found else ("", k + 1)
 
 
-def default_symbol(name: str) -> str:
-    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, gamma -> \\gamma, W_q -> W_{q}, attn -> \\mathrm{attn}."""
+_TWO_LETTERS = re.compile("[A-Z][a-z]")
+
+
+def default_symbol(name: str, split: bool = False) -> str:
+    """LaTeX for a tensor that has no symbol: z1 -> z^{(1)}, gamma -> \\gamma, W_q -> W_{q}, attn -> \\mathrm{attn}.
+
+    split: Wq -> W_{q}, too.
+    """
     stem, number = re.fullmatch(r"(.*?)_?(\d*)", name.rstrip("_") or name).groups()  # type: ignore[union-attr]
     if not stem:
         stem, number = name, ""
     layer = f"^{{({int(number)})}}" if number else ""
     head, _, tail = stem.partition("_")
+    if split and _TWO_LETTERS.fullmatch(stem) and stem not in GREEK:
+        head, tail = stem[0], stem[1]
     if tail and (len(head) == 1 or head in GREEK):
         return f"{_word(head)}{layer}_{{{_word(tail)}}}"
     return _word(stem) + layer
@@ -110,11 +118,13 @@ def with_symbols(program: Program) -> Program:
         for name, t in program.tensors.items()
     }
     given = {t.symbol for t in tensors.values()}
+    labels = {i.label for t in tensors.values() for i in t.indices}
+    split = not any(_TWO_LETTERS.fullmatch(name) and name[1] in labels for name in tensors)  # V_{b,ho}: is b an index?
     for name, t in tensors.items():
         if name not in derived or t.symbol:
             symbol = t.symbol
             if not symbol or symbol in used:
-                symbol = default_symbol(name)
+                symbol = default_symbol(name, split)
                 symbol = _upright(name) if symbol in used | given else symbol
                 tensors[name] = replace(t, symbol=symbol)
             used.add(symbol)
@@ -127,25 +137,26 @@ def _upright(text: str) -> str:
 
 RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
-_LETTERS = ("s", "q", "r", "a", "c", "e", "g", "m", "o", "d", "p", "u", "v", "w", "f", "z")
+_LETTERS = (*"sqracegmod", *map("\\{}".format, "xi eta zeta kappa rho tau omega phi psi chi nu lambda".split()))
 
 
 def with_helper_letters(program: Program) -> Program:
-    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer.
+    """The program with letters for the tensors that a pass introduced: s, q, r, ... with their layer; no index's.
 
-    One without a layer has no letter that is an index, too.
+    One without a layer has no letter of a bound index either.
     """
     tensors = dict(program.tensors)
-    labels = {i.label for e in program.equations for i in walk(e.value) if isinstance(i, Index)}
+    labels = {i.label for t in tensors.values() for i in t.indices}
+    bound = {i.label for e in program.equations for i in walk(e.value) if isinstance(i, Index)}
     nuclei = {(plain(parse(t.symbol).nucleus).lower(), t.layer) for t in tensors.values()}
     for e in program.equations:
         t = tensors[e.name]
         if e.reason and e.reason.kind in HELPERS and not t.symbol:
-            free = (c for c in _LETTERS if (c, t.layer) not in nuclei and (t.layer or c not in labels))
-            letter = next(free, "")
+            taken = labels if t.layer else labels | bound
+            letter = next((c for c in _LETTERS if c not in taken and (plain(c), t.layer) not in nuclei), "")
             mark = f"^{{({t.layer})}}" if t.layer else ""
-            symbol = letter + mark if letter else default_symbol(e.name)
-            nuclei.add((letter, t.layer))
+            symbol = letter + mark if letter else _upright(e.name)  # the number of a name isn't a layer's
+            nuclei.add((plain(letter), t.layer))
             tensors[e.name] = replace(t, symbol=symbol)
     return replace(program, tensors=tensors)
 

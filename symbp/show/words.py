@@ -54,16 +54,19 @@ ENGLISH: dict[str, str] = {
     "reads_loss": "The loss reads {0} itself, see {1}.",
     "one_path": "{0} acts on the loss only through {1}, see {2}.",
     "several_uses": "{0} is read by {1}: each use adds one term.",
-    "paths": "Each of them reaches the loss along {0} paths, through {1}; the paths' contributions are added.",
+    "paths": "Each entry of {2} reaches the loss along {0} paths, through {1}; the paths' contributions are added.",
     "paths_one": "It reaches the loss along {0} paths, through {1}; the paths' contributions are added.",
-    "many_paths": "Each of them reaches the loss along {0} paths; the paths' contributions are added.",
+    "many_paths": "Each entry of {1} reaches the loss along {0} paths; the paths' contributions are added.",
     "use": "{0} (see {1})",
     "local": "The local derivative uses the value of the forward pass: {0}.",
-    "cancels": "Put together, terms cancel.",
+    "cancels": "With {0} put in, this becomes simpler.",
     "fact": "This uses {0}.",
     "reused": "{0} (step {1}) is reused.",
+    "reused_all": "{0} are reused.",
+    "reused_each": "{0} (step {1})",
+    "reused_in_time": "Read at the time step that backpropagation has just done: {0}.",
     "used_many": "{0} is computed once and used {1} times below.",
-    "each_used_many": "Each of them is computed once and used {0} times below.",
+    "each_used_many": "Each entry of {1} is computed once and used {0} times below.",
     "unused": "The loss does not depend on {0}: its gradient is zero.",
     # the naive form
     "repeated": "What these derivatives compute again and again has a mark: {0}.",
@@ -131,6 +134,9 @@ ENGLISH: dict[str, str] = {
     "note_chain": "Every quantity is computed once, from the loss backwards, and used wherever it is needed.",
     "note_delta": "{0} stands for the derivative by a layer's sum {1}, as in most of the literature; "
     "some texts write it for the derivative by the layer's output.",
+    "note_function": "{0}, and its derivative is {1}.",
+    "note_definition": "{0}.",
+    "note_derivative": "The derivative of {0} is {1}.",
     "note_forward": "A tangent is the derivative of one value by one parameter entry; it is carried along with the "
     "values, so the work grows with the number of parameters.",
     "note_naive": "Nothing is shared here: every derivative contains the whole forward pass again. "
@@ -158,6 +164,8 @@ ENGLISH: dict[str, str] = {
     "and so is its gradient.",
     "note_norm": "{0} is the sum of the squares of all entries of {1}.",
     "note_weights": "The first subscript of a single weight is the neuron that it leads to: {0}.",
+    "note_alone": "{0} is 1 here, so what is computed across samples is trivial, as a mean of one value: "
+    "a larger {0} shows more.",
     "note_single": "A single sample needs no subscript.",
     "note_integers": "Integer inputs hold values that count from 0; all subscripts count from 1.",
     "note_index": "Equations without a matrix form are written with indices.",
