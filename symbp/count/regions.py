@@ -7,14 +7,14 @@ pairs, whatever the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
-from symbp.count.polynomial import Polynomial, as_polynomial, of_size, variable
+from symbp.count.polynomial import ONE, Polynomial, of_size, variable
 from symbp.errors import SymbpError
 from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Pow, Size
 
@@ -71,6 +71,7 @@ class Space:
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self.sizes = dict(sizes)
         self.known: dict[tuple[object, ...], Region] = {}  # results of the operations below, by what they're of
+        self.products: dict[tuple[Index, ...], Polynomial] = {}
         self.regions: dict[tuple[object, int, bytes], Region] = {}  # each region once
 
     def remembered(self, key: tuple[object, ...], make: Callable[[], Region]) -> Region:
@@ -217,7 +218,7 @@ class Space:
 
     def _either(self, kept: list[Region]) -> Region:
         axes = _sorted({i for r in kept for i in r.axes})
-        rows = [self._spread(r, axes).rows for r in kept]
+        rows = [self.spread(r, axes).rows for r in kept]
         return self._settled(arranged(axes, np.vstack(rows)))
 
     def _settled(self, r: Region) -> Region:
@@ -230,7 +231,8 @@ class Space:
                     return self._settled(left)
         return r
 
-    def _spread(self, r: Region, axes: Sequence[Index]) -> Region:
+    def spread(self, r: Region, axes: Sequence[Index]) -> Region:
+        """The region with these indices written out, too."""
         missing = tuple(i for i in axes if i not in r.axes)
         if not missing:
             return r
@@ -255,11 +257,19 @@ class Space:
 
     def count(self, r: Region, indices: Iterable[Index]) -> Polynomial:
         """How many tuples of values of these indices are inside: they hold all that the region constrains."""
-        out = as_polynomial(len(r.rows))
-        for i in indices:
-            if i not in r.axes:
-                out = out * self.extent(i)
-        return out
+        free = frozenset(indices).difference(r.axes)
+        return self.extents(free) * len(r.rows)
+
+    def extents(self, indices: Collection[Index]) -> Polynomial:
+        """How many tuples of values these indices have that no condition speaks of."""
+        key = tuple(indices)
+        found = self.products.get(key)
+        if found is None:
+            found = ONE
+            for i in key:
+                found = found * self.extent(i)
+            self.products[key] = found
+        return found
 
     def _key(self, rows: np.ndarray, axes: Sequence[Index]) -> np.ndarray:
         """Rows as single numbers."""
@@ -308,7 +318,7 @@ class Space:
         if not constrained:
             return ALL
         needed = _sorted(frozenset().union(*(at.free for _, at in constrained)))
-        spread = self._spread(self.without(where, [i for i in where.axes if i not in needed]), needed)
+        spread = self.spread(self.without(where, [i for i in where.axes if i not in needed]), needed)
         at_rows = {i: spread.rows[:, n] for n, i in enumerate(spread.axes)}
         columns = [self.affine(at, at_rows, len(spread.rows)) for _, at in constrained]
         rows = np.stack(columns, 1)
