@@ -25,13 +25,20 @@ from symbp.program import Equation
 from symbp.recurrence import Group
 
 Count = int | Polynomial
+SMALL = 64  # values of an index, up to which each has a place of its own
+LIMIT = 4_000_000
 
 
 @dataclass(frozen=True)
 class Field:
-    """Numbers for every entry of a tensor. axes: of the tensor, those that they depend on; the first one is kinds."""
+    """Numbers for every entry of a tensor. axes: of the tensor, those that they depend on.
+
+    at: for each of them, where in `numbers` a value of the index stands: many values may share one place. numbers: by
+    kind along the first axis, then by these places.
+    """
 
     axes: tuple[Index, ...]
+    at: tuple[np.ndarray, ...]
     numbers: np.ndarray
 
 
@@ -67,7 +74,7 @@ class Fields:
     def __post_init__(self) -> None:
         self.space = self.shapes.space
         self.computed = {e.name for e in self.shapes.listing.equations}
-        self.counted: dict[object, np.ndarray] = {}
+        self.counted: dict[object, tuple[tuple[np.ndarray, ...], np.ndarray]] = {}
         self.plans: dict[str, tuple[Plan, Plan]] = {}
         for e in self.shapes.listing.equations:
             self.plans[e.name] = self.value_plan(e), self.tangent_plan(e)
@@ -138,36 +145,36 @@ class Fields:
         raise NotImplementedError
 
     def filled(self, e: Equation, plan: Plan) -> Field:
-        pieces: list[tuple[tuple[Index, ...], np.ndarray]] = []
+        pieces: list[Field] = []
         for term, n in plan.items():
             times = self.plain(n * self.space.extents(term.free))
             if term.read is None:
-                axes, numbers = self.places(e, term.where)
+                axes, at, numbers = self.places(e, term.where)
                 apart = np.zeros((len(self.kinds), *numbers.shape), object)
                 apart[self.kinds.index(term.kind)] = numbers * times
-                pieces.append((axes, apart))
+                pieces.append(Field(axes, at, apart))
             else:
                 source = (self.tangents if term.tangents else self.values).get(term.read.label)
                 if source is not None:
-                    axes, numbers = self.read(e, term, term.read, source)
-                    pieces.append((axes, numbers * times if times != 1 else numbers))
+                    pieces.append(self.read(e, term.where, term.read, source, times))
         return self.added(e, pieces)
 
-    def places(self, e: Equation, where: Region) -> tuple[tuple[Index, ...], np.ndarray]:
-        """How many places of a region an entry of the target has."""
-        axes = tuple(i for i in e.target.args if i in where.axes)
+    def places(self, e: Equation, where: Region) -> tuple[tuple[Index, ...], tuple[np.ndarray, ...], np.ndarray]:
+        """How many places of a region an entry of the target has: axes, at and numbers as in Field."""
+        axes: tuple[Index, ...] = tuple(i for i in e.target.args if i in where.axes)  # type: ignore[misc]
         key = where.key, axes
         if key not in self.counted:
-            out = np.full(self.lengths(axes), 0 if axes else len(where.rows))
+            given, into, lengths = occurring([where.rows[:, where.axes.index(i)] for i in axes], self.lengths(axes))
+            out = np.full(lengths, 0 if axes else len(where.rows))
             if axes:
-                np.add.at(out, tuple(where.rows[:, where.axes.index(i)] for i in axes), 1)
-            self.counted[key] = np.asarray(out, object)
-        return axes, self.counted[key]  # type: ignore[return-value]
+                np.add.at(out, into, 1)
+            at, out = shared(out, len(axes))
+            self.counted[key] = tuple(a[g] for a, g in zip(at, given, strict=True)), out.astype(object)
+        return axes, *self.counted[key]
 
-    def read(self, e: Equation, term: Term, read: Access, source: Field) -> tuple[tuple[Index, ...], np.ndarray]:
+    def read(self, e: Equation, where: Region, read: Access, source: Field, times: Count) -> Field:
         """The numbers of what is read, added up over the places of a region that an entry of the target has."""
         at = dict(zip(self.shapes.tensors[read.label].indices, read.args, strict=True))
-        where, numbers, times = term.where, source.numbers, one
         args = [at[i] for i in source.axes]
         outer = [
             n for n, a in enumerate(args)
@@ -175,43 +182,72 @@ class Fields:
         ]  # fmt: skip
         joint = [n for n in range(len(args)) if n not in outer]
         needed = sorted({i for n in joint for i in args[n].free}, key=lambda i: (i.label, i.digest))
-        for i in read.free:  # summed, and what is read doesn't depend on it
-            if i not in e.target.free and i not in where.axes and i not in needed:
-                times = times * self.space.extent(i)
+        summed = [i for i in read.free if i not in e.target.free and i not in where.axes and i not in needed]
+        times = times * self.plain(self.space.extents(summed))
+        numbers = source.numbers.transpose(*(n + 1 for n in joint), 0, *(n + 1 for n in outer))
         if not joint:
-            numbers = numbers.transpose(0, *(n + 1 for n in outer))
-            axes, found = self.places(e, where)
-            numbers = found.reshape(1, *found.shape, *(1 for _ in outer)) * numbers.reshape(
-                len(self.kinds), *(1 for _ in axes), *numbers.shape[1:]
-            )
+            axes, places, found = self.places(e, where)
+            out = found.reshape(*found.shape, *(1 for _ in numbers.shape)) * numbers
         else:
             where = self.space.spread(where, needed)
             rows = {i: where.rows[:, n] for n, i in enumerate(where.axes)}
-            places = tuple(self.space.affine(args[n], rows, len(where.rows)).astype(np.int64) for n in joint)
-            axes = tuple(i for i in e.target.args if i in where.axes)  # type: ignore[assignment]
-            each = numbers.transpose(*(n + 1 for n in joint), 0, *(n + 1 for n in outer))[places]
-            if axes:
-                numbers = np.zeros((*self.lengths(axes), *each.shape[1:]), object)
-                np.add.at(numbers, tuple(where.rows[:, where.axes.index(i)] for i in axes), each)
-            else:
-                numbers = each.sum(0)
-            numbers = np.moveaxis(numbers, len(axes), 0)
-        factor = self.plain(times)
-        return (*axes, *(args[n] for n in outer)), numbers if factor == 1 else numbers * factor  # type: ignore[return-value]
+            steps = [source.at[n][self.space.affine(args[n], rows, len(where.rows)).astype(np.int64)] for n in joint]
+            axes = tuple(i for i in e.target.args if i in where.axes)  # type: ignore[misc]
+            places, out = self.summed([rows[i] for i in axes], self.lengths(axes), steps, numbers)
+        out = np.moveaxis(out, len(axes), 0)
+        axes = (*axes, *(args[n] for n in outer))  # type: ignore[assignment]
+        return Field(axes, (*places, *(source.at[n] for n in outer)), out if times == 1 else out * times)
 
-    def added(self, e: Equation, pieces: Sequence[tuple[tuple[Index, ...], np.ndarray]]) -> Field:
+    def summed(self, into: Sequence[np.ndarray], lengths: tuple[int, ...], steps: Sequence[np.ndarray],
+               numbers: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:  # fmt: skip
+        """numbers[steps] of all rows, added up by the columns `into`."""
+        shape = numbers.shape[: len(steps)]
+        given, into, lengths = occurring(into, lengths)
+        at, _, times = distinct([*into, *steps], [*lengths, *shape])
+        dense = int(np.prod((*lengths, *shape), dtype=object))
+        if max(lengths, default=0) > SMALL and dense <= LIMIT:
+            counts = np.zeros((*lengths, *shape), np.int64)
+            counts[at] = times
+            found, counts = shared(counts, len(lengths))
+            given = tuple(f[g] for f, g in zip(found, given, strict=True))
+            rows = np.nonzero(counts)
+            times, at, lengths = counts[rows], rows, counts.shape[: len(lengths)]
+        each = numbers[at[len(lengths) :]]
+        each = each * times.astype(object).reshape(-1, *(1 for _ in each.shape[1:]))
+        if not lengths:
+            return (), each.sum(0)
+        out = np.zeros((*lengths, *each.shape[1:]), object)
+        np.add.at(out, at[: len(lengths)], each)
+        return given, out
+
+    def added(self, e: Equation, pieces: Sequence[Field]) -> Field:
         """The sum, without an axis along which all is the same."""
-        axes = tuple(i for i in e.target.args if any(i in found for found, _ in pieces))
-        out = np.zeros((len(self.kinds), *self.lengths(axes)), object)
-        for found, numbers in pieces:
-            order = [0, *(found.index(i) + 1 for i in axes if i in found)]
-            shape = [len(self.kinds), *(self.space.length(i) if i in found else 1 for i in axes)]  # type: ignore[arg-type]
+        axes: tuple[Index, ...] = tuple(i for i in e.target.args if any(i in p.axes for p in pieces))  # type: ignore[misc]
+        at: list[np.ndarray] = []
+        of: list[dict[Index, np.ndarray]] = [{} for _ in pieces]  # piece -> axis -> its place for each of the sum's
+        for i in axes:
+            with_it = [n for n, p in enumerate(pieces) if i in p.axes]
+            lookups = [pieces[n].at[pieces[n].axes.index(i)] for n in with_it]
+            if all(a is lookups[0] or np.array_equal(a, lookups[0]) for a in lookups):
+                at.append(lookups[0])
+            else:
+                found, inverse, _ = distinct(lookups, [int(a.max()) + 1 for a in lookups])
+                at.append(inverse)
+                for n, places in zip(with_it, found, strict=True):
+                    of[n][i] = places
+        out = np.zeros((len(self.kinds), *(int(a.max()) + 1 for a in at)), object)
+        for p, places in zip(pieces, of, strict=True):
+            numbers = p.numbers
+            for i, take in places.items():
+                numbers = numbers.take(take, p.axes.index(i) + 1)
+            order = [0, *(p.axes.index(i) + 1 for i in axes if i in p.axes)]
+            shape = [len(self.kinds), *(int(a.max()) + 1 if i in p.axes else 1 for i, a in zip(axes, at, strict=True))]
             out += numbers.transpose(order).reshape(shape)
         for n in reversed(range(len(axes))):
             first = out.take([0], n + 1)
             if np.equal(out, first).all():
-                out, axes = first.squeeze(n + 1), axes[:n] + axes[n + 1 :]
-        return Field(axes, out)  # type: ignore[arg-type]
+                out, axes, at = first.squeeze(n + 1), axes[:n] + axes[n + 1 :], at[:n] + at[n + 1 :]
+        return Field(axes, tuple(at), out)
 
     def lengths(self, axes: Iterable[Index]) -> tuple[int, ...]:
         return tuple(self.space.length(i) for i in axes)
@@ -222,3 +258,43 @@ class Fields:
             n = n.at(self.space.sizes)
             return n if n.sizes else n.number
         return n
+
+
+def distinct(columns: Sequence[np.ndarray], lengths: Sequence[int]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+    """The distinct rows of some columns, which of them each row is, and how many rows each is."""
+    key = np.ravel_multi_index(tuple(columns), tuple(lengths))
+    found, inverse, times = np.unique(key, return_inverse=True, return_counts=True)
+    return np.unravel_index(found, tuple(lengths)), inverse, times
+
+
+def occurring(
+    columns: Sequence[np.ndarray], lengths: Sequence[int]
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], tuple[int, ...]]:
+    """One place for all values of a long axis that don't occur: (value -> place, the columns as places, lengths)."""
+    at, places, out = [], [], []
+    for column, length in zip(columns, lengths, strict=True):
+        if length > SMALL:
+            values, column = np.unique(column, return_inverse=True)
+            new = np.full(length, len(values))
+            new[values] = np.arange(len(values))
+            at.append(new)
+            length = int(new.max()) + 1
+        else:
+            at.append(np.arange(length))
+        places.append(column)
+        out.append(length)
+    return tuple(at), tuple(places), tuple(out)
+
+
+def shared(numbers: np.ndarray, axes: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """One place for all values of a long axis that have the same numbers: (for each axis, value -> place; the rest)."""
+    at = []
+    for n in range(axes):
+        if numbers.shape[n] > SMALL:
+            rows = np.moveaxis(numbers, n, 0).reshape(numbers.shape[n], -1)
+            _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+            at.append(inverse.reshape(-1))
+            numbers = numbers.take(first, n)
+        else:
+            at.append(np.arange(numbers.shape[n]))
+    return tuple(at), numbers

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import Polynomial, total
@@ -284,9 +284,7 @@ class Shapes:
         wide = tuple(at[0] if len(set(at)) == 1 else q for q, at in zip(own, zip(*templates, strict=True), strict=True))
         chain = sorted(set(templates), key=lambda t: sum(a is q for a, q in zip(t, own, strict=True)))
         if chain[-1] != wide or not all(contains(b, a, own) for a, b in pairwise(chain)):
-            values = [mul(p.value, *ties(wide, t)) for p, t in zip(pieces, templates, strict=True)]
-            alive, value = self.unit(e, add(*values), wide, one)
-            return alive, wide, None
+            return self.overlapping(e, own, wide, chain, pieces, templates), wide, None
         known: Expr | None = None
         values = []
         for n, template in enumerate(chain):
@@ -303,6 +301,37 @@ class Shapes:
                     here = self.space.both(here, self.space.where(d))
                 alive = self.space.either((alive, here))
         return alive, wide, known
+
+
+    def overlapping(self, e: Equation, own: Template, wide: Template, distinct: Sequence[Template], pieces: Sequence[Piece],
+                    templates: Sequence[Template]) -> Region:  # fmt: skip
+        """The same where templates overlap: by inclusion and exclusion."""
+        alive = NONE
+        values = {t: add(*(p.value for p, of in zip(pieces, templates, strict=True) if of == t)) for t in distinct}
+        for n in range(1, len(distinct) + 1):
+            for met in combinations(distinct, n):
+                common, same = meeting(met, own)
+                for k in range(1, n + 1):
+                    for chosen in combinations(met, k):
+                        moved = (substitute(values[t], given(t, common)) for t in chosen)
+                        self.unit(e, mul(add(*moved), *same), common, one, (-1) ** (n - k))
+        for t, value in values.items():
+            here = self.work.not_zero(value)
+            for d in ties(wide, t):
+                here = self.space.both(here, self.space.where(d))
+            alive = self.space.either((alive, here))
+        return alive
+
+
+def meeting(templates: Sequence[Template], own: Template) -> tuple[Template, list[Expr]]:
+    """The entries that are in all of some templates: a template, and conditions besides."""
+    out, same = [], []
+    for q, at in zip(own, zip(*templates, strict=True), strict=True):
+        tied = list(dict.fromkeys(a for a in at if a is not q))
+        tied.sort(key=lambda a: not isinstance(a, Num))
+        out.append(tied[0] if tied else q)
+        same += [delta(tied[0], a) for a in tied[1:]]
+    return tuple(out), same
 
 
 def ties(wide: Template, narrow: Template) -> list[Expr]:
