@@ -55,12 +55,12 @@ def _closed(listing: Tensors, share: bool, varied: list[str]) -> dict[str, Amoun
         size, *others = left
         points = range(FIRST, FIRST + degree[size] + 1 + MORE)
         at = {n: values({**fixed, size: n}, others) for n in points}
-        return {name: _through(size, {n: at[n][name] for n in points}, name) for name in constrained}
+        return {name: through(size, {n: at[n][name] for n in points}, name) for name in constrained}
 
     return found | values({}, varied)
 
 
-def _through(size: str, at: Mapping[int, Amounts], equation: str) -> Amounts:
+def through(size: str, at: Mapping[int, Amounts], equation: str) -> Amounts:
     """The amounts as polynomials in one more size."""
     kinds = dict.fromkeys(k for amounts in at.values() for k in amounts)
     out = {}

@@ -7,7 +7,7 @@ recurrence on the equations. What conditions on indices don't tell apart is one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +67,8 @@ class Fields:
     """
 
     shapes: Shapes
+    equations: Sequence[Equation] = ()
+    huge: Mapping[str, int] = field(default_factory=dict)
     forward_mode: Amounts = field(default_factory=dict)
     values: dict[str, Field] = field(default_factory=dict)
     tangents: dict[str, Field] = field(default_factory=dict)
@@ -74,17 +76,21 @@ class Fields:
     def __post_init__(self) -> None:
         self.space = self.shapes.space
         self.computed = {e.name for e in self.shapes.listing.equations}
+        self.numbers = {**self.huge, **self.space.sizes}
+        self.equations = self.equations or self.shapes.listing.equations
+        self.unit_plans: dict[str, list[tuple[Plan, Unit]]] = {}
         self.counted: dict[object, tuple[tuple[np.ndarray, ...], np.ndarray]] = {}
         self.plans: dict[str, tuple[Plan, Plan]] = {}
-        for e in self.shapes.listing.equations:
+        for e in self.equations:
             self.plans[e.name] = self.value_plan(e), self.tangent_plan(e)
 
-    def run(self) -> Fields:
-        """Writes everything out."""
+    def run(self, kinds: Sequence[str] | None = None) -> Fields:
+        """Writes everything out. kinds: of operations that there may be."""
         used = {t.kind for plans in self.plans.values() for plan in plans for t in plan}
-        self.kinds = [k for k in KINDS if k in used]
+        self.kinds = [k for k in KINDS if k in used] if kinds is None else kinds
         for group in self.shapes.listing.groups:
-            self.group(group)
+            if group.names <= self.plans.keys():
+                self.group(group)
         return self
 
     # ---------------------------------------------------------------------------------- what there is to do
@@ -96,11 +102,13 @@ class Fields:
 
     def tangent_plan(self, e: Equation) -> Plan:
         out: Plan = {}
+        self.unit_plans[e.name] = []
         for unit in self.shapes.units.get(e.name, ()):
             plan = self.plan(e, unit)
             for term, n in plan.items():
                 out[term] = out.get(term, zero) + n * unit.weight * unit.sign
             self.count(plan, unit)
+            self.unit_plans[e.name].append((plan, unit))
         for read, where, scope in self.shapes.uses[e.name]:
             term = Term(where, self.free(e, where, scope, read), "", read, True)
             out[term] = out.get(term, zero) + 1
@@ -172,7 +180,7 @@ class Fields:
             self.counted[key] = tuple(a[g] for a, g in zip(at, given, strict=True)), out.astype(object)
         return axes, *self.counted[key]
 
-    def read(self, e: Equation, where: Region, read: Access, source: Field, times: Count) -> Field:
+    def read(self, e: Equation, where: Region, read: Access, source: Field, times: int) -> Field:
         """The numbers of what is read, added up over the places of a region that an entry of the target has."""
         at = dict(zip(self.shapes.tensors[read.label].indices, read.args, strict=True))
         args = [at[i] for i in source.axes]
@@ -252,12 +260,9 @@ class Fields:
     def lengths(self, axes: Iterable[Index]) -> tuple[int, ...]:
         return tuple(self.space.length(i) for i in axes)
 
-    def plain(self, n: Count) -> Count:
-        """A number, where there are no sizes in it."""
-        if isinstance(n, Polynomial):
-            n = n.at(self.space.sizes)
-            return n if n.sizes else n.number
-        return n
+    def plain(self, n: Count) -> int:
+        """A number in place of the sizes in it."""
+        return n if isinstance(n, int) else n.at(self.numbers).number
 
 
 def distinct(columns: Sequence[np.ndarray], lengths: Sequence[int]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ let them through. One expression is counted for all tangents of a kind.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 
@@ -100,23 +100,38 @@ class Shapes:
 
     def run(self) -> Shapes:
         """Raises TooLarge where regions would be too large, NeedsSize where a size has to be a number."""
+        self.start(self.listing.groups)
+        self.find_needed(self.listing.groups)
+        for group in self.listing.groups:
+            self.group(group)
+        return self
+
+    def start(self, groups: Sequence[Group], alive: Mapping[str, Region] | None = None,
+              like: Shapes | None = None) -> None:  # fmt: skip
+        """Finds where values aren't zero, and what passes tangents on. alive, like: what other groups have of it."""
         self.tensors = dict(self.listing.tensors)
         self.listing = replace(self.listing, tensors=self.tensors)
-        self.work = Work(self.listing, self.space)
-        self.work.by_equation()
+        self.work = Work(self.listing, self.space, alive=dict(alive or {}))
+        for group in groups:
+            self.work.find_alive(group)
+        self.work.find_needed(groups)
         self.parameters = [t for t in self.tensors.values() if t.role == "parameter"]
         self.bit = {t.name: 1 << n for n, t in enumerate(self.parameters)}
-        self.at_hand = Known(self.tensors)
         for t in self.parameters:
             self.shapes[t.name] = [self.seed(t.name, t.indices, t.name)]
         for name, (table, places) in self.listing.picked.items():
             if self.tensors[table].role == "parameter":
                 self.shapes[name] = [self.seed(table, places, name)]
-        self.find_reads()
-        self.find_needed()
-        for group in self.listing.groups:
-            self.group(group)
-        return self
+        for name, shapes in self.shapes.items():
+            self.note(name, shapes)
+        self.at_hand = Known(self.listing.tensors) if like is None else like.at_hand
+        self.through = self.find_reads() if like is None else like.through
+
+    def note(self, name: str, shapes: Sequence[Shape]) -> None:
+        """Makes tangents readable as tensors."""
+        for s in shapes:
+            self.tensors[s.name] = Tensor(s.name, (*self.tensors[name].indices, *s.own))
+            self.work.alive[s.name] = s.alive
 
     def seed(self, parameter: str, template: Template, of: str) -> Shape:
         return Shape(f"{of} by {parameter}", 0, parameter, template, (), ALL, ONE)
@@ -127,25 +142,28 @@ class Shapes:
 
     # --------------------------------------------------------------------------- what passes tangents on
 
-    def find_reads(self) -> None:
+    def find_reads(self) -> dict[str, list[Through]]:
+        """The reads of every equation that pass tangents on."""
         depends = set(self.shapes)
+        found = {}
         for group in self.listing.groups:
             if any(depends & e.value.tensors for e in group.equations):
                 depends |= group.names
             for e in group.equations:
                 self.at_hand.add(e.target, e.value)
-                self.through[e.name] = [
+                found[e.name] = [
                     Through(read, local, bound)
                     for constant, inner, bound in parts(e)
                     for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
                     if read.label in depends and self.tensors[read.label].dtype == "real"
                     and (local := mul(constant, diff(inner, read))) is not ZERO
                 ]  # fmt: skip
+        return found
 
-    def find_needed(self) -> None:
+    def find_needed(self, groups: Sequence[Group]) -> None:
         """Where the loss depends on a tangent, from the loss back: that is the same for every parameter."""
         self.needed.update(dict.fromkeys(self.listing.outputs, ALL))
-        for group in reversed(self.listing.groups):
+        for group in reversed(groups):
             changed = True
             while changed:
                 before = [self.needed.get(e.name, NONE) for e in group.equations]
@@ -160,6 +178,7 @@ class Shapes:
         for n, t in enumerate(self.through[e.name]):
             stand_in = f"{t.read.label} tangent {n}"
             self.tensors[stand_in] = self.tensors[t.read.label]
+            self.work.alive[stand_in] = self.work.alive.get(t.read.label, ALL)
             value = self.put_together(mul(t.local, access(stand_in, t.read.args)), t.bound, e)
             tally = Reading(self.work, e.name)
             tally.as_tree(value, self.needed.get(e.name, NONE), e.target.free)
@@ -226,9 +245,7 @@ class Shapes:
         for n, (bits, alive) in enumerate(found.values()):
             if not alive.empty:
                 out.append(Shape(f"{e.name} by {n}", bits, None, (), (), alive))
-        for s in out:
-            self.tensors[s.name] = Tensor(s.name, (*self.tensors[e.name].indices, *s.own))
-            self.work.alive[s.name] = s.alive
+        self.note(e.name, out)
         return out
 
     def merge(self, found: dict[object, tuple[int, Region]], bits: int, alive: Region) -> None:

@@ -8,7 +8,7 @@ are settled before anything is computed; it is found without unrolling, region b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -64,13 +64,18 @@ class Work:
         """Operations of every equation by kind. What several equations share counts for the first."""
         for group in self.listing.groups:
             self.find_alive(group)
+        found = self.find_needed(self.listing.groups)
+        in_order = [(e.name, found[e.name]) for group in self.listing.groups for e in group.equations]
+        return self.once(in_order) if self.share else {name: summed(records) for name, records in in_order}
+
+    def find_needed(self, groups: Sequence[Group]) -> dict[str, list[Record]]:
+        """What their equations take; notes what they need."""
         for name in self.listing.outputs:
             self.needed[name] = ALL
         found: dict[str, list[Record]] = {}
-        for group in reversed(self.listing.groups):
+        for group in reversed(groups):
             found |= self.count_group(group)
-        in_order = [(e.name, found[e.name]) for group in self.listing.groups for e in group.equations]
-        return self.once(in_order) if self.share else {name: summed(records) for name, records in in_order}
+        return found
 
     def once(self, found: list[tuple[str, list[Record]]]) -> dict[str, Amounts]:
         """The amounts by equation, equal subexpressions counted where they come first."""
