@@ -310,10 +310,11 @@ class Space:
         if where.empty:
             return NONE
         bare = [at for at in read.args if isinstance(at, Index)]
+        computed = frozenset().union(*(at.free for at in read.args if not isinstance(at, Index)))
         constrained = [
             (f, at)
             for f, at in zip(formals, read.args, strict=True)
-            if at not in bare or at in where.axes or at.size is not f.size or bare.count(at) > 1
+            if at not in bare or at in where.axes or at in computed or at.size is not f.size or bare.count(at) > 1
         ]
         if not constrained:
             return ALL

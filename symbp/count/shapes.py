@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
+from typing import TypeVar
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import Polynomial, total
@@ -24,6 +25,7 @@ from symbp.program import Equation, Tensor
 from symbp.recurrence import Group
 
 Template = tuple[Expr, ...]  # for each axis of a parameter: the entry's index or the place that it equals, or its own
+HasBits = TypeVar("HasBits", bound="WithBits")
 ROUNDS = 100  # in which the tangents of a recurrence settle
 
 
@@ -220,20 +222,10 @@ class Shapes:
         pieces = [p for t in self.through[e.name] for p in self.pieces(t, e)]
         partly = list(dict.fromkeys(p.parameter for p in pieces if p.parameter is not None))
         apart = total_bits(self.bit[name] for name in partly)
-        full: list[tuple[int, tuple[Piece, ...]]] = [(-1 & ~apart, ())]
-        for p in pieces:
-            if p.bits:
-                full = [
-                    part
-                    for bits, members in full
-                    for part in ((bits & p.bits, (*members, p)), (bits & ~p.bits, members))
-                    if part[0]
-                ]
         found: dict[object, tuple[int, Region]] = {}
-        for bits, members in full:
-            if members:
-                alive, _ = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
-                self.merge(found, bits, alive)
+        for bits, members in in_whole(pieces, apart):
+            alive, _ = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
+            self.merge(found, bits, alive)
         out = []
         for name in partly:
             alive, template, known = self.part(e, name, [p for p in pieces if p.parameter == name or p.bits & self.bit[name]])
@@ -338,6 +330,20 @@ class Shapes:
                 here = self.space.both(here, self.space.where(d))
             alive = self.space.either((alive, here))
         return alive
+
+
+def in_whole(pieces: Sequence[HasBits], apart: int) -> list[tuple[int, tuple[HasBits, ...]]]:
+    """Parameters, as bits, parted by which pieces have them; not those that are set apart."""
+    out: list[tuple[int, tuple[HasBits, ...]]] = [(-1 & ~apart, ())]
+    for p in pieces:
+        if p.bits:
+            out = [
+                part
+                for bits, members in out
+                for part in ((bits & p.bits, (*members, p)), (bits & ~p.bits, members))
+                if part[0]
+            ]
+    return [(bits, members) for bits, members in out if members]
 
 
 def meeting(templates: Sequence[Template], own: Template) -> tuple[Template, list[Expr]]:
