@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from symbp.count.alone import Alone, Free
 from symbp.count.causal import Prefix
 from symbp.count.closed import FIRST, MORE, large_sizes, through
 from symbp.count.fields import Fields
@@ -24,6 +25,7 @@ from symbp.count.written import Amounts
 from symbp.expr import Expr, Index, Num, index, rebuild, size
 from symbp.program import Equation
 
+DEGREE = 4  # of each gradient alone in a size that was a number
 BITS = 64  # more than the coefficients of the upper bound have
 
 
@@ -140,6 +142,35 @@ class Exact:
                 terms[tuple(m)] = digit
             n, place = (n - digit) >> bits, place + 1
         return Polynomial(terms)
+
+
+def alone_exactly(listing: Tensors, gradients: Mapping[str, str], bound: Amounts) -> Amounts:
+    """Each gradient alone, by kind. bound: an upper bound of it, with the sizes that are symbolic.
+
+    Raises SymbpError as `Exact` does.
+    """
+    varied = large_sizes(listing)
+    if varied:
+        listing = with_names(listing, varied)
+    free: Free = {}
+
+    def at(fixed: dict[str, int], left: list[str]) -> Amounts:
+        if not left:
+            found = Alone(listing, Space(fixed), gradients, free).run()
+            return {k: n.at(fixed) for k, n in found.operations.items()}
+        name, *others = left
+        degree = max((n.degree(name) for n in bound.values()), default=0) or DEGREE
+        values = {n: at({**fixed, name: n}, others) for n in range(FIRST, FIRST + degree + MORE + 1)}
+        return through(name, values, "each gradient alone")
+
+    while True:
+        try:
+            found = at({}, sorted(varied))
+            break
+        except NeedsSize as e:
+            varied.add(e.label)
+            free.clear()
+    return {k: n.at({name: int(name) for name in varied if name.isdigit()}) for k, n in found.items()}
 
 
 def with_names(listing: Tensors, numbers: Collection[str]) -> Tensors:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from symbp.count.blocks import Blocks, find_blocks
 from symbp.count.closed import closed_forms
-from symbp.count.exact import Exact
+from symbp.count.exact import Exact, alone_exactly
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
 from symbp.count.tangents import Tangents
@@ -251,6 +251,11 @@ class Ledger:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
         amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+        if not exact:
+            try:
+                amounts, exact = alone_exactly(listing, gradients, amounts), True
+            except SymbpError:  # conditions hold for too many indices
+                pass
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
 
