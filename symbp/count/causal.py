@@ -126,7 +126,7 @@ class Prefix:
         """
         whole = self.fields.shapes
         listing = whole.listing
-        shapes = Shapes(listing, Space({**self.space.sizes, self.name: size}))
+        shapes = Shapes(listing, Space({**self.space.sizes, self.name: size}, self.space.common))
         left = [g for g in listing.groups if not g.names & names]
         equations = [e for g in left for e in g.equations]
         read = {t.read.label for e in equations for plan in self.fields.plans[e.name] for t in plan if t.read} & names

@@ -8,7 +8,7 @@ are the coefficients (Kronecker substitution).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbp.count.alone import Alone, Free
@@ -17,7 +17,7 @@ from symbp.count.closed import FIRST, MORE, large_sizes, through
 from symbp.count.fields import Fields
 from symbp.count.needs import entries_needed
 from symbp.count.polynomial import Polynomial
-from symbp.count.regions import NeedsSize, Space
+from symbp.count.regions import Known, NeedsSize, Space
 from symbp.count.shapes import Shapes
 from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors
@@ -43,6 +43,7 @@ class Exact:
     listing: Tensors
     loss: str
     bound: Tangents
+    common: Known = field(default_factory=dict)
 
     def forms(self) -> Found:
         varied = large_sizes(self.listing)
@@ -93,7 +94,7 @@ class Exact:
         return found
 
     def computed(self, sizes: dict[str, int]) -> Fields:
-        return Fields(Shapes(self.listing, Space(sizes)).run(), huge=self.huge(sizes)).run()
+        return Fields(Shapes(self.listing, Space(sizes, self.common)).run(), huge=self.huge(sizes)).run()
 
     def amounts(self, fields: Fields) -> Found:
         sizes = fields.space.sizes
@@ -153,10 +154,11 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str], bound: Amounts
     if varied:
         listing = with_names(listing, varied)
     free: Free = {}
+    common: Known = {}
 
     def at(fixed: dict[str, int], left: list[str]) -> Amounts:
         if not left:
-            found = Alone(listing, Space(fixed), gradients, free).run()
+            found = Alone(listing, Space(fixed, common), gradients, free).run()
             return {k: n.at(fixed) for k, n in found.operations.items()}
         name, *others = left
         degree = max((n.degree(name) for n in bound.values()), default=0) or DEGREE

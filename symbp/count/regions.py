@@ -16,9 +16,10 @@ import numpy as np
 
 from symbp.count.polynomial import ONE, Polynomial, of_size, variable
 from symbp.errors import SymbpError
-from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Pow, Size
+from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Pow, Size, walk
 
 LIMIT = 4_000_000  # tuples
+Known = dict[tuple[object, ...], "Region"]
 
 
 class TooLarge(SymbpError):
@@ -68,18 +69,30 @@ class Space:
     the size as text ("T", "1024"). What it has a key for counts as a variable of this name.
     """
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[str, int], common: Known | None = None) -> None:
         self.sizes = dict(sizes)
-        self.known: dict[tuple[object, ...], Region] = {}  # results of the operations below, by what they're of
+        self.known: Known = {}  # results of the operations below, by what they're of
+        self.common: Known = {} if common is None else common  # those that don't depend on the sizes
+        self.varying: dict[Index, bool] = {}
         self.products: dict[tuple[Index, ...], Polynomial] = {}
         self.regions: dict[tuple[object, int, bytes], Region] = {}  # each region once
 
-    def remembered(self, key: tuple[object, ...], make: Callable[[], Region]) -> Region:
-        """The result of an operation on regions. Layers of one kind ask for the same again and again."""
-        found = self.known.get(key)
+    def remembered(self, key: tuple[object, ...], make: Callable[[], Region], of: Sequence[Region] = ()) -> Region:
+        """The result of an operation, on regions alone if they are given. Layers of one kind ask for the same again
+        and again."""
+        fixed = of and not any(self.varies(i) for r in of for i in r.axes)
+        known = self.common if fixed else self.known
+        found = known.get(key)
         if found is None:
             new = make()
-            found = self.known[key] = self.regions.setdefault(new.key, new)
+            found = known[key] = self.regions.setdefault(new.key, new)
+        return found
+
+    def varies(self, i: Index) -> bool:
+        """Whether the length of an index depends on the sizes."""
+        found = self.varying.get(i)
+        if found is None:
+            found = self.varying[i] = any(n.label in self.sizes for n in walk(i.size))
         return found
 
     def length(self, i: Index) -> int:
@@ -183,7 +196,7 @@ class Space:
             return b
         if b.is_all or a.empty:
             return a
-        return self.remembered(("both", a.key, b.key), lambda: self._both(a, b))
+        return self.remembered(("both", a.key, b.key), lambda: self._both(a, b), (a, b))
 
     def _both(self, a: Region, b: Region) -> Region:
         if set(b.axes) - set(a.axes) and not set(a.axes) - set(b.axes):
@@ -214,9 +227,16 @@ class Space:
             return ALL
         if all(r is kept[0] for r in kept):
             return kept[0]
-        return self.remembered(("either", *(r.key for r in kept)), lambda: self._either(kept))
+        return self.remembered(("either", *(r.key for r in kept)), lambda: self._either(kept), kept)
 
     def _either(self, kept: list[Region]) -> Region:
+        wide: list[Region] = []
+        for r in sorted(kept, key=lambda r: len(r.axes)):  # what lies within another one needn't be written out
+            if not any(set(w.axes) <= set(r.axes) and len(self.both(r, w).rows) == len(r.rows) for w in wide):
+                wide.append(r)
+        if len(wide) == 1:
+            return wide[0]
+        kept = wide
         axes = _sorted({i for r in kept for i in r.axes})
         rows = [self.spread(r, axes).rows for r in kept]
         return self._settled(arranged(axes, np.vstack(rows)))
@@ -247,7 +267,7 @@ class Space:
         gone = set(bound)
         if not gone.intersection(r.axes):
             return r
-        return self.remembered(("without", r.key, frozenset(gone)), lambda: self._without(r, gone))
+        return self.remembered(("without", r.key, frozenset(gone)), lambda: self._without(r, gone), (r,))
 
     def _without(self, r: Region, gone: set[Index]) -> Region:
         kept = [n for n, i in enumerate(r.axes) if i not in gone]
