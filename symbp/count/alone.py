@@ -17,7 +17,7 @@ from symbp.count.shapes import Reading, Template, contains, given, in_whole, tie
 from symbp.count.tensors import Tensors
 from symbp.count.work import Work
 from symbp.count.written import Amounts, plus
-from symbp.expr import Access, Expr, Index, Num, access, index
+from symbp.expr import Access, Expr, Index, Num, access, index, transform
 from symbp.program import Equation
 from symbp.recurrence import Group
 
@@ -36,24 +36,49 @@ class Need:
     where: Region
 
 
-Free = dict[str, tuple[Amounts, list[Access]]]
+Taken = tuple[Amounts, list[tuple[Access, Region]]]
+
+
+@dataclass
+class Looks:
+    """What equations look like but for the names of tensors. free: what those take, and read, that have nothing to do
+    with conditions: this is the same whatever the sizes."""
+
+    listing: Tensors
+    free: dict[object, tuple[Amounts, list[tuple[int, tuple[Expr, ...], Region]]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.place = {name: n for n, name in enumerate(self.listing.tensors)}
+        self.known: dict[str, tuple[object, tuple[str, ...]]] = {}
+
+    def of(self, e: Equation) -> tuple[object, tuple[str, ...]]:
+        """(equation with its tensors numbered, their names)."""
+        found = self.known.get(e.name)
+        if found is None:
+            names = sorted(e.value.tensors, key=self.place.__getitem__)
+            number = {name: str(n) for n, name in enumerate(names)}
+            value = transform(e.value, lambda a: access(number[a.label], a.args) if isinstance(a, Access) else a)
+            found = self.known[e.name] = (e.target.args, value), tuple(names)
+        return found
 
 
 @dataclass
 class Alone:
-    """Counts it in a space of index values. gradients: output -> its parameter. free: what equations take that have
-    nothing to do with conditions, needed as a whole; filled as it's found."""
+    """Counts it in a space of index values. gradients: output -> its parameter."""
 
     listing: Tensors
     space: Space
     gradients: Mapping[str, str]
-    free: Free = field(default_factory=dict)
+    looks: Looks
     needs: dict[str, list[Need]] = field(default_factory=dict)
     operations: Amounts = field(default_factory=dict)
 
     def run(self) -> Alone:
         """Raises TooLarge where regions would be too large, NeedsSize where a size has to be a number."""
         self.work = Work(self.listing, self.space)
+        self.owned: dict[str, Template] = {}
+        self.sizes: dict[int, Polynomial] = {}
+        self.seen: dict[object, tuple[Amounts, list[tuple[int, tuple[Expr, ...], Region]]]] = {}
         for group in self.listing.groups:
             self.work.find_alive(group)
         self.parameters = [self.listing.tensors[p] for p in self.gradients.values()]
@@ -84,44 +109,56 @@ class Alone:
     def equation(self, e: Equation, counted: bool) -> None:
         """Notes what an equation needs, for those that need it; counts it."""
         for need in self.joined(e):
-            own = tuple(q for q in need.template if q in self.own(need.parameter))
             where = self.space.both(need.where, self.work.alive[e.name])
-            weight = one if need.parameter is not None else self.size(need.bits)
-            if where.is_all and not own and e.name in self.free:
-                amounts, found = self.free[e.name]
-                if counted:
-                    self.operations = plus(self.operations, amounts, weight)
-                for read in found:
-                    self.note(e, need, read, ALL)
-                continue
+            own = frozenset(q for q in self.own(need.parameter) if q in need.template)
+            amounts, found = self.taken(e, where, own)  # type: ignore[arg-type]
+            if counted:
+                self.operations = plus(self.operations, amounts, one if need.parameter else self.size(need.bits))
+            for read, there in found:
+                self.note(need, read, there)
+
+    def taken(self, e: Equation, where: Region, own: frozenset[Index]) -> Taken:
+        """What an equation takes in some places, and what it reads there. Equations that are alike are counted once."""
+        alike, names = self.looks.of(e)
+        here = tuple((self.work.alive[n].key if n in self.work.alive else None, self.formals(n)) for n in names)
+        key = alike, here, where.key, own
+        known = self.looks.free if where.is_all and not own else self.seen
+        found = known.get(key)
+        if found is None:
             tally = Reading(self.work, e.name)
             self.work.constrained.discard(e.name)
-            tally.as_tree(e.value, where, e.target.free | frozenset(own))  # type: ignore[arg-type]
-            if counted:
-                for r in tally.records:
-                    self.operations[r.kind] = self.operations.get(r.kind, zero) + r.amount * weight
-            for read, there, _ in tally.reads:
-                self.note(e, need, read, there)
-            if where.is_all and not own and e.name not in self.work.constrained:
-                amounts = {}
-                for r in tally.records:
-                    amounts[r.kind] = amounts.get(r.kind, zero) + r.amount
-                reads = [read for read, there, _ in tally.reads]
-                if all(there.is_all for _, there, _ in tally.reads):
-                    self.free[e.name] = amounts, reads
+            tally.as_tree(e.value, where, e.target.free | own)
+            amounts: Amounts = {}
+            for r in tally.records:
+                amounts[r.kind] = amounts.get(r.kind, zero) + r.amount
+            reads = [(names.index(read.label), read.args, there) for read, there, _ in tally.reads]
+            if e.name in self.work.constrained or not all(there.is_all for _, _, there in reads):
+                known = self.seen
+            found = known[key] = amounts, reads
+        return found[0], [(access(names[n], args), there) for n, args, there in found[1]]
+
+    def formals(self, name: str) -> tuple[Index, ...]:
+        return self.listing.tensors[name].indices
 
     def own(self, parameter: str | None) -> Template:
         """The indices of a parameter's axes."""
         if parameter is None:
             return ()
-        axes = self.listing.tensors[parameter].indices
-        return tuple(index(f"{parameter}.{k}", i.size) for k, i in enumerate(axes))
+        found = self.owned.get(parameter)
+        if found is None:
+            axes = self.formals(parameter)
+            found = self.owned[parameter] = tuple(index(f"{parameter}.{k}", i.size) for k, i in enumerate(axes))
+        return found
 
     def size(self, bits: int) -> Polynomial:
         """How many numbers these parameters hold."""
-        return total(self.space.extents(t.indices) for n, t in enumerate(self.parameters) if bits >> n & 1)
+        found = self.sizes.get(bits)
+        if found is None:
+            found = total(self.space.extents(t.indices) for n, t in enumerate(self.parameters) if bits >> n & 1)
+            self.sizes[bits] = found
+        return found
 
-    def note(self, e: Equation, need: Need, read: Access, where: Region) -> None:
+    def note(self, need: Need, read: Access, where: Region) -> None:
         """An entry of a tensor is needed where it is read."""
         if read.label not in self.work.alive or where.empty:
             return
@@ -172,6 +209,8 @@ class Alone:
     def together(self, name: str, needs: Sequence[Need]) -> Need:
         """What one of several needs, as one: by entries in the template that holds all of theirs."""
         own = self.own(name)
+        if len(needs) == 1 and needs[0].parameter:
+            return needs[0]
         by_template: dict[Template, Region] = {}
         for n in needs:
             t = n.template if n.parameter else own

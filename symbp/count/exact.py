@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from symbp.count.alone import Alone, Free
+from symbp.count.alone import Alone, Looks
 from symbp.count.causal import Prefix
 from symbp.count.closed import FIRST, MORE, large_sizes, through
 from symbp.count.fields import Fields
@@ -153,12 +153,12 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str], bound: Amounts
     varied = large_sizes(listing)
     if varied:
         listing = with_names(listing, varied)
-    free: Free = {}
+    looks = Looks(listing)
     common: Known = {}
 
     def at(fixed: dict[str, int], left: list[str]) -> Amounts:
         if not left:
-            found = Alone(listing, Space(fixed, common), gradients, free).run()
+            found = Alone(listing, Space(fixed, common), gradients, looks).run()
             return {k: n.at(fixed) for k, n in found.operations.items()}
         name, *others = left
         degree = max((n.degree(name) for n in bound.values()), default=0) or DEGREE
@@ -171,7 +171,7 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str], bound: Amounts
             break
         except NeedsSize as e:
             varied.add(e.label)
-            free.clear()
+            looks.free.clear()
     return {k: n.at({name: int(name) for name in varied if name.isdigit()}) for k, n in found.items()}
 
 
