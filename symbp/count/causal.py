@@ -139,7 +139,7 @@ class Prefix:
                 return None
         for group in left:
             shapes.group(group)
-        fields = Fields(shapes, equations, self.fields.huge)
+        fields = Fields(shapes, equations, self.fields.huge, forward_mode)
         if forward_mode:
             for name in names:
                 for plan, unit in self.fields.unit_plans[name]:

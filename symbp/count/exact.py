@@ -13,7 +13,7 @@ from functools import cached_property
 
 from symbp.count.alone import Alone, Looks
 from symbp.count.causal import Prefix
-from symbp.count.closed import FIRST, MORE, large_sizes, through
+from symbp.count.closed import FIRST, MORE, large_sizes, sizes_in_conditions, through
 from symbp.count.fields import Fields
 from symbp.count.needs import entries_needed
 from symbp.count.polynomial import Polynomial
@@ -22,10 +22,11 @@ from symbp.count.shapes import Shapes
 from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors
 from symbp.count.written import Amounts
+from symbp.errors import SymbpError
 from symbp.expr import Expr, Index, Num, index, rebuild, size
 from symbp.program import Equation
 
-DEGREE = 4  # of each gradient alone in a size that was a number
+DEGREE = 8  # of each gradient alone in a size, at most
 BITS = 64  # more than the coefficients of the upper bound have
 
 
@@ -50,6 +51,7 @@ class Exact:
         if varied:
             self.listing = with_names(self.listing, varied)
             self.bound = Tangents(self.listing, entries_needed(self.listing)).run()
+        varied |= sizes_in_conditions(self.listing)
         while True:
             try:
                 found = self.at({}, sorted(varied))
@@ -84,7 +86,7 @@ class Exact:
     def along(self, fixed: dict[str, int], name: str, few: int, last: int) -> dict[int, Found]:
         """At all values of a size, forward mode at the first few: from the largest down, with what is the same taken
         over."""
-        whole = self.computed({**fixed, name: last})
+        whole = self.computed({**fixed, name: last}, last <= few)
         prefix = Prefix(whole, name, FIRST)
         names = prefix.names()
         found = {last: self.amounts(whole)}
@@ -93,8 +95,9 @@ class Exact:
             found[n] = self.amounts(part.run(whole.kinds) if part else self.computed({**fixed, name: n}))
         return found
 
-    def computed(self, sizes: dict[str, int]) -> Fields:
-        return Fields(Shapes(self.listing, Space(sizes, self.common)).run(), huge=self.huge(sizes)).run()
+    def computed(self, sizes: dict[str, int], forward_mode: bool = True) -> Fields:
+        shapes = Shapes(self.listing, Space(sizes, self.common)).run()
+        return Fields(shapes, huge=self.huge(sizes), counts=forward_mode).run()
 
     def amounts(self, fields: Fields) -> Found:
         sizes = fields.space.sizes
@@ -145,14 +148,12 @@ class Exact:
         return Polynomial(terms)
 
 
-def alone_exactly(listing: Tensors, gradients: Mapping[str, str], bound: Amounts) -> Amounts:
-    """Each gradient alone, by kind. bound: an upper bound of it, with the sizes that are symbolic.
-
-    Raises SymbpError as `Exact` does.
-    """
+def alone_exactly(listing: Tensors, gradients: Mapping[str, str]) -> Amounts:
+    """Each gradient alone, by kind. Raises SymbpError as `Exact` does."""
     varied = large_sizes(listing)
     if varied:
         listing = with_names(listing, varied)
+    varied |= sizes_in_conditions(listing)
     looks = Looks(listing)
     common: Known = {}
 
@@ -161,8 +162,14 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str], bound: Amounts
             found = Alone(listing, Space(fixed, common), gradients, looks).run()
             return {k: n.at(fixed) for k, n in found.operations.items()}
         name, *others = left
-        degree = max((n.degree(name) for n in bound.values()), default=0) or DEGREE
-        values = {n: at({**fixed, name: n}, others) for n in range(FIRST, FIRST + degree + MORE + 1)}
+        values: dict[int, Amounts] = {}
+        for n in range(FIRST, FIRST + DEGREE + MORE + 1):
+            values[n] = at({**fixed, name: n}, others)
+            if len(values) > MORE:
+                try:
+                    return through(name, values, "each gradient alone")
+                except SymbpError:  # of a higher degree
+                    continue
         return through(name, values, "each gradient alone")
 
     while True:

@@ -69,6 +69,7 @@ class Fields:
     shapes: Shapes
     equations: Sequence[Equation] = ()
     huge: Mapping[str, int] = field(default_factory=dict)
+    counts: bool = True
     forward_mode: Amounts = field(default_factory=dict)
     values: dict[str, Field] = field(default_factory=dict)
     tangents: dict[str, Field] = field(default_factory=dict)
@@ -107,7 +108,8 @@ class Fields:
             plan = self.plan(e, unit)
             for term, n in plan.items():
                 out[term] = out.get(term, zero) + n * unit.weight * unit.sign
-            self.count(plan, unit)
+            if self.counts:
+                self.count(plan, unit)
             self.unit_plans[e.name].append((plan, unit))
         for read, where, scope in self.shapes.uses[e.name]:
             term = Term(where, self.free(e, where, scope, read), "", read, True)

@@ -250,12 +250,14 @@ class Ledger:
     def alone(self) -> Account:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
-        amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
-        if not exact:
+        if any(has_condition(e.value, labels=False) for e in listing.equations):
             try:
-                amounts, exact = alone_exactly(listing, gradients, amounts), True
-            except SymbpError:  # conditions hold for too many indices
-                pass
+                amounts, exact = alone_exactly(listing, gradients), True
+            except SymbpError:  # conditions hold for too many indices: they are taken to hold
+                amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+        else:
+            amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+            amounts, exact = (amounts, exact) if exact else (alone_exactly(listing, gradients), True)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
 
