@@ -18,7 +18,6 @@ from symbp.count.regions import Region, Space, arranged
 from symbp.count.shapes import Shapes
 from symbp.expr import Access, Expr, Index, Num, Size, walk
 from symbp.program import Equation
-from symbp.recurrence import Group
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,9 @@ class Prefix:
         listing = self.fields.shapes.listing
         kept: set[str] = set()
         computed = {e.name for e in listing.equations}
-        for group in listing.groups:
-            if group.time is None and all(
-                e.value.tensors & computed <= kept and self.is_same(e) for e in group.equations
-            ):
-                kept |= group.names
+        for e in listing.equations:
+            if e.value.tensors & computed <= kept and self.is_same(e):
+                kept.add(e.name)
         return frozenset(kept)
 
     def along(self, indices: Iterable[Index]) -> list[Index]:
@@ -128,17 +125,17 @@ class Prefix:
         listing = whole.listing
         shapes = Shapes(listing, Space({**self.space.sizes, self.name: size}, self.space.common))
         left = [g for g in listing.groups if not g.names & names]
-        equations = [e for g in left for e in g.equations]
+        equations = [e for e in listing.equations if e.name not in names]
         read = {t.read.label for e in equations for plan in self.fields.plans[e.name] for t in plan if t.read} & names
         for name in read & whole.shapes.keys():
             shapes.shapes[name] = [replace(s, alive=self.cut(s.alive, size)) for s in whole.shapes[name]]
         shapes.start(left, {name: self.cut(whole.work.alive[name], size) for name in read}, whole)
-        shapes.find_needed(left)
-        for name in {read.label for g in left for e in g.equations for read, _, _ in shapes.uses[e.name]} & names:
-            if not self.asked(shapes, left, name).same(self.cut(self.asked(whole, left, name), size)):
+        shapes.find_needed(equations)
+        for name in {read.label for e in equations for read, _, _ in shapes.uses[e.name]} & names:
+            if not self.asked(shapes, equations, name).same(self.cut(self.asked(whole, equations, name), size)):
                 return None
-        for group in left:
-            shapes.group(group)
+        for e in equations:
+            shapes.equation(e)
         fields = Fields(shapes, equations, self.fields.huge, forward_mode)
         if forward_mode:
             for name in names:
@@ -150,11 +147,11 @@ class Prefix:
         return fields
 
     @staticmethod
-    def asked(shapes: Shapes, by: Sequence[Group], name: str) -> Region:
+    def asked(shapes: Shapes, by: Sequence[Equation], name: str) -> Region:
         """The entries whose tangents some equations need."""
         return shapes.space.either(
             shapes.space.entries(read, shapes.tensors[name].indices, where)
-            for g in by for e in g.equations for read, where, _ in shapes.uses[e.name] if read.label == name
+            for e in by for read, where, _ in shapes.uses[e.name] if read.label == name
         )  # fmt: skip
 
 

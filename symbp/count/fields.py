@@ -22,7 +22,6 @@ from symbp.count.written import Amounts
 from symbp.expr import Access, Index
 from symbp.operations import KINDS
 from symbp.program import Equation
-from symbp.recurrence import Group
 
 Count = int | Polynomial
 SMALL = 64  # values of an index, up to which each has a place of its own
@@ -89,9 +88,10 @@ class Fields:
         """Writes everything out. kinds: of operations that there may be."""
         used = {t.kind for plans in self.plans.values() for plan in plans for t in plan}
         self.kinds = [k for k in KINDS if k in used] if kinds is None else kinds
-        for group in self.shapes.listing.groups:
-            if group.names <= self.plans.keys():
-                self.group(group)
+        for e in self.equations:
+            values, tangents = self.plans[e.name]
+            self.values[e.name] = self.filled(e, values)
+            self.tangents[e.name] = self.filled(e, tangents)
         return self
 
     # ---------------------------------------------------------------------------------- what there is to do
@@ -144,15 +144,6 @@ class Fields:
                 self.forward_mode[term.kind] = self.forward_mode.get(term.kind, zero) + added
 
     # ----------------------------------------------------------------------------------------- the numbers
-
-    def group(self, group: Group) -> None:
-        if group.time is None:
-            (e,) = group.equations
-            values, tangents = self.plans[e.name]
-            self.values[e.name] = self.filled(e, values)
-            self.tangents[e.name] = self.filled(e, tangents)
-            return
-        raise NotImplementedError
 
     def filled(self, e: Equation, plan: Plan) -> Field:
         pieces: list[Field] = []

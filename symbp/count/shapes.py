@@ -16,17 +16,34 @@ from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
 from symbp.count.tensors import Known, Tensors, own_indices
-from symbp.count.work import Tally, Work
+from symbp.count.work import Tally, Work, is_index_mask
 from symbp.count.written import sizes_of
 from symbp.derive.reverse import parts
-from symbp.expr import ONE, ZERO, Access, Delta, Expr, Index, Num, access, add, delta, index, mul, substitute, sum_over
+from symbp.errors import SymbpError
+from symbp.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Expr,
+    Index,
+    Num,
+    Reduce,
+    access,
+    add,
+    delta,
+    factors,
+    index,
+    mul,
+    substitute,
+    sum_over,
+    terms,
+)
 from symbp.functions import diff
 from symbp.program import Equation, Tensor
 from symbp.recurrence import Group
 
 Template = tuple[Expr, ...]  # for each axis of a parameter: the entry's index or the place that it equals, or its own
 HasBits = TypeVar("HasBits", bound="WithBits")
-ROUNDS = 100  # in which the tangents of a recurrence settle
 
 
 @dataclass(frozen=True)
@@ -44,10 +61,6 @@ class Shape:
     own: tuple[Index, ...]
     alive: Region
     known: Expr | None = None
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        return self.bits, self.parameter, self.template, self.alive.key, self.known
 
 
 @dataclass(frozen=True)
@@ -103,9 +116,9 @@ class Shapes:
     def run(self) -> Shapes:
         """Raises TooLarge where regions would be too large, NeedsSize where a size has to be a number."""
         self.start(self.listing.groups)
-        self.find_needed(self.listing.groups)
-        for group in self.listing.groups:
-            self.group(group)
+        self.find_needed(self.listing.equations)
+        for e in self.listing.equations:
+            self.equation(e)
         return self
 
     def start(self, groups: Sequence[Group], alive: Mapping[str, Region] | None = None,
@@ -148,31 +161,24 @@ class Shapes:
         """The reads of every equation that pass tangents on."""
         depends = set(self.shapes)
         found = {}
-        for group in self.listing.groups:
-            if any(depends & e.value.tensors for e in group.equations):
-                depends |= group.names
-            for e in group.equations:
-                self.at_hand.add(e.target, e.value)
-                found[e.name] = [
-                    Through(read, local, bound)
-                    for constant, inner, bound in parts(e)
-                    for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
-                    if read.label in depends and self.tensors[read.label].dtype == "real"
-                    and (local := mul(constant, diff(inner, read))) is not ZERO
-                ]  # fmt: skip
+        for e in self.listing.equations:
+            if depends & e.value.tensors:
+                depends.add(e.name)
+            self.at_hand.add(e.target, e.value)
+            found[e.name] = [
+                Through(read, local, bound)
+                for constant, inner, bound in masked_parts(e)
+                for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
+                if read.label in depends and self.tensors[read.label].dtype == "real"
+                and (local := mul(constant, diff(inner, read))) is not ZERO
+            ]  # fmt: skip
         return found
 
-    def find_needed(self, groups: Sequence[Group]) -> None:
+    def find_needed(self, equations: Sequence[Equation]) -> None:
         """Where the loss depends on a tangent, from the loss back: that is the same for every parameter."""
         self.needed.update(dict.fromkeys(self.listing.outputs, ALL))
-        for group in reversed(groups):
-            changed = True
-            while changed:
-                before = [self.needed.get(e.name, NONE) for e in group.equations]
-                for e in reversed(group.equations):
-                    self.uses[e.name] = self.passed(e)
-                now = [self.needed.get(e.name, NONE) for e in group.equations]
-                changed = group.time is not None and not all(a.same(b) for a, b in zip(before, now, strict=True))
+        for e in reversed(equations):
+            self.uses[e.name] = self.passed(e)
 
     def passed(self, e: Equation) -> list[tuple[Access, Region, frozenset[Index]]]:
         """The reads of tangents in an equation for them, and where they are made."""
@@ -199,25 +205,8 @@ class Shapes:
 
     # ------------------------------------------------------------------------------------------- tangents
 
-    def group(self, group: Group) -> None:
-        if group.time is None:
-            (e,) = group.equations
-            self.shapes[e.name] = self.equation(e)
-            return
-        for e in group.equations:
-            self.shapes[e.name] = []
-        for _ in range(ROUNDS + self.space.length(group.time)):
-            before = {e.name: [s.key for s in self.shapes[e.name]] for e in group.equations}
-            for e in group.equations:
-                self.work.memo.clear()
-                self.shapes[e.name] = self.equation(e)
-            self.work.memo.clear()
-            if all([s.key for s in self.shapes[name]] == keys for name, keys in before.items()):
-                return
-        raise AssertionError("the tangents of a recurrence don't settle")
-
-    def equation(self, e: Equation) -> list[Shape]:
-        """Notes what the tangents of a tensor take; returns what they look like."""
+    def equation(self, e: Equation) -> None:
+        """Notes what the tangents of a tensor look like, and what they take."""
         self.units[e.name] = []
         pieces = [p for t in self.through[e.name] for p in self.pieces(t, e)]
         partly = list(dict.fromkeys(p.parameter for p in pieces if p.parameter is not None))
@@ -237,8 +226,8 @@ class Shapes:
         for n, (bits, alive) in enumerate(found.values()):
             if not alive.empty:
                 out.append(Shape(f"{e.name} by {n}", bits, None, (), (), alive))
+        self.shapes[e.name] = out
         self.note(e.name, out)
-        return out
 
     def merge(self, found: dict[object, tuple[int, Region]], bits: int, alive: Region) -> None:
         before = found.get(alive.key, (0, alive))[0]
@@ -281,6 +270,11 @@ class Shapes:
     def unit(self, e: Equation, value: Expr, own: Sequence[Expr], weight: Polynomial, sign: int = 1) -> tuple[Region, Expr]:
         value = own_indices(value, {i.label for i in (*value.free, *e.target.free)})
         alive = self.work.not_zero(value)
+        computed = add(*(t for t in terms(value) if t.accesses))
+        if computed is not ZERO and computed is not value:  # a product with a constant tangent takes less
+            constant = self.work.not_zero(add(*(t for t in terms(value) if not t.accesses)))
+            if not self.space.both(constant, self.work.not_zero(computed)).same(constant):
+                raise SymbpError(f"some tangents of {e.name} are constants, and others by the same parameters aren't")
         scope = e.target.free | frozenset(q for q in own if isinstance(q, Index))
         where = self.space.both(alive, self.needed.get(e.name, NONE))
         self.units[e.name].append(Unit(value, where, scope, weight, sign))
@@ -298,6 +292,7 @@ class Shapes:
         values = []
         for n, template in enumerate(chain):
             value = add(*(p.value for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)))
+            value = substitute(value, given(own, template))
             alive, value = self.unit(e, value, template, one)
             values.append((alive, value))
             if n:
@@ -330,6 +325,20 @@ class Shapes:
                 here = self.space.both(here, self.space.where(d))
             alive = self.space.either((alive, here))
         return alive
+
+
+def masked_parts(e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
+    """As `parts`, where a condition on indices may stand before a sum."""
+    out = []
+    rest = []
+    for term in terms(e.value):
+        mask = mul(*(f for f in factors(term) if is_index_mask(f)))
+        inner = mul(*(f for f in factors(term) if not is_index_mask(f)))
+        if mask is not ONE and any(isinstance(f, Reduce) for f in factors(inner)):
+            out += [(mul(mask, constant), body, bound) for constant, body, bound in parts(Equation(e.target, inner))]
+        else:
+            rest.append(term)
+    return [*out, *(parts(Equation(e.target, add(*rest))) if rest else ())]
 
 
 def in_whole(pieces: Sequence[HasBits], apart: int) -> list[tuple[int, tuple[HasBits, ...]]]:
