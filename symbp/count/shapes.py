@@ -124,6 +124,7 @@ class Shapes:
     def start(self, groups: Sequence[Group], alive: Mapping[str, Region] | None = None,
               like: Shapes | None = None) -> None:  # fmt: skip
         """Finds where values aren't zero, and what passes tangents on. alive, like: what other groups have of it."""
+        self.forward = frozenset(self.listing.tensors)
         self.tensors = dict(self.listing.tensors)
         self.listing = replace(self.listing, tensors=self.tensors)
         self.work = Work(self.listing, self.space, alive=dict(alive or {}))
@@ -297,7 +298,9 @@ class Shapes:
             values.append((alive, value))
             if n:
                 self.unit(e, substitute(value, given(template, chain[n - 1])), chain[n - 1], one, -1)
-            known = value if len(chain) == 1 and not value.accesses else None
+            if len(chain) == 1 and self.is_copy(value) and e.name not in self.listing.outputs:
+                known = value
+                self.units[e.name].pop()
         for (here, _), template in zip(values[:-1], chain[:-1], strict=True):
             inside = self.work.not_zero(substitute(value, given(wide, template)))
             if not self.space.both(here, inside).same(here):
@@ -306,6 +309,11 @@ class Shapes:
                 alive = self.space.either((alive, here))
         return alive, wide, known
 
+
+    def is_copy(self, value: Expr) -> bool:
+        """Whether a tangent is a constant, or a value of the forward pass: then it's read instead."""
+        rest = mul(*(f for f in factors(value) if not is_index_mask(f)))
+        return not rest.accesses or (isinstance(rest, Access) and rest.label in self.forward)
 
     def overlapping(self, e: Equation, own: Template, wide: Template, distinct: Sequence[Template], pieces: Sequence[Piece],
                     templates: Sequence[Template]) -> Region:  # fmt: skip
