@@ -15,7 +15,7 @@ from typing import TypeVar
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
-from symbp.count.tensors import Known, Tensors, own_indices
+from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.work import Tally, Work, is_index_mask
 from symbp.count.written import sizes_of
 from symbp.derive.reverse import parts
@@ -125,6 +125,7 @@ class Shapes:
               like: Shapes | None = None) -> None:  # fmt: skip
         """Finds where values aren't zero, and what passes tangents on. alive, like: what other groups have of it."""
         self.forward = frozenset(self.listing.tensors)
+        self.computed = frozenset(e.name for e in self.listing.equations)
         self.tensors = dict(self.listing.tensors)
         self.listing = replace(self.listing, tensors=self.tensors)
         self.work = Work(self.listing, self.space, alive=dict(alive or {}))
@@ -262,8 +263,10 @@ class Shapes:
                 tangent: Expr = access(s.name, (*read, *s.own))
             else:
                 tangent = substitute(s.known, dict(zip(at, read, strict=True)))
-            product = mul(substitute(t.local, tied), *deltas, tangent)
-            value = self.put_together(product, [i for i in t.bound if i not in tied], e)
+            left = [i for i in t.bound if i not in tied]
+            own = t.read.label not in self.computed  # a parameter's own tangents are deltas, which settle first
+            local, more = kept_inside(t.local, tied, () if own else left)
+            value = self.put_together(mul(local, *deltas, tangent), [*left, *more], e)
             if value is not ZERO:
                 out.append(Piece(value, s.bits, s.parameter, tuple(template)))
         return out
