@@ -24,7 +24,7 @@ from symbp.recurrence import Group
 
 @dataclass(frozen=True)
 class Need:
-    """By whom a tensor is needed. bits: all entries of these parameters' gradients; or parameter, template: some of one.
+    """By whom a tensor is needed. bits: all entries of these parameters' gradients; or parameter, template: some.
 
     template: for each axis of the parameter the tensor's index or the place that it equals, or its own index. where:
     the entries, over the tensor's indices and the parameter's own.
@@ -215,9 +215,13 @@ class Alone:
         for n in needs:
             t = n.template if n.parameter else own
             by_template[t] = self.space.either((by_template.get(t, NONE), n.where))
-        wide = tuple(at[0] if len(set(at)) == 1 else q for q, at in zip(own, zip(*by_template, strict=True), strict=True))
+        wide = tuple(
+            at[0] if len(set(at)) == 1 else q for q, at in zip(own, zip(*by_template, strict=True), strict=True)
+        )
         where = by_template.pop(wide, NONE)
-        for t, narrow in sorted(by_template.items(), key=lambda tr: -sum(a is q for a, q in zip(tr[0], own, strict=True))):
+        for t, narrow in sorted(
+            by_template.items(), key=lambda tr: -sum(a is q for a, q in zip(tr[0], own, strict=True))
+        ):
             if contains(wide, t, own) and self.covers(where, narrow, given(wide, t)):
                 continue
             for d in ties(wide, t):

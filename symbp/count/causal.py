@@ -82,7 +82,9 @@ class Prefix:
         if not constrained or where.empty:
             return True
         told = [(a, i) for a, i in zip(read.args, formals, strict=True) if a.free & set(where.axes)]
-        where = self.space.spread(where, sorted({i for a, _ in told for i in a.free}, key=lambda i: (i.label, i.digest)))
+        where = self.space.spread(
+            where, sorted({i for a, _ in told for i in a.free}, key=lambda i: (i.label, i.digest))
+        )
         rows = {i: where.rows[:, n] for n, i in enumerate(where.axes)}
         args = [self.space.affine(a, rows, len(where.rows)).astype(np.int64) for a, _ in told]
         _, entry = np.unique(np.stack([*args, np.zeros(len(where.rows), np.int64)], 1), axis=0, return_inverse=True)

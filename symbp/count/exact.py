@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 
 from symbp.count.alone import Alone, Looks
@@ -112,13 +113,15 @@ class Exact:
 
     def bits(self, sizes: Mapping[str, int]) -> int:
         """Of a coefficient at these sizes, at most."""
-        found = [abs(c) for a in self.bounds for n in a.values() for c in n.at(sizes).terms.values()]
-        return int(max(found, default=1)).bit_length() + BITS
+        found = [abs(Fraction(c)) for a in self.bounds for n in a.values() for c in n.at(sizes).terms.values()]
+        return int(max(found, default=Fraction(1))).bit_length() + BITS
 
     @cached_property
     def degrees(self) -> dict[str, int]:
         polynomials = [n for a in self.bounds for n in a.values()]
-        return {name: max(n.degree(name) for n in polynomials) for name in sorted({s for n in polynomials for s in n.sizes})}
+        return {
+            name: max(n.degree(name) for n in polynomials) for name in sorted({s for n in polynomials for s in n.sizes})
+        }
 
     def huge(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """A power of two for every other size, so large that no two terms of a result meet."""

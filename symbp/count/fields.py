@@ -60,7 +60,7 @@ Plan = dict[Term, Polynomial]  # how often
 
 @dataclass
 class Fields:
-    """A forward program's values and tangents, written out. forward_mode: the tangents' operations, nothing written out.
+    """A forward program's values and tangents, written out. forward_mode: the operations of its tangents.
 
     values, tangents: for every entry of every tensor.
     """
@@ -162,7 +162,7 @@ class Fields:
 
     def places(self, e: Equation, where: Region) -> tuple[tuple[Index, ...], tuple[np.ndarray, ...], np.ndarray]:
         """How many places of a region an entry of the target has: axes, at and numbers as in Field."""
-        axes: tuple[Index, ...] = tuple(i for i in e.target.args if i in where.axes)  # type: ignore[misc]
+        axes: tuple[Index, ...] = tuple(i for i in e.target.args if i in where.axes)
         key = where.key, axes
         if key not in self.counted:
             given, into, lengths = occurring([where.rows[:, where.axes.index(i)] for i in axes], self.lengths(axes))
@@ -193,10 +193,10 @@ class Fields:
             where = self.space.spread(where, needed)
             rows = {i: where.rows[:, n] for n, i in enumerate(where.axes)}
             steps = [source.at[n][self.space.affine(args[n], rows, len(where.rows)).astype(np.int64)] for n in joint]
-            axes = tuple(i for i in e.target.args if i in where.axes)  # type: ignore[misc]
+            axes = tuple(i for i in e.target.args if i in where.axes)
             places, out = self.summed([rows[i] for i in axes], self.lengths(axes), steps, numbers)
         out = np.moveaxis(out, len(axes), 0)
-        axes = (*axes, *(args[n] for n in outer))  # type: ignore[assignment]
+        axes = (*axes, *(args[n] for n in outer))  # type: ignore[arg-type]
         return Field(axes, (*places, *(source.at[n] for n in outer)), out if times == 1 else out * times)
 
     def summed(self, into: Sequence[np.ndarray], lengths: tuple[int, ...], steps: Sequence[np.ndarray],
@@ -237,9 +237,9 @@ class Fields:
                 for n, places in zip(with_it, found, strict=True):
                     of[n][i] = places
         out = np.zeros((len(self.kinds), *(int(a.max()) + 1 for a in at)), object)
-        for p, places in zip(pieces, of, strict=True):
+        for p, moved in zip(pieces, of, strict=True):
             numbers = p.numbers
-            for i, take in places.items():
+            for i, take in moved.items():
                 numbers = numbers.take(take, p.axes.index(i) + 1)
             order = [0, *(p.axes.index(i) + 1 for i in axes if i in p.axes)]
             shape = [len(self.kinds), *(int(a.max()) + 1 if i in p.axes else 1 for i, a in zip(axes, at, strict=True))]
@@ -258,7 +258,9 @@ class Fields:
         return n if isinstance(n, int) else n.at(self.numbers).number
 
 
-def distinct(columns: Sequence[np.ndarray], lengths: Sequence[int]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+def distinct(
+    columns: Sequence[np.ndarray], lengths: Sequence[int]
+) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
     """The distinct rows of some columns, which of them each row is, and how many rows each is."""
     key = np.ravel_multi_index(tuple(columns), tuple(lengths))
     found, inverse, times = np.unique(key, return_inverse=True, return_counts=True)

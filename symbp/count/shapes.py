@@ -7,17 +7,16 @@ let them through. One expression is counted for all tangents of a kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.work import Tally, Work, is_index_mask
-from symbp.count.written import sizes_of
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
 from symbp.expr import (
@@ -44,6 +43,13 @@ from symbp.recurrence import Group
 
 Template = tuple[Expr, ...]  # for each axis of a parameter: the entry's index or the place that it equals, or its own
 HasBits = TypeVar("HasBits", bound="WithBits")
+
+
+class WithBits(Protocol):
+    """What whole parameters, as bits, have to do with."""
+
+    @property
+    def bits(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class Shapes:
     units: dict[str, list[Unit]] = field(default_factory=dict)
     uses: dict[str, list[tuple[Access, Region, frozenset[Index]]]] = field(default_factory=dict)
     through: dict[str, list[Through]] = field(default_factory=dict)
+    at_hand: Known = field(default_factory=lambda: Known({}))
 
     def run(self) -> Shapes:
         """Raises TooLarge where regions would be too large, NeedsSize where a size has to be a number."""
@@ -219,8 +226,10 @@ class Shapes:
             self.merge(found, bits, alive)
         out = []
         for name in partly:
-            alive, template, known = self.part(e, name, [p for p in pieces if p.parameter == name or p.bits & self.bit[name]])
-            own = tuple(q for q in self.own(name) if q in template)
+            alive, template, known = self.part(
+                e, name, [p for p in pieces if p.parameter == name or p.bits & self.bit[name]]
+            )
+            own: tuple[Index, ...] = tuple(q for q in self.own(name) if q in template)  # type: ignore[misc]
             if template == self.own(name) and known is None and not set(alive.axes) & set(own):
                 self.merge(found, self.bit[name], alive)
             elif not alive.empty:
@@ -241,7 +250,7 @@ class Shapes:
 
     def pieces(self, t: Through, e: Equation) -> list[Piece]:
         """What passes through one read: one piece for each shape of what is read."""
-        at = dict(zip(self.tensors[t.read.label].indices, t.read.args, strict=True))
+        at: dict[Expr, Expr] = dict(zip(self.tensors[t.read.label].indices, t.read.args, strict=True))
         out = []
         for s in self.shapes.get(t.read.label, ()):
             tied: dict[Expr, Expr] = {}  # an index of the sum -> the parameter's, which fixes it
@@ -254,7 +263,7 @@ class Shapes:
                         tied[here] = q
                         here = q
                     elif here is not q and (here.free & set(t.bound) or not isinstance(here, (Index, Num))
-                                            or isinstance(here, Index) and here.size is not q.size):  # type: ignore[attr-defined] # fmt: skip
+                                            or (isinstance(here, Index) and here.size is not q.size)):  # type: ignore[attr-defined] # fmt: skip
                         deltas.append(delta(q, substitute(here, tied)))
                         here = q
                     template.append(here)
@@ -271,7 +280,9 @@ class Shapes:
                 out.append(Piece(value, s.bits, s.parameter, tuple(template)))
         return out
 
-    def unit(self, e: Equation, value: Expr, own: Sequence[Expr], weight: Polynomial, sign: int = 1) -> tuple[Region, Expr]:
+    def unit(
+        self, e: Equation, value: Expr, own: Sequence[Expr], weight: Polynomial, sign: int = 1
+    ) -> tuple[Region, Expr]:
         value = own_indices(value, {i.label for i in (*value.free, *e.target.free)})
         alive = self.work.not_zero(value)
         computed = add(*(t for t in terms(value) if t.accesses))
@@ -312,14 +323,13 @@ class Shapes:
                 alive = self.space.either((alive, here))
         return alive, wide, known
 
-
     def is_copy(self, value: Expr) -> bool:
         """Whether a tangent is a constant, or a value of the forward pass: then it's read instead."""
         rest = mul(*(f for f in factors(value) if not is_index_mask(f)))
         return not rest.accesses or (isinstance(rest, Access) and rest.label in self.forward)
 
-    def overlapping(self, e: Equation, own: Template, wide: Template, distinct: Sequence[Template], pieces: Sequence[Piece],
-                    templates: Sequence[Template]) -> Region:  # fmt: skip
+    def overlapping(self, e: Equation, own: Template, wide: Template, distinct: Sequence[Template],
+                    pieces: Sequence[Piece], templates: Sequence[Template]) -> Region:  # fmt: skip
         """The same where templates overlap: by inclusion and exclusion."""
         alive = NONE
         values = {t: add(*(p.value for p, of in zip(pieces, templates, strict=True) if of == t)) for t in distinct}
@@ -387,7 +397,7 @@ def given(wide: Template, narrow: Template) -> dict[Expr, Expr]:
     return {a: b for a, b in zip(wide, narrow, strict=True) if a is not b}
 
 
-def total_bits(bits: Sequence[int]) -> int:
+def total_bits(bits: Iterable[int]) -> int:
     out = 0
     for b in bits:
         out |= b

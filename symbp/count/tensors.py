@@ -40,7 +40,6 @@ from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups, leading_to
 from symbp.unroll import fix_sizes
 
-
 SINGLE = index("one", 1)
 
 
