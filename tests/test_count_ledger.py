@@ -71,27 +71,9 @@ def test_every_strategy_is_that_of_the_unrolled_network(  # type: ignore[no-unty
 @pytest.mark.parametrize(("net", "sizes"), CONDITIONAL)
 def test_conditions_on_indices_settle_as_in_the_unrolled_network(net: str, sizes: dict[str, int]) -> None:
     ledger, neurons = Ledger(load(net), sizes), Materialised(load(net), sizes)
-    for strategy in SHARED:
+    for strategy in (*SHARED, "per parameter"):
         assert ledger[strategy].exact
         assert operations(ledger, strategy) == +neurons.operations(strategy), strategy
-    bound = ledger["per parameter"]
-    assert not bound.exact
-    exact = neurons.operations("per parameter")
-    assert all(n <= operations(ledger, "per parameter")[kind] for kind, n in exact.items())
-
-
-@pytest.mark.parametrize("net", ["cnn:1x4x4,2c3p1+relu+max2,2,cross_entropy", "cnn:1x4x4,2c2+tanh,2,cross_entropy"])
-def test_bounds_are_bounds(net: str) -> None:
-    """And not far off; small networks are counted exactly, by unrolling."""
-    program = load(net)
-    ledger, neurons = Ledger(program, {"B": 1}), Materialised(program, {"B": 1})
-    for strategy in ("expanded", "forward mode", "per parameter"):
-        bound = ledger[strategy]
-        assert bound.total is not None and not bound.exact
-        exact = sum(neurons.operations(strategy).values())
-        assert exact < bound.total.number < 1.5 * exact
-        row = compare(program)[strategy]
-        assert row.exact and row.total == exact
 
 
 def test_large_flattened_images_are_counted() -> None:
@@ -169,7 +151,8 @@ def test_networks_far_too_large_to_expand(net: str, parameters: int) -> None:
     assert totals["expanded"] > 10**30 * totals["forward mode"]
     assert totals["forward"] < totals["reverse + CSE"] < totals["reverse"] < 3.1 * totals["forward"]
     table = compare(program).table()
-    assert "<= " in table and max(map(len, table.splitlines())) <= 100
+    assert all(a.exact for a in found.values()) and "<= " not in table
+    assert max(map(len, table.splitlines())) <= 100
     assert seconds < 30, f"{seconds:.1f} s"
 
 

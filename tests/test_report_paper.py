@@ -78,7 +78,7 @@ def test_tables_agree_with_the_counts(net):
     assert [sum(r[k] for r in rows) for k in (1, 2, 3)] == total[1:]
     assert [r[0] for r in rows[:3]] == ["layer 1 (W1, b1)", "layer 2 (W2, b2)", "layer 3 (W3, b3)"]
     large = costs(load("gpt:nano")).latex()
-    assert r"$\le$ 2.89e67" in large and "5,716,593" in large
+    assert r"$\le$" not in large and "5,716,593" in large
 
 
 def test_the_document_ends_with_its_costs(net):

@@ -14,7 +14,7 @@ from symbp.count.regions import NeedsSize, Space
 from symbp.count.tensors import Tensors
 from symbp.count.work import Amounts, Work
 from symbp.errors import SymbpError
-from symbp.expr import Condition, Delta, Expr, Index, Num, walk
+from symbp.expr import Condition, Delta, Expr, Index, Num, Size, walk
 
 FIRST = 5  # the smallest size at which values are taken
 MORE = 2  # further values that have to agree
@@ -28,7 +28,7 @@ def closed_forms(listing: Tensors, share: bool = False) -> dict[str, Amounts]:
     For sizes of at least FIRST where conditions speak of them, for all sizes elsewhere.
     Raises SymbpError where the amounts follow no polynomial: then those sizes need values.
     """
-    varied = large_sizes(listing)
+    varied = large_sizes(listing) | sizes_in_conditions(listing)
     while True:
         try:
             found = _closed(listing, share, sorted(varied))
@@ -55,12 +55,12 @@ def _closed(listing: Tensors, share: bool, varied: list[str]) -> dict[str, Amoun
         size, *others = left
         points = range(FIRST, FIRST + degree[size] + 1 + MORE)
         at = {n: values({**fixed, size: n}, others) for n in points}
-        return {name: _through(size, {n: at[n][name] for n in points}, name) for name in constrained}
+        return {name: through(size, {n: at[n][name] for n in points}, name) for name in constrained}
 
     return found | values({}, varied)
 
 
-def _through(size: str, at: Mapping[int, Amounts], equation: str) -> Amounts:
+def through(size: str, at: Mapping[int, Amounts], equation: str) -> Amounts:
     """The amounts as polynomials in one more size."""
     kinds = dict.fromkeys(k for amounts in at.values() for k in amounts)
     out = {}
@@ -82,6 +82,12 @@ def _degree(listing: Tensors, names: Iterable[str], size: str) -> int:
             indices = {n for v in (e.target, e.value) for n in walk(v) if isinstance(n, Index)}
             most = max(most, sum(1 for i in indices if size in {n.label for n in walk(i.size)}))
     return most
+
+
+def sizes_in_conditions(listing: Tensors) -> set[str]:
+    """The symbolic sizes that conditions speak of."""
+    indices = {i for condition in _index_conditions(listing) for i in condition.free}
+    return {n.label for i in indices for n in walk(i.size) if isinstance(n, Size)}
 
 
 def large_sizes(listing: Tensors) -> set[str]:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from symbp.count.blocks import Blocks, find_blocks
 from symbp.count.closed import closed_forms
+from symbp.count.exact import Exact, alone_exactly
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
 from symbp.count.tangents import Tangents
@@ -67,6 +68,16 @@ class Account:
         if self.operations is None:
             return None
         return total(n for kind, n in self.operations.items() if kind not in NO_FLOP)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The tangents of forward mode, the gradients and the loss written out, by kind. exact: False for upper bounds."""
+
+    forward_mode: Amounts
+    gradients: Amounts
+    loss: Amounts
+    exact: bool = True
 
 
 @dataclass
@@ -161,10 +172,17 @@ class Ledger:
         return None if self.blocks is None else Ledger(self.blocks.short, self.sizes)
 
     @cached_property
-    def tangents(self) -> Tangents:
-        """The recurrence behind forward mode and expansion."""
+    def tangents(self) -> Written:
+        """Forward mode and expansion. Raises SymbpError where they aren't counted."""
         listing = self.listing("forward")
-        return Tangents(listing, entries_needed(listing)).run()
+        bound = Tangents(listing, entries_needed(listing)).run()
+        found = bound.forward_mode, bound.tangent.get(self.loss, {}), bound.value[self.loss]
+        if bound.exact:
+            return Written(*found)
+        try:
+            return Written(*Exact(listing, self.loss, bound).forms())
+        except SymbpError:
+            return Written(*found, exact=False)
 
     # ------------------------------------------------------------------------------------------ accounts
 
@@ -198,7 +216,7 @@ class Ledger:
                     raise SymbpError(forward.why)
                 return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
             case "expanded":
-                return Account(strategy, self.tangents.tangent.get(self.loss, {}), self.tangents.exact)
+                return Account(strategy, self.tangents.gradients, self.tangents.exact)
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:
@@ -232,7 +250,14 @@ class Ledger:
     def alone(self) -> Account:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
-        amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+        if any(has_condition(e.value, labels=False) for e in listing.equations):
+            try:
+                amounts, exact = alone_exactly(listing, gradients), True
+            except SymbpError:  # conditions hold for too many indices: they are taken to hold
+                amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+        else:
+            amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+            amounts, exact = (amounts, exact) if exact else (alone_exactly(listing, gradients), True)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
 
@@ -259,7 +284,7 @@ class Ledger:
     def expanded_loss(self) -> Polynomial | None:
         """Operations of the loss written out down to inputs and parameters; None for a recurrence."""
         try:
-            return total(self.tangents.value[self.loss].values())
+            return total(self.tangents.loss.values())
         except SymbpError:
             return None
 

@@ -166,10 +166,9 @@ def _form(a: Account) -> str | None:
 
 def _short_numbers(p: Polynomial) -> str:
     """The leading terms with their coefficients to three digits."""
-    leading = {m: Polynomial({(): c}) for m, c in p.leading.terms.items()}
     pieces = []
-    for m, c in leading.items():
-        digits = str(c.number) if not c.sizes else "?"
+    for m, c in p.leading.terms.items():
+        digits = str(round(c))
         sizes = "".join(f"*{name}" + (f"^{n}" if n > 1 else "") for name, n in m)
         pieces.append(f"{digits[0]}.{digits[1:3]}e{len(digits) - 1}{sizes}")
     more = len(p.terms) - len(pieces)

@@ -7,18 +7,19 @@ pairs, whatever the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
-from symbp.count.polynomial import Polynomial, as_polynomial, of_size, variable
+from symbp.count.polynomial import ONE, Polynomial, of_size, variable
 from symbp.errors import SymbpError
-from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Pow, Size
+from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Pow, Size, walk
 
 LIMIT = 4_000_000  # tuples
+Known = dict[tuple[object, ...], "Region"]
 
 
 class TooLarge(SymbpError):
@@ -68,17 +69,30 @@ class Space:
     the size as text ("T", "1024"). What it has a key for counts as a variable of this name.
     """
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[str, int], common: Known | None = None) -> None:
         self.sizes = dict(sizes)
-        self.known: dict[tuple[object, ...], Region] = {}  # results of the operations below, by what they're of
+        self.known: Known = {}  # results of the operations below, by what they're of
+        self.common: Known = {} if common is None else common  # those that don't depend on the sizes
+        self.varying: dict[Index, bool] = {}
+        self.products: dict[tuple[Index, ...], Polynomial] = {}
         self.regions: dict[tuple[object, int, bytes], Region] = {}  # each region once
 
-    def remembered(self, key: tuple[object, ...], make: Callable[[], Region]) -> Region:
-        """The result of an operation on regions. Layers of one kind ask for the same again and again."""
-        found = self.known.get(key)
+    def remembered(self, key: tuple[object, ...], make: Callable[[], Region], of: Sequence[Region] = ()) -> Region:
+        """The result of an operation, on regions alone if they are given. Layers of one kind ask for the same again
+        and again."""
+        fixed = of and not any(self.varies(i) for r in of for i in r.axes)
+        known = self.common if fixed else self.known
+        found = known.get(key)
         if found is None:
             new = make()
-            found = self.known[key] = self.regions.setdefault(new.key, new)
+            found = known[key] = self.regions.setdefault(new.key, new)
+        return found
+
+    def varies(self, i: Index) -> bool:
+        """Whether the length of an index depends on the sizes."""
+        found = self.varying.get(i)
+        if found is None:
+            found = self.varying[i] = any(n.label in self.sizes for n in walk(i.size))
         return found
 
     def length(self, i: Index) -> int:
@@ -182,7 +196,7 @@ class Space:
             return b
         if b.is_all or a.empty:
             return a
-        return self.remembered(("both", a.key, b.key), lambda: self._both(a, b))
+        return self.remembered(("both", a.key, b.key), lambda: self._both(a, b), (a, b))
 
     def _both(self, a: Region, b: Region) -> Region:
         if set(b.axes) - set(a.axes) and not set(a.axes) - set(b.axes):
@@ -213,11 +227,18 @@ class Space:
             return ALL
         if all(r is kept[0] for r in kept):
             return kept[0]
-        return self.remembered(("either", *(r.key for r in kept)), lambda: self._either(kept))
+        return self.remembered(("either", *(r.key for r in kept)), lambda: self._either(kept), kept)
 
     def _either(self, kept: list[Region]) -> Region:
+        wide: list[Region] = []
+        for r in sorted(kept, key=lambda r: len(r.axes)):  # what lies within another one needn't be written out
+            if not any(set(w.axes) <= set(r.axes) and len(self.both(r, w).rows) == len(r.rows) for w in wide):
+                wide.append(r)
+        if len(wide) == 1:
+            return wide[0]
+        kept = wide
         axes = _sorted({i for r in kept for i in r.axes})
-        rows = [self._spread(r, axes).rows for r in kept]
+        rows = [self.spread(r, axes).rows for r in kept]
         return self._settled(arranged(axes, np.vstack(rows)))
 
     def _settled(self, r: Region) -> Region:
@@ -230,7 +251,8 @@ class Space:
                     return self._settled(left)
         return r
 
-    def _spread(self, r: Region, axes: Sequence[Index]) -> Region:
+    def spread(self, r: Region, axes: Sequence[Index]) -> Region:
+        """The region with these indices written out, too."""
         missing = tuple(i for i in axes if i not in r.axes)
         if not missing:
             return r
@@ -245,7 +267,7 @@ class Space:
         gone = set(bound)
         if not gone.intersection(r.axes):
             return r
-        return self.remembered(("without", r.key, frozenset(gone)), lambda: self._without(r, gone))
+        return self.remembered(("without", r.key, frozenset(gone)), lambda: self._without(r, gone), (r,))
 
     def _without(self, r: Region, gone: set[Index]) -> Region:
         kept = [n for n, i in enumerate(r.axes) if i not in gone]
@@ -255,11 +277,19 @@ class Space:
 
     def count(self, r: Region, indices: Iterable[Index]) -> Polynomial:
         """How many tuples of values of these indices are inside: they hold all that the region constrains."""
-        out = as_polynomial(len(r.rows))
-        for i in indices:
-            if i not in r.axes:
-                out = out * self.extent(i)
-        return out
+        free = frozenset(indices).difference(r.axes)
+        return self.extents(free) * len(r.rows)
+
+    def extents(self, indices: Collection[Index]) -> Polynomial:
+        """How many tuples of values these indices have that no condition speaks of."""
+        key = tuple(indices)
+        found = self.products.get(key)
+        if found is None:
+            found = ONE
+            for i in key:
+                found = found * self.extent(i)
+            self.products[key] = found
+        return found
 
     def _key(self, rows: np.ndarray, axes: Sequence[Index]) -> np.ndarray:
         """Rows as single numbers."""
@@ -300,15 +330,16 @@ class Space:
         if where.empty:
             return NONE
         bare = [at for at in read.args if isinstance(at, Index)]
+        computed = frozenset().union(*(at.free for at in read.args if not isinstance(at, Index)))
         constrained = [
             (f, at)
             for f, at in zip(formals, read.args, strict=True)
-            if at not in bare or at in where.axes or at.size is not f.size or bare.count(at) > 1
+            if at not in bare or at in where.axes or at in computed or at.size is not f.size or bare.count(at) > 1
         ]
         if not constrained:
             return ALL
         needed = _sorted(frozenset().union(*(at.free for _, at in constrained)))
-        spread = self._spread(self.without(where, [i for i in where.axes if i not in needed]), needed)
+        spread = self.spread(self.without(where, [i for i in where.axes if i not in needed]), needed)
         at_rows = {i: spread.rows[:, n] for n, i in enumerate(spread.axes)}
         columns = [self.affine(at, at_rows, len(spread.rows)) for _, at in constrained]
         rows = np.stack(columns, 1)

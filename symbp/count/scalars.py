@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from symbp.count.labels import fix_labels, picked_apart
 from symbp.derive.naive import expand_values
@@ -74,8 +75,13 @@ def listing(program: Program, share: bool = False) -> Listing:
     tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
     at_hand: dict[Expr, Expr] = {}
     equations = []
+
+    def read(e: Expr, by: str | None) -> Expr:
+        found = at_hand.get(e, e)
+        return e if not isinstance(e, Access) and by is not None and tensor.get(found.label) == by else found
+
     for equation in unrolled.equations:
-        value = transform(equation.value, lambda e: at_hand.get(e, e))
+        value = transform(equation.value, partial(read, by=tensor.get(equation.name)))
         if isinstance(value, Access) or is_constant(value):
             at_hand[equation.target] = value
         elif value in at_hand and tensor.get(at_hand[value].label) != tensor.get(equation.name):

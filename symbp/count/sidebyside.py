@@ -15,12 +15,14 @@ SHORT = 10**7  # numbers from here on are shown as 1.28e34
 def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = None) -> Table:
     """A row a network. sizes: taken where a network has a size of that name."""
     rows: list[list[Cell]] = []
+    bounds = False
     for program in programs:
         own = {name: n for name, n in (sizes or {}).items() if name in program.size_names}
         ledger = Ledger(program, known_sizes(program, own))
         found = [ledger[s] for s in ("forward", "reverse + CSE", "one-sided differences", "expanded")]
         forward, best, differences, expanded = (None if a.total is None else a.total.number for a in found)
         ratio = None if not forward or best is None else round(best / forward, 2)
+        bounds = bounds or not found[3].exact
         written_out = ("" if found[3].exact else "<= ") + shown(expanded, SHORT)
         more = [None if n is None else n.number for n in (found[1].flops, found[1].macs)]
         rows.append(
@@ -29,6 +31,7 @@ def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = 
     header = ["network", "parameters", "forward", "with CSE", "ratio", "one-sided", "expanded", "FLOPs", "MACs"]
     notes = [
         "Operations of one forward pass, of the gradient by reverse + CSE, the ratio of these two, one-sided "
-        "differences, and the gradients expanded (<=: at most). FLOPs and multiply-accumulates: of reverse + CSE."
+        f"differences, and the gradients expanded{' (<=: at most)' if bounds else ''}. FLOPs and multiply-accumulates: "
+        "of reverse + CSE."
     ]
     return Table("operations", header, rows, notes, long=SHORT)

@@ -19,7 +19,7 @@ from itertools import pairwise
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, of_size, total
-from symbp.count.tensors import Known, Tensors, own_indices
+from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
@@ -222,8 +222,10 @@ class Tangents:
 
     def whole(self, p: Piece, tangent: str) -> Expr:
         """Local derivative times tangent, summed."""
-        product = mul(p.local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
-        summed = sum_over(self.at_hand.read_through(product), p.left)
+        own = p.read.label not in self.value  # a parameter's own tangents are deltas, which settle first
+        local, more = kept_inside(p.local, {i: i for i in p.fixed}, () if own else p.left)
+        product = mul(local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
+        summed = sum_over(self.at_hand.read_through(product), [*p.left, *more])
         return own_indices(summed, {i.label for i in summed.free})
 
     def summed(self, p: Piece, name: str) -> Template:

@@ -5,7 +5,7 @@ Concrete labels, no axes of length one, copies read through, forward values read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -23,7 +23,9 @@ from symbp.expr import (
     Select,
     access,
     add,
+    factors,
     fresh_index,
+    index,
     mul,
     rebuild,
     select,
@@ -37,6 +39,8 @@ from symbp.operations import is_constant
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups, leading_to
 from symbp.unroll import fix_sizes
+
+SINGLE = index("one", 1)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,20 @@ def own_indices(e: Expr, taken: set[str]) -> Expr:
             return add(sum_over(rest, list(new.values())), *(sum_over(t, list(new.values())) for t in apart))  # type: ignore[arg-type]
         return rebuild(e, (body, *new.values()))
     return rebuild(e, [own_indices(a, taken) for a in e.args])
+
+
+def kept_inside(e: Expr, fixed: Mapping[Expr, Expr], left: Collection[Expr]) -> tuple[Expr, list[Index]]:
+    """A term of a sum with some indices given; and those that are left of the sum besides `left`.
+
+    A factor that depends on given ones alone was computed in every term, and still is: it reads at one more index, of
+    length one, so that it isn't moved out of the sum.
+    """
+    alone = [f for f in factors(e) if left and f.accesses and f.free & fixed.keys() and f.free.isdisjoint(left)]
+    if not alone:
+        return substitute(e, fixed), []
+    rest = mul(*(f for f in factors(e) if f not in alone))
+    moved = {i: add(at, SINGLE) for i, at in fixed.items()}
+    return mul(substitute(rest, fixed), *(substitute(f, moved) for f in alone)), [SINGLE]
 
 
 class Known:

@@ -8,7 +8,7 @@ are settled before anything is computed; it is found without unrolling, region b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -64,13 +64,18 @@ class Work:
         """Operations of every equation by kind. What several equations share counts for the first."""
         for group in self.listing.groups:
             self.find_alive(group)
+        found = self.find_needed(self.listing.groups)
+        in_order = [(e.name, found[e.name]) for group in self.listing.groups for e in group.equations]
+        return self.once(in_order) if self.share else {name: summed(records) for name, records in in_order}
+
+    def find_needed(self, groups: Sequence[Group]) -> dict[str, list[Record]]:
+        """What their equations take; notes what they need."""
         for name in self.listing.outputs:
             self.needed[name] = ALL
         found: dict[str, list[Record]] = {}
-        for group in reversed(self.listing.groups):
+        for group in reversed(groups):
             found |= self.count_group(group)
-        in_order = [(e.name, found[e.name]) for group in self.listing.groups for e in group.equations]
-        return self.once(in_order) if self.share else {name: summed(records) for name, records in in_order}
+        return found
 
     def once(self, found: list[tuple[str, list[Record]]]) -> dict[str, Amounts]:
         """The amounts by equation, equal subexpressions counted where they come first."""
@@ -177,7 +182,7 @@ class Work:
         where = self.space.both(self.needed.get(equation.name, NONE), self.alive[equation.name])
         if not where.is_all:
             self.constrained.add(equation.name)
-        counter = _Counter(self, equation.name)
+        counter = Tally(self, equation.name)
         if self.share:
             counter.as_graph(equation.value, where)
         else:
@@ -193,7 +198,7 @@ class Work:
 
 
 @dataclass
-class _Counter:
+class Tally:
     """Counts one expression. scope: where it's written out, the indices of the equation and of the sums around a node:
     it is computed for each of their values. As a graph, a node is computed for the values of its own indices."""
 
@@ -205,7 +210,14 @@ class _Counter:
     def add(self, kind: str, node: Expr, places: Region, where: Region, each: int = 1) -> None:
         """Notes operations of a node that is computed in some places; of this kind, at every one of a region."""
         if each and not where.empty:
-            self.records.append(Record(kind, node, places, self.size(where, node) * each))
+            self.records.append(self.record(kind, node, places, where, node, each))
+
+    def note_read(self, read: Access, where: Region) -> None:
+        self.work.note_read(self.equation, read, where)
+
+    def record(self, kind: str, node: Expr, places: Region, where: Region, at: Expr, each: int = 1) -> Record:
+        """What is done at every place of a region where an expression is computed."""
+        return Record(kind, node, places, self.size(where, at) * each, where, self.scope or at.free, each)
 
     def size(self, where: Region, e: Expr) -> Polynomial:
         """In how many places of a region the node is computed."""
@@ -261,7 +273,7 @@ class _Counter:
             return []
         match e:
             case Access():
-                self.work.note_read(self.equation, e, where)
+                self.note_read(e, where)
                 return []
             case _ if not e.accesses:
                 return []
@@ -276,11 +288,11 @@ class _Counter:
                 self.add(kind, e, where, where, -1)
                 outside = self.scope
                 self.scope = None if outside is None else outside.union(e.indices)
-                terms = self.size(body, e.body)
+                each_term = self.record(kind, e, where, body, e.body)
                 self.scope = outside
-                self.records.append(Record(kind, e, where, terms))
+                self.records.append(each_term)
                 if e.label == "sum" and isinstance(without_condition(e.body), Mul):
-                    self.records.append(Record(MAC, e, where, terms))
+                    self.records.append(replace(each_term, kind=MAC))
                 return [(e.body, body, PLUS)]
             case Select() if not e.args[0].accesses:
                 return [
@@ -321,12 +333,18 @@ class _Counter:
 
 @dataclass(frozen=True)
 class Record:
-    """Operations of one kind that a node takes, in all. where: in which places it's computed."""
+    """Operations of one kind that a node takes, in all. where: in which places it's computed.
+
+    counted, over, each: of these the amount is made, so many at every place of a region over these indices.
+    """
 
     kind: str
     node: Expr
     where: Region
     amount: Polynomial
+    counted: Region = ALL
+    over: frozenset[Index] = frozenset()
+    each: int = 1
 
 
 def summed(records: Iterable[Record]) -> Amounts:
@@ -379,7 +397,7 @@ def masks(e: Expr) -> bool:
 
 
 def operands(e: Expr) -> tuple[Expr, ...]:
-    """What a node is computed from, as `_Counter.one` has it."""
+    """What a node is computed from, as `Tally.one` has it."""
     if isinstance(e, Access) or not e.accesses:
         return ()
     if isinstance(e, Add):
