@@ -536,7 +536,8 @@ def load(path):
             raise InputError(f"{path}: no array {name}: not a file of this network")
         value = arrays.pop(name)
         if value.shape != like.shape or value.dtype.kind != "f":
-            raise InputError(f"{path}: {name} is {value.dtype} {value.shape}, not {like.dtype} {like.shape}")
+            unlike = f"{name} is {value.dtype} {value.shape}, not {like.dtype} {like.shape}"
+            raise InputError(f"{path}: not a file of this network: {unlike}")
         if not np.isfinite(value).all():
             raise InputError(f"{path}: {name} holds NaN or infinity")
         params[name] = value

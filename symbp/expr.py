@@ -449,6 +449,9 @@ def call(function: str, *arguments: Expr | Number) -> Expr:
             return args[0].args[0]
     if function == "exp" and isinstance(args[0], Call) and args[0].label == "log":
         return args[0].args[0]
+    if function in ("abs", "sign") and coefficient(args[0])[0] < 0:  # even and odd: of f(u) and f(-u), one
+        positive = _node(Call, function, (mul(-1, args[0]),))
+        return positive if function == "abs" else mul(-1, positive)
     return _node(Call, function, args)
 
 
