@@ -152,9 +152,9 @@ def workspace(flat, flat_grads, x, target):
     B = x.shape[0]
     T = x.shape[1]
     matmul, add, dot = np.matmul, np.add, np.dot
-    copyto, multiply, tanh = np.copyto, np.multiply, np.tanh
-    maximum, subtract, exp = np.maximum, np.subtract, np.exp
-    divide, log = np.divide, np.log
+    multiply, tanh, maximum = np.multiply, np.tanh, np.maximum
+    subtract, exp, divide = np.subtract, np.exp, np.divide
+    log, copyto = np.log, np.copyto
     W_i1 = flat[0:128].reshape(8, 16)
     d_W_i1 = flat_grads[0:128].reshape(8, 16)
     U_i1 = flat[128:384].reshape(16, 16)
@@ -292,15 +292,13 @@ def workspace(flat, flat_grads, x, target):
         for t in range(T):
             dot(h1_shifted_view[t], U_i1, s_i1)
             add(s_i1, s_i1_in_view2[t], s_i1)                     # (1)  (B, 16)
-            copyto(i1_view[t], s_i1)
-            multiply(i1_view[t], half, i1_view[t])
+            multiply(s_i1, half, i1_view[t])
             tanh(i1_view[t], i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             add(i1_view[t], half, i1_view[t])                     # (2)  (B, 16)
             dot(h1_shifted_view[t], U_f1, s_f1)
             add(s_f1, s_f1_in_view2[t], s_f1)                     # (3)  (B, 16)
-            copyto(f1_view[t], s_f1)
-            multiply(f1_view[t], half, f1_view[t])
+            multiply(s_f1, half, f1_view[t])
             tanh(f1_view[t], f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             add(f1_view[t], half, f1_view[t])                     # (4)  (B, 16)
@@ -312,8 +310,7 @@ def workspace(flat, flat_grads, x, target):
             add(work1, work1_2, c1_view[t])                       # (7)  (B, 16)
             dot(h1_shifted_view[t], U_o1, s_o1)
             add(s_o1, s_o1_in_view2[t], s_o1)                     # (8)  (B, 16)
-            copyto(o1_view[t], s_o1)
-            multiply(o1_view[t], half, o1_view[t])
+            multiply(s_o1, half, o1_view[t])
             tanh(o1_view[t], o1_view[t])
             multiply(o1_view[t], half, o1_view[t])
             add(o1_view[t], half, o1_view[t])                     # (9)  (B, 16)

@@ -22,8 +22,6 @@ def run_file(path: Path) -> ModuleType:
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
-    except SymbpError:
-        raise
     except SyntaxError as error:
         raise SymbpError(f"{error.filename}:{error.lineno}: {error.msg}\n    {(error.text or '').strip()}") from None
     except (Exception, SystemExit) as error:
@@ -42,4 +40,5 @@ def located(error: BaseException, file: str, doing: str = "") -> SymbpError:
     last = own[-1]
     line = f"\n    {last.line}" if last.line else ""
     place = "" if last.name == "<module>" else f", in {last.name}"
-    return SymbpError(f"{file}:{last.lineno}{place}: {type(error).__name__}: {error}{doing}{line}")
+    said = str(error) if isinstance(error, SymbpError) else f"{type(error).__name__}: {error}"
+    return SymbpError(f"{file}:{last.lineno}{place}: {said}{doing}{line}")

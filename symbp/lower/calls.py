@@ -241,7 +241,8 @@ class Calls(Recorder):
 
     def _sigmoid(self, a: Array, into: Value | None) -> Value:
         """1/2 + tanh(z/2)/2: never overflows, and NumPy's tanh is vectorised."""
-        v = self.compute(a.args[0], into)
+        (x,) = a.args
+        v = self.compute(x, into if x.args and x.op != "view" else None)
         half = self.number("0.5")
         out = into or self.room(v.dims)
         self.call("multiply", v, half, out=out, in_place=True, rule="sigmoid through tanh")
