@@ -116,7 +116,8 @@ def fast_step(
     flat_grads, _ = module.flatten(views)
     state = [params] if len(params) > len(views) else []
     compute = module.workspace(flat, flat_grads, *state, x, t)
-    return updating(module, params, flat, flat_grads, partial(compute, x, t), rate)
+    update = partial(module.sgd, module.pieces(flat), module.pieces(flat_grads), {})
+    return stepping(module, params, partial(compute, x, t), update, rate)
 
 
 def split_step(
@@ -129,31 +130,29 @@ def split_step(
     others = {name: a for name, a in params.items() if name not in module.LAYERS}
     if others:
         params.update(module.flatten(others, module.shared)[1])
-    team = module.Team(PROCESSES, flat, flat_grads, *([params] if others else []), (x, t))
-    return updating(module, params, flat, flat_grads, partial(team.step, x, t), rate)
+    team = module.Team(PROCESSES, flat, flat_grads, *([params] if others else []), (x, t), module.sgd, {})
+    return stepping(module, params, partial(team.step, x, t), team.update, rate)
 
 
-def updating(
+def stepping(
     module: ModuleType,
     params: dict[str, np.ndarray],
-    flat: np.ndarray,
-    flat_grads: np.ndarray,
     compute: Callable[[], Any],
+    update: Callable[[float], object],
     rate: list[float],
 ) -> Callable[[], object]:
-    """Gradient descent, and new state, with what `compute` leaves in the array of all gradients."""
-    flat, flat_grads, memory, sgd = module.pieces(flat), module.pieces(flat_grads), {}, module.sgd
+    """Gradients, gradient descent, and new state."""
 
     def step() -> object:
         value = compute()
-        sgd(flat, flat_grads, memory, rate[0])
+        update(rate[0])
         return value
 
     def step_with_state() -> object:
         value, moved = compute()
         for name, new in moved.items():
             params[name][...] = new
-        sgd(flat, flat_grads, memory, rate[0])
+        update(rate[0])
         return value
 
     return step_with_state if len(params) > len(module.LAYERS) else step
