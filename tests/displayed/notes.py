@@ -9,7 +9,7 @@ from typing import Any
 
 from displayed import tree as t
 from displayed.functions import BRACKETED, PREFIX, WITH_PARAMETER
-from displayed.legend import MATH, Legend, Row
+from displayed.legend import Legend, Row
 from displayed.meaning import Meaning
 from displayed.reader import read, sides
 
@@ -67,7 +67,8 @@ def faults(said: Told, legend: Legend) -> list[str]:
     """What isn't so of the function that `displayed.functions` has, at some points; a derivative is a difference."""
     try:
         known = with_variable(legend, said.variable)
-        function, *rest = [read(text, known) if text else None for text in (said.function, said.formula, said.derivative)]
+        texts = (said.function, said.formula, said.derivative)
+        function, *rest = [read(text, known) if text else None for text in texts]
         out = []
         for x in _POINTS:
             exact = value(function, known, x)[0]
