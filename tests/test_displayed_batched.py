@@ -16,9 +16,8 @@ from test_displayed import (
     EVERYTHING,
     FILES,
     NETS,
-    POINTS,
-    account,
     assert_true,
+    is_found,
     network,
     wrong_formulas,
 )
@@ -64,8 +63,8 @@ def test_a_mistake_in_a_slice_is_found():
     for name in MUTATED:
         for kind, shown, check in wrong_formulas(network(name).account("batched"), rng, 16):
             made[kind] += 1
-            if not any(getattr(account(network, name, "batched", seed), check)(shown) for seed in range(POINTS)):
-                missed.append((name, kind, shown.sides))
+            if not is_found(network, name, "batched", shown, check):
+                missed.append((name, kind, shown))
     assert len(missed) <= EQUIVALENT * made.total(), missed
     said = " ".join(DOCUMENT.read_text(encoding="utf-8").split())
     found = f"{made.total() - len(missed):,} of {made.total():,} mistakes in slices"

@@ -157,9 +157,9 @@ def mutated(s, rng):
         yield "number", s.title, changed(s.prose, k, f"{text[: m.start()]}{int(m[0]) + 1}{text[m.end() :]}")
     if s.prose:
         k = rng.randrange(len(s.prose))
-        if not re.search("cancel|uses|Rules", s.prose[k].latex):
+        if not re.search("put in|This uses|Rules", s.prose[k].latex):
             yield "left out", s.title, (*s.prose[:k], *s.prose[k + 1 :])
-    named = [k for k, p in enumerate(s.prose) if re.search("through|reused|read by|itself|computed", p.latex)]
+    named = [k for k, p in enumerate(s.prose) if re.search("through|reused|[Rr]ead|put in|itself|computed", p.latex)]
     for k in named[:2]:
         places = list(MATH.finditer(s.prose[k].latex))
         if places:

@@ -28,7 +28,7 @@ from symbp.program import Equation, Program, Tensor
 from symbp.show.binders import stem
 from symbp.show.pieces import Said, SymbolRow, Writer
 from symbp.show.style import Style
-from symbp.show.symbols import Symbol, parse
+from symbp.show.symbols import GREEK, Symbol, parse
 from symbp.unroll import across_samples, small_letters
 
 _MATRIX = ("slices", "ring", "ring_power", "entrywise", "row_repeated", "column_repeated", "ones", "norm")
@@ -131,7 +131,7 @@ def notes(
                 parts.append(writer.math(writer.both(lambda p: _all_added(p.style, writer.columns))))
             out.append(writer.say(_worded(writer, key, "slices" in conventions), *parts, letter))
     out += _standing(writer)
-    out += [_function(writer, base, *f) for f in functions]
+    out += [_function(writer, *f) for f in functions]
     if writer.columns and not neuron:
         out.append(writer.say("note_columns"))
     if indexed and any(t.indices for t in base.tensors.values()):
@@ -163,6 +163,7 @@ def _standing(writer: Writer) -> list[Said]:
 
 WELL_KNOWN = ("exp", "log", "sin", "cos", "abs", "sign", "maximum", "minimum")
 _VARIABLE = "symbp variable"  # no tensor's name has a space
+_VARIABLES = (*"uvwxyzabcsrqdfg", *(rf"\{name}" for name in GREEK))
 
 
 def explained(base: Program) -> list[tuple[Expr, Expr | None, Expr | None]]:
@@ -179,15 +180,17 @@ def explained(base: Program) -> list[tuple[Expr, Expr | None, Expr | None]]:
             continue
         f = call(label, u, *map(num, row.defaults))
         formula = definition(f) or (row.textbook(f.args) if row.textbook else None)
-        out.append((f, formula, partials(f)[0] if row.definition is None else None))
-        if row.definition and formula:
-            found += [n.label for n in walk(formula) if isinstance(n, Call) and n.label not in found]
+        derivative = partials(f)[0] if row.definition is None else None
+        out.append((f, formula, derivative))
+        said = [part for part in (formula if row.definition else None, derivative) if part is not None]
+        found += dict.fromkeys(n.label for part in said for n in walk(part) if isinstance(n, Call)).keys() - found
     return out
 
 
-def _function(writer: Writer, base: Program, f: Expr, formula: Expr | None, derivative: Expr | None) -> Said:
-    taken = {parse(t.symbol).nucleus for t in base.tensors.values()} | {stem(i) for i in indices_of(base)}
-    letter = next((c for c in "uvwxyzabc" if c not in taken), "u")
+def _function(writer: Writer, f: Expr, formula: Expr | None, derivative: Expr | None) -> Said:
+    taken = {symbol.nucleus for symbol in writer.names.meaning.values() if isinstance(symbol, Symbol)}
+    taken |= {label.rstrip("0123456789") for label in writer.names.labels}
+    letter = next(c for c in _VARIABLES if c not in taken)
     names = replace(
         writer.names,
         tensors={**writer.names.tensors, _VARIABLE: Tensor(_VARIABLE, ())},

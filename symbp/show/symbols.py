@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from symbp.expr import Index, walk
+from symbp.functions import TABLE
 from symbp.program import Program, Reason, Tensor
 from symbp.unroll import entry_name
 
@@ -23,6 +24,7 @@ GREEK = {
         *((n, "CAPITAL") for n in "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()),
     ]
 }
+_FUNCTIONS = {"max", "min", *TABLE, *(word for row in TABLE.values() for word in re.findall("[A-Za-z]{2,}", row.latex))}
 _ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "dot": "\u0307", "vec": "\u20d7"}
 
 
@@ -62,6 +64,8 @@ def parse(latex: str) -> Symbol:
             rest += c
         k += 1
     nucleus = rest.strip()
+    if nucleus in _FUNCTIONS and scripts["_"]:  # log_p_t isn't the logarithm of anything
+        nucleus, scripts["_"] = _upright("_".join((nucleus, *scripts["_"]))), []
     if re.fullmatch("[A-Za-z]{2,}", nucleus):  # a word, no product of its letters
         nucleus = _upright(nucleus)
     return Symbol(nucleus, tuple(scripts["^"]), tuple(scripts["_"]), primes)
@@ -137,7 +141,7 @@ def _upright(text: str) -> str:
 
 RESERVED = ("e", r"\delta", r"\sigma", r"\pi")  # the exponential, Kronecker's delta, the sigmoid, the number
 HELPERS = ("shared", "normalised")
-_LETTERS = (*"sqracegmod", *map("\\{}".format, "xi eta zeta kappa rho tau omega phi psi chi nu lambda".split()))
+_LETTERS = (*"sqracgmod", *map("\\{}".format, "xi eta zeta kappa rho tau omega phi psi chi nu lambda".split()))
 
 
 def with_helper_letters(program: Program) -> Program:

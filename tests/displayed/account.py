@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from displayed import notes
 from displayed import tree as t
 from displayed.legend import MATH, Legend, legend
 from displayed.matrices import Matrices
@@ -22,6 +23,7 @@ from symbp.errors import UnusedParameterWarning
 from symbp.expr import Index
 from symbp.program import Equation, Program, Tensor
 from symbp.show.derivation import derivation
+from symbp.show.words import LANGUAGES
 
 EXACT = 1e-9
 
@@ -150,6 +152,10 @@ class Account:
         for text in MATH.findall(sentence):
             yield Shown(where, tuple(sides(text)))
 
+    def told(self) -> Iterator[notes.Told]:
+        """What the notes say of functions."""
+        return notes.told(self.d.notes, LANGUAGES[self.d.language])
+
     # ------------------------------------------------------------------------------------------ checking
 
     def faults(self) -> list[str]:
@@ -159,7 +165,10 @@ class Account:
             out += self.check(shown)
         for shown in self.said():
             out += self.check_said(shown)
-        return out
+        for said in self.told():
+            out += self.check_told(said)
+        formulas = (*self.d.definitions, *self.d.updates)
+        return out + notes.unexplained([*self.told()], [s.latex for f in formulas for s in f.sides])
 
     def check(self, shown: Shown) -> list[str]:
         """Every side has the value that the program computes."""
@@ -176,6 +185,10 @@ class Account:
     def check_said(self, shown: Shown) -> list[str]:
         """A formula within a sentence: of arrays as a whole, entry by entry, or in index notation."""
         return self.compared(shown, lambda: self.values_said(shown.sides), lambda: None)
+
+    def check_told(self, said: notes.Told) -> list[str]:
+        """A function is what a note says, and so is its derivative."""
+        return notes.faults(said, self.arrays)
 
     def compared(self, shown: Shown, values: Callable[[], Any], expected: Callable[[], Any]) -> list[str]:
         try:

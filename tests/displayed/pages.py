@@ -10,6 +10,7 @@ from displayed.from_mathml import formulas, latex, math, tables, tokens
 from displayed.legend import MATH
 from displayed.reader import read
 from displayed.tree import Unreadable
+from symbp.show.mathml import MathML
 
 
 def same(account: Account, written: list[str], found: list[str]) -> bool:
@@ -41,7 +42,9 @@ def differing(account: Account, html: str) -> list[Any]:
     found = [sides for table in tables(html) for sides in formulas(table)]
     out: list[Any] = [(a, b) for a, b in zip(shown(account.d), found, strict=True) if not same(account, a, b)]
     said = [f for s in account.d.every_step for words in (s.title, *s.prose) for f in MATH.findall(words.latex)]
-    found_said = [latex(e) for e in math(html)]
+    said += [f for note in account.d.notes for f in MATH.findall(note.latex)]
+    written = MathML()
+    found_said = [latex(e) for e in math(html + "".join(written.sentence(note.latex) for note in account.d.notes))]
     return out + [(a, b) for a, b in zip(said, found_said, strict=True) if spelled(a) != spelled(b)]
 
 

@@ -325,12 +325,14 @@ class Reader:
         self.expect(r"\begin{cases}")
         then = self.sum()
         self.expect("&")
-        self.expect(r"\text{if }")
+        chinese = self.accept(r"\text{若 }")
+        if not chinese:
+            self.expect(r"\text{if }")
         condition = self.condition()
         self.expect(r"\\")
         otherwise = self.sum()
         self.expect("&")
-        self.expect(r"\text{else}")
+        self.expect(r"\text{否则}" if chinese else r"\text{else}")
         self.expect(r"\end{cases}")
         return Cases(condition, then, otherwise)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from displayed import notes
 from displayed import tree as t
 from displayed.account import free_indices
 from displayed.legend import MATH, legend
@@ -14,18 +15,20 @@ from displayed.plain_text import Spelling, read_plain
 from displayed.reader import read, sides
 from symbp.show import breaks
 from symbp.show.pieces import Said
+from symbp.show.words import LANGUAGES
 
 _CIRCLED = re.compile("[①-⑳] ")  # marks of formulas that are written out, which LaTeX has as boxes
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A formula in both forms, side by side. said: within a sentence."""
+    """A formula in both forms, side by side. said: within a sentence. variable: of a function that a note explains."""
 
     where: str
     latex: tuple[str, ...]
     text: tuple[str, ...]
     said: bool = False
+    variable: str = ""
 
 
 class Pairs:
@@ -46,13 +49,21 @@ class Pairs:
     def said(self) -> Iterator[Pair]:
         """The formulas within sentences, found in the text by the words between them."""
         for sentence in (*self.d.intro, *(s for step in self.d.every_step for s in (step.title, *step.prose))):
-            sentence = Said(breaks.unmarked(sentence.latex), _CIRCLED.sub("", breaks.unmarked(sentence.text)))
-            words = re.split(MATH, sentence.latex.replace("--", "–"))[::2]
-            found = re.fullmatch("(.+?)".join(map(re.escape, words)), sentence.text)
-            if found is None:
-                raise t.Unreadable(f"other words: {sentence.latex} and {sentence.text}")
-            for latex, text in zip(MATH.findall(sentence.latex), found.groups(), strict=True):
-                yield Pair(sentence.text, tuple(sides(latex)), tuple(sides(text)), True)
+            yield from self.within(sentence)
+        words = LANGUAGES[self.d.language]
+        for note in self.d.notes:
+            for function in notes.told([note], words):
+                for pair in self.within(note):
+                    yield replace(pair, variable=function.variable)
+
+    def within(self, sentence: Said) -> Iterator[Pair]:
+        sentence = Said(breaks.unmarked(sentence.latex), _CIRCLED.sub("", breaks.unmarked(sentence.text)))
+        words = re.split(MATH, sentence.latex.replace("--", "–"))[::2]
+        found = re.fullmatch("(.+?)".join(map(re.escape, words)), sentence.text)
+        if found is None:
+            raise t.Unreadable(f"other words: {sentence.latex} and {sentence.text}")
+        for latex, text in zip(MATH.findall(sentence.latex), found.groups(), strict=True):
+            yield Pair(sentence.text, tuple(sides(latex)), tuple(sides(text)), True)
 
     def faults(self) -> list[str]:
         """Where text and LaTeX differ."""
@@ -73,6 +84,9 @@ class Pairs:
 
     def read(self, pair: Pair) -> tuple[Spelling, list[Any]]:
         """Each side in LaTeX, with the indices that are free in it; words at neuron level may be of arrays, too."""
+        if pair.variable:
+            spelling = Spelling(self.d, notes.with_variable(self.arrays, pair.variable))
+            return spelling, [(normal(read(side, spelling.legend)), frozenset()) for side in pair.latex]
         for spelling in self.spellings if pair.said else self.spellings[-1:]:
             bound = None if spelling.legend is self.arrays else frozenset()
             try:
