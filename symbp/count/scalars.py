@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from symbp.count.labels import fix_labels, picked_apart
 from symbp.derive.naive import expand_values
-from symbp.expr import Access, Expr, transform
+from symbp.expr import ZERO, Access, Expr, access, rebuild, transform
 from symbp.operations import graph_operations, is_constant, step, tree_operations
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import groups
@@ -65,15 +65,18 @@ def listing(program: Program, share: bool = False) -> Listing:
 
     So a product with a known 0 or 1 costs nothing, and sigmoid'(z) = a (1 - a) reads the a of the forward pass.
     The same is done to every strategy. Entries of one tensor are computed apart, even where labels that are all 0 make
-    them equal: two examples of a batch aren't one. Tangents aren't looked up: what happens to equal one of them depends
-    on the order of the parameters.
+    them equal: two examples of a batch aren't one. Where an entry is a copy or a known number for reasons of its place
+    alone, others of its tensor being computed, it stays a number of its own, but for a known 0. Tangents aren't looked
+    up: what happens to equal one of them depends on the order of the parameters.
     """
     tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
     program = fix_labels(picked_apart(program)[0])
     program = program.with_(replace(e, reason=None) for e in program.equations)
     unrolled = in_running_order(unroll(program))
     tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
+    whole = copied(unrolled.equations, tensor)
     at_hand: dict[Expr, Expr] = {}
+    known = KnownNumbers()
     equations = []
 
     def read(e: Expr, by: str | None) -> Expr:
@@ -81,16 +84,66 @@ def listing(program: Program, share: bool = False) -> Listing:
         return e if not isinstance(e, Access) and by is not None and tensor.get(found.label) == by else found
 
     for equation in unrolled.equations:
-        value = transform(equation.value, partial(read, by=tensor.get(equation.name)))
-        if isinstance(value, Access) or is_constant(value):
+        of = tensor.get(equation.name, equation.name)
+        value = known.settle(equation.value, partial(read, by=tensor.get(equation.name)))
+        if value is ZERO or of in whole:
             at_hand[equation.target] = value
+        elif isinstance(value, Access) or is_constant(value):
+            pass
         elif value in at_hand and tensor.get(at_hand[value].label) != tensor.get(equation.name):
             value = at_hand[equation.target] = at_hand[value]
-        elif tensor.get(equation.name) not in tangents:
+        elif of not in tangents:
             at_hand.setdefault(value, equation.target)
         if equation.target not in at_hand or equation.name in unrolled.outputs:
             equations.append(Equation(equation.target, value))
-    return Listing(tuple(equations), unrolled.outputs, unrolled.tensors, share).restricted(unrolled.outputs)
+    tensors = {**unrolled.tensors, **{e.name: Tensor(e.name, ()) for e in known.equations}}
+    found = Listing((*known.equations, *equations), unrolled.outputs, tensors, share)
+    return found.restricted(unrolled.outputs)
+
+
+def copied(equations: Sequence[Equation], tensor: Mapping[str, str]) -> set[str]:
+    """The tensors that are copies, or known numbers, in all of their entries."""
+    at_hand: dict[Expr, Expr] = {}
+    found: dict[str, set[str]] = {}
+    for e in equations:
+        value = transform(e.value, lambda a: at_hand.get(a, a) if isinstance(a, Access) else a)
+        kind = "copy" if isinstance(value, Access) else "number" if is_constant(value) else "computed"
+        found.setdefault(tensor.get(e.name, e.name), set()).add(kind)
+        if kind != "computed":
+            at_hand[e.target] = value
+    return {name for name, kinds in found.items() if kinds in ({"copy"}, {"number"})}
+
+
+@dataclass
+class KnownNumbers:
+    """Numbers that come out where a known 0 is put in, as 1 of exp(0): they have names, and are read by them."""
+
+    equations: list[Equation] = field(default_factory=list)
+    named: dict[Expr, Expr] = field(default_factory=dict)
+
+    def settle(self, e: Expr, rule: Callable[[Expr], Expr]) -> Expr:
+        """The rule applied to every node, children first."""
+        memo: dict[Expr, Expr] = {}
+
+        def visit(e: Expr) -> Expr:
+            if not e.args or isinstance(e, Access):
+                return rule(e)
+            found = memo.get(e)
+            if found is None:
+                args = tuple(map(visit, e.args))
+                found = e if args == e.args else rebuild(e, args)
+                if is_constant(found) and found is not ZERO and not is_constant(e):
+                    found = self.name(e, found)
+                memo[e] = found = rule(found)
+            return found
+
+        return visit(e)
+
+    def name(self, e: Expr, value: Expr) -> Expr:
+        if e not in self.named:
+            self.named[e] = access(f"known{len(self.named)}")
+            self.equations.append(Equation(self.named[e], value))  # type: ignore[arg-type]
+        return self.named[e]
 
 
 def in_running_order(unrolled: Program) -> Program:
