@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from symbp.count.labels import fix_labels, picked_apart
+from symbp.count.readings import Readings, apart
+from symbp.count.tensors import Known
 from symbp.derive.naive import expand_values
 from symbp.expr import ZERO, Access, Expr, access, rebuild, transform
 from symbp.operations import graph_operations, is_constant, step, tree_operations
@@ -71,44 +72,73 @@ def listing(program: Program, share: bool = False) -> Listing:
     """
     tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
     program = fix_labels(picked_apart(program)[0])
-    program = program.with_(replace(e, reason=None) for e in program.equations)
-    unrolled = in_running_order(unroll(program))
+    program, other_names = apart(with_values_read(program, tangents))
+    unrolled = unroll(program)
+    readings = Readings()
+    readings.note(unrolled.tensors, other_names)
     tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
-    whole = copied(unrolled.equations, tensor)
+    in_order = in_running_order(unrolled.equations, readings)
+    whole = copied(in_order, tensor, tangents, readings)
     at_hand: dict[Expr, Expr] = {}
     known = KnownNumbers()
+    equations: list[Equation] = []
+
+    def read(e: Expr) -> Expr:
+        found = at_hand.get(readings.base.get(e, e), e) if isinstance(e, Access) else e
+        return readings.renamed(found, e) if isinstance(found, Access) and found is not e else found
+
+    for equation in in_order:
+        value = known.settle(equation.value, read)
+        real = readings.real(value)
+        if value is ZERO or tensor.get(equation.name, equation.name) in whole:
+            at_hand[equation.target] = value = real
+            if equation.name not in unrolled.outputs:
+                continue
+        if tree_operations(real) == tree_operations(value):
+            value = real
+        other = sorted(name for name in value.tensors if access(name) in readings.base)
+        equations += [Equation(access(name), readings.base[access(name)]) for name in other]
+        equations.append(Equation(equation.target, value))
+    once = {e.name: e for e in (*known.equations, *equations)}
+    tensors = {**{name: Tensor(name, ()) for name in once}, **unrolled.tensors}
+    return Listing(tuple(once.values()), unrolled.outputs, tensors, share).restricted(unrolled.outputs)
+
+
+def with_values_read(program: Program, tangents: Collection[str]) -> Program:
+    """The program with what earlier equations compute read by name, but for tangents."""
+    known = Known(program.tensors)
     equations = []
-
-    def read(e: Expr, by: str | None) -> Expr:
-        found = at_hand.get(e, e)
-        return e if not isinstance(e, Access) and by is not None and tensor.get(found.label) == by else found
-
-    for equation in unrolled.equations:
-        of = tensor.get(equation.name, equation.name)
-        value = known.settle(equation.value, partial(read, by=tensor.get(equation.name)))
-        if value is ZERO or of in whole:
-            at_hand[equation.target] = value
-        elif isinstance(value, Access) or is_constant(value):
-            pass
-        elif value in at_hand and tensor.get(at_hand[value].label) != tensor.get(equation.name):
-            value = at_hand[equation.target] = at_hand[value]
-        elif of not in tangents:
-            at_hand.setdefault(value, equation.target)
-        if equation.target not in at_hand or equation.name in unrolled.outputs:
-            equations.append(Equation(equation.target, value))
-    tensors = {**unrolled.tensors, **{e.name: Tensor(e.name, ()) for e in known.equations}}
-    found = Listing((*known.equations, *equations), unrolled.outputs, tensors, share)
-    return found.restricted(unrolled.outputs)
+    for e in program.equations:
+        value = known.read_through(e.value)
+        if e.name not in tangents:
+            known.add(e.target, value)
+        equations.append(Equation(e.target, value))
+    return program.with_(equations)
 
 
-def copied(equations: Sequence[Equation], tensor: Mapping[str, str]) -> set[str]:
-    """The tensors that are copies, or known numbers, in all of their entries."""
+def in_running_order(equations: Sequence[Equation], readings: Readings) -> list[Equation]:
+    """The scalar equations sorted so that each reads only earlier ones: those of a recurrence come tensor by tensor."""
+    by_name = {e.name: e for e in equations}
+    real = tuple(Equation(e.target, readings.real(e.value)) for e in equations)
+    return [by_name[e.name] for group in groups(real) for e in group.equations]
+
+
+def copied(
+    equations: Sequence[Equation], tensor: Mapping[str, str], tangents: Collection[str], readings: Readings
+) -> set[str]:
+    """The tensors that are copies, or known numbers, in all of their entries; tangents but for those that are 0."""
     at_hand: dict[Expr, Expr] = {}
     found: dict[str, set[str]] = {}
+
+    def rule(e: Expr) -> Expr:
+        return at_hand.get(readings.base.get(e, e), e) if isinstance(e, Access) else e
+
     for e in equations:
-        value = transform(e.value, lambda a: at_hand.get(a, a) if isinstance(a, Access) else a)
+        value = transform(e.value, rule)
+        name = tensor.get(e.name, e.name)
         kind = "copy" if isinstance(value, Access) else "number" if is_constant(value) else "computed"
-        found.setdefault(tensor.get(e.name, e.name), set()).add(kind)
+        if value is not ZERO or name not in tangents:
+            found.setdefault(name, set()).add(kind)
         if kind != "computed":
             at_hand[e.target] = value
     return {name for name, kinds in found.items() if kinds in ({"copy"}, {"number"})}
@@ -144,11 +174,6 @@ class KnownNumbers:
             self.named[e] = access(f"known{len(self.named)}")
             self.equations.append(Equation(self.named[e], value))  # type: ignore[arg-type]
         return self.named[e]
-
-
-def in_running_order(unrolled: Program) -> Program:
-    """The scalar equations sorted so that each reads only earlier ones: those of a recurrence come tensor by tensor."""
-    return replace(unrolled, equations=tuple(e for group in groups(unrolled.equations) for e in group.equations))
 
 
 def expanded(found: Listing) -> dict[str, Expr]:
