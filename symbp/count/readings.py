@@ -7,7 +7,7 @@ unrolled, reads at different places, or under different conditions, get differen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from symbp.expr import Access, Delta, Expr, Index, Mul, Select, access, rebuild, transform
@@ -19,28 +19,53 @@ Context = tuple[Expr, ...]
 
 @dataclass
 class Readings:
-    """base: a scalar's other name -> the scalar. names: the other names of a tensor."""
+    """base: a scalar's other name -> the scalar. others: (other name of a tensor, scalar) -> the scalar's name there.
+    copies: tensors of tangents that are copies."""
 
     base: dict[Expr, Access] = field(default_factory=dict)
+    others: dict[tuple[str, Expr], Access] = field(default_factory=dict)
+    copies: set[str] = field(default_factory=set)
     memo: dict[Expr, Expr] = field(default_factory=dict)
 
     def real(self, e: Expr) -> Expr:
         """The expression with every entry by its own name."""
         return transform(e, lambda a: self.base.get(a, a), self.memo)
 
-    def renamed(self, a: Access, like: Access) -> Access:
-        """An entry by another name, if the entry `like` goes by another one."""
-        if like not in self.base:
+    def renamed(self, a: Access, read: Access, of: str, like: str | None) -> Access:
+        """The entry that one of a copy stands for, as it is called where the copy of a tensor is read."""
+        if like is not None:
+            return self.others.get((like, a), a)
+        if of not in self.copies and read not in self.base:
             return a
-        other = access(f"{a.label}{like.label.removeprefix(self.base[like].label)}_", ())
+        other = access(f"{a.label}__{of}", ())
         self.base[other] = a
         return other
+
+    def meeting(
+        self, equations: Sequence[Equation], tensor: Mapping[str, str], copies: Mapping[Expr, Expr]
+    ) -> dict[tuple[str, str], str]:
+        """(tensor computed, copy read) -> another tensor that it reads at the very same entries, wherever it does."""
+        self.copies = {tensor[e.label] for e in copies}
+        found: dict[tuple[str, str], dict[str, bool]] = {}
+        for e in equations:
+            reads: dict[str, set[Expr]] = {}
+            for name in sorted(e.value.tensors):
+                real = self.base.get(access(name), access(name))
+                if name in tensor:
+                    reads.setdefault(tensor[name], set()).add(copies.get(real, real))
+            for copy in self.copies.intersection(reads):
+                others = found.setdefault((tensor.get(e.name, e.name), copy), {})
+                for other, entries in reads.items():
+                    if other not in self.copies:
+                        others[other] = others.get(other, True) and reads[copy] <= entries
+        return {key: other for key, others in found.items() for other, always in others.items() if always}
 
     def note(self, tensors: Mapping[str, Tensor], other_names: Mapping[str, str]) -> None:
         """Notes the entries of an unrolled program's tensors that have other names."""
         for name, t in tensors.items():
             if t.entry and t.entry[0] in other_names:
-                self.base[access(name)] = access(entry_name(other_names[t.entry[0]], t.entry[1]))
+                real = self.base[access(name)] = access(entry_name(other_names[t.entry[0]], t.entry[1]))
+                self.others[t.entry[0], real] = access(name)
 
 
 def apart(program: Program) -> tuple[Program, dict[str, str]]:

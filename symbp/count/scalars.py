@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from symbp.count.labels import fix_labels, picked_apart
 from symbp.count.readings import Readings, apart
@@ -78,23 +79,33 @@ def listing(program: Program, share: bool = False) -> Listing:
     readings.note(unrolled.tensors, other_names)
     tensor = {name: t.entry[0] for name, t in unrolled.tensors.items() if t.entry}
     in_order = in_running_order(unrolled.equations, readings)
-    whole = copied(in_order, tensor, tangents, readings)
+    whole, copies = copied(in_order, tensor, tangents, readings)
     at_hand: dict[Expr, Expr] = {}
     known = KnownNumbers()
     equations: list[Equation] = []
 
-    def read(e: Expr) -> Expr:
+    same = readings.meeting(in_order, tensor, {t: copy for t, copy in copies.items() if tensor.get(t.label) in tangents})
+
+    def real_names(reads: Counter[str]) -> Counter[str]:
+        out: Counter[str] = Counter()
+        for name, n in reads.items():
+            out[readings.base.get(access(name), access(name)).label] += n
+        return out
+
+    def read(e: Expr, by: str) -> Expr:
         found = at_hand.get(readings.base.get(e, e), e) if isinstance(e, Access) else e
-        return readings.renamed(found, e) if isinstance(found, Access) and found is not e else found
+        if not isinstance(found, Access) or found is e:
+            return found
+        return readings.renamed(found, e, tensor.get(e.label, ""), same.get((by, tensor.get(e.label, ""))))
 
     for equation in in_order:
-        value = known.settle(equation.value, read)
+        value = known.settle(equation.value, partial(read, by=tensor.get(equation.name, equation.name)))
         real = readings.real(value)
         if value is ZERO or tensor.get(equation.name, equation.name) in whole:
             at_hand[equation.target] = value = real
             if equation.name not in unrolled.outputs:
                 continue
-        if tree_operations(real) == tree_operations(value):
+        if tree_operations(real) == tree_operations(value) and _reads(real, {}) == real_names(_reads(value, {})):
             value = real
         other = sorted(name for name in value.tensors if access(name) in readings.base)
         equations += [Equation(access(name), readings.base[access(name)]) for name in other]
@@ -125,8 +136,11 @@ def in_running_order(equations: Sequence[Equation], readings: Readings) -> list[
 
 def copied(
     equations: Sequence[Equation], tensor: Mapping[str, str], tangents: Collection[str], readings: Readings
-) -> set[str]:
-    """The tensors that are copies, or known numbers, in all of their entries; tangents but for those that are 0."""
+) -> tuple[set[str], dict[Expr, Expr]]:
+    """The tensors that are copies, or known numbers, in all of their entries; tangents but for those that are 0.
+
+    And of which number each of their entries is one.
+    """
     at_hand: dict[Expr, Expr] = {}
     found: dict[str, set[str]] = {}
 
@@ -141,7 +155,8 @@ def copied(
             found.setdefault(name, set()).add(kind)
         if kind != "computed":
             at_hand[e.target] = value
-    return {name for name, kinds in found.items() if kinds in ({"copy"}, {"number"})}
+    whole = {name for name, kinds in found.items() if kinds in ({"copy"}, {"number"})}
+    return whole, {e: value for e, value in at_hand.items() if tensor.get(e.label, e.label) in whole}
 
 
 @dataclass
