@@ -23,7 +23,7 @@ from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.expr import ONE as ONE_FACTOR
-from symbp.expr import Delta, Expr, transform
+from symbp.expr import Condition, Delta, Expr, Num, transform, walk
 from symbp.normalise import normalise
 from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
@@ -177,6 +177,8 @@ class Ledger:
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
         listing = self.listing("forward")
+        if any(is_single_place(n) for e in self.network.equations for n in walk(e.value)):
+            raise SymbpError("not counted where a condition singles out one place of a tensor, as t == 1 does")
         bound = Tangents(listing, entries_needed(listing)).run()
         found = bound.forward_mode, bound.tangent.get(self.loss, {}), bound.value[self.loss]
         if bound.exact:
@@ -343,6 +345,12 @@ class Ledger:
         if name not in OPTIMISERS:
             raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
         return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
+
+
+def is_single_place(e: Expr) -> bool:
+    """Whether it's the condition that an index equals a number."""
+    equal = isinstance(e, Delta) or (isinstance(e, Condition) and e.label == "==")
+    return equal and not e.accesses and any(isinstance(a, Num) for a in e.args)
 
 
 def without_label(e: Expr) -> Expr:
