@@ -31,7 +31,7 @@ class Readings:
         """The expression with every entry by its own name."""
         return transform(e, lambda a: self.base.get(a, a), self.memo)
 
-    def renamed(self, a: Access, read: Access, of: str, like: str | None) -> Access:
+    def renamed(self, a: Access, read: Expr, of: str, like: str | None) -> Access:
         """The entry that one of a copy stands for, as it is called where the copy of a tensor is read."""
         if like is not None:
             return self.others.get((like, a), a)

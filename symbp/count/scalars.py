@@ -10,8 +10,9 @@ from functools import partial
 from symbp.count.labels import fix_labels, picked_apart
 from symbp.count.readings import Readings, apart
 from symbp.count.tensors import Known
+from symbp.count.written import has_condition
 from symbp.derive.naive import expand_values
-from symbp.expr import ZERO, Access, Expr, access, rebuild, transform
+from symbp.expr import ZERO, Access, Add, Call, Expr, Mul, Pow, access, rebuild, transform
 from symbp.operations import graph_operations, is_constant, step, tree_operations
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import groups
@@ -84,7 +85,10 @@ def listing(program: Program, share: bool = False) -> Listing:
     known = KnownNumbers()
     equations: list[Equation] = []
 
-    same = readings.meeting(in_order, tensor, {t: copy for t, copy in copies.items() if tensor.get(t.label) in tangents})
+    of_tangents = {t: copy for t, copy in copies.items() if tensor.get(t.label) in tangents}
+    same = readings.meeting(in_order, tensor, of_tangents)
+    plain = {e.name for e in program.equations if e.name not in tangents and not has_condition(e.value)}
+    values: dict[Expr, Access] = {}  # what tangents may read, once deltas have picked a term
 
     def real_names(reads: Counter[str]) -> Counter[str]:
         out: Counter[str] = Counter()
@@ -93,6 +97,8 @@ def listing(program: Program, share: bool = False) -> Listing:
         return out
 
     def read(e: Expr, by: str) -> Expr:
+        if by in tangents and e.args and not isinstance(e, Access):
+            return values.get(readings.real(e), e)
         found = at_hand.get(readings.base.get(e, e), e) if isinstance(e, Access) else e
         if not isinstance(found, Access) or found is e:
             return found
@@ -101,6 +107,8 @@ def listing(program: Program, share: bool = False) -> Listing:
     for equation in in_order:
         value = known.settle(equation.value, partial(read, by=tensor.get(equation.name, equation.name)))
         real = readings.real(value)
+        if tensor.get(equation.name) in plain and isinstance(real, (Add, Mul, Pow, Call)) and not is_constant(real):
+            values.setdefault(real, equation.target)
         if value is ZERO or tensor.get(equation.name, equation.name) in whole:
             at_hand[equation.target] = value = real
             if equation.name not in unrolled.outputs:
