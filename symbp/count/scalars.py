@@ -104,8 +104,12 @@ def listing(program: Program, share: bool = False) -> Listing:
             return found
         return readings.renamed(found, e, tensor.get(e.label, ""), same.get((by, tensor.get(e.label, ""))))
 
+    def number(e: Expr) -> Expr:
+        found = copies.get(readings.base.get(e, e), e) if isinstance(e, Access) else e
+        return found if is_constant(found) else e
+
     for equation in in_order:
-        value = known.settle(equation.value, partial(read, by=tensor.get(equation.name, equation.name)))
+        value = known.settle(transform(equation.value, number), partial(read, by=tensor.get(equation.name, equation.name)))
         real = readings.real(value)
         if tensor.get(equation.name) in plain and isinstance(real, (Add, Mul, Pow, Call)) and not is_constant(real):
             values.setdefault(real, equation.target)
@@ -159,11 +163,12 @@ def copied(
         value = transform(e.value, rule)
         name = tensor.get(e.name, e.name)
         kind = "copy" if isinstance(value, Access) else "number" if is_constant(value) else "computed"
+        kinds = found.setdefault(name, set())
         if value is not ZERO or name not in tangents:
-            found.setdefault(name, set()).add(kind)
+            kinds.add(kind)
         if kind != "computed":
             at_hand[e.target] = value
-    whole = {name for name, kinds in found.items() if kinds in ({"copy"}, {"number"})}
+    whole = {name for name, kinds in found.items() if kinds in ({"copy"}, {"number"}, set())}
     return whole, {e: value for e, value in at_hand.items() if tensor.get(e.label, e.label) in whole}
 
 
