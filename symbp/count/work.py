@@ -29,13 +29,11 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
-    call,
     coefficient,
     index,
     mul,
     substitute,
 )
-from symbp.functions import definition
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
 from symbp.program import Equation
 from symbp.recurrence import Group
@@ -150,8 +148,6 @@ class Work:
                 return self.not_zero(e.args[0])
             case Reduce() if e.label == "sum":
                 return space.without(self.not_zero(e.body), e.indices)
-            case Call() if zero_of_zeros(e):
-                return space.either(map(self.not_zero, e.args))
             case Delta() if not e.accesses:
                 return space.where(e)
             case Select():
@@ -387,12 +383,6 @@ def without_condition(e: Expr) -> Expr:
     if isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:]:
         return without_condition(next(a for a in e.args[1:] if a is not ZERO))
     return mul(*(f for f in e.args if not is_index_mask(f))) if isinstance(e, Mul) and masks(e) else e
-
-
-def zero_of_zeros(e: Call) -> bool:
-    """Whether a function of zeros is zero, as tanh is."""
-    at_zero = call(e.label, *(ZERO for _ in e.args))
-    return (definition(at_zero) or at_zero) is ZERO if isinstance(at_zero, Call) else at_zero is ZERO
 
 
 def is_index_mask(e: Expr) -> bool:
