@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbp.architectures import load
+from symbp.count.comparison import compare
 from symbp.count.ledger import STRATEGIES, Ledger
 from symbp.count.neurons import Materialised
 from symbp.notation import read
@@ -106,3 +107,25 @@ def test_closed_forms_of_causal_attention() -> None:
             assert form.exact and number.exact
             at = {k: n.at(sizes).number for k, n in (form.operations or {}).items()}
             assert +Counter(at) == +Counter({k: n.number for k, n in (number.operations or {}).items()}), strategy
+
+
+SINGLED_OUT = """
+sizes B=2, T=3, D=2
+index f=D
+input x[b,t,d], y[b,t,d]
+param A[d,f], P[t,d], V[d,f], c[t]
+r[b,t,f] = P[t,f] + sum[d] A[d,f]*x[b,t,d]
+m[b,t,f] = where(t == 1, sum[d] V[d,f]*r[b,t,d], 0) + c[t]
+loss = sum[b,t,d] (tanh(m[b,t,d]) - y[b,t,d])^2
+"""
+
+
+def test_a_place_singled_out_is_no_label() -> None:
+    program = read(SINGLED_OUT)
+    ledger, neurons = Ledger(program), Materialised(program)
+    for strategy in ("forward", "per parameter", "reverse"):
+        found = {k: n.number for k, n in (ledger[strategy].operations or {}).items()}
+        assert ledger[strategy].exact and +Counter(found) == +neurons.operations(strategy)
+    for strategy in ("forward mode", "expanded"):  # small as it is, the network is unrolled for these
+        assert ledger[strategy].operations is None and "t == 1" in ledger[strategy].why
+        assert compare(program)[strategy].operations == dict(+neurons.operations(strategy))

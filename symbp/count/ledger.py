@@ -22,6 +22,8 @@ from symbp.count.work import MAC
 from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
+from symbp.expr import ONE as ONE_FACTOR
+from symbp.expr import Condition, Delta, Expr, Num, transform, walk
 from symbp.normalise import normalise
 from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
@@ -175,6 +177,8 @@ class Ledger:
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
         listing = self.listing("forward")
+        if any(is_single_place(n) for e in self.network.equations for n in walk(e.value)):
+            raise SymbpError("not counted where a condition singles out one place of a tensor, as t == 1 does")
         bound = Tangents(listing, entries_needed(listing)).run()
         found = bound.forward_mode, bound.tangent.get(self.loss, {}), bound.value[self.loss]
         if bound.exact:
@@ -250,7 +254,7 @@ class Ledger:
     def alone(self) -> Account:
         gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
         listing = self.listing("reverse").restricted(tuple(gradients))
-        if any(has_condition(e.value, labels=False) for e in listing.equations):
+        if self.conditioned:
             try:
                 amounts, exact = alone_exactly(listing, gradients), True
             except SymbpError:  # conditions hold for too many indices: they are taken to hold
@@ -261,6 +265,13 @@ class Ledger:
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
 
+    @cached_property
+    def conditioned(self) -> bool:
+        """Whether a condition on indices, other than which place a label picks, decides what the gradients take."""
+        equations = self.reverse.equations
+        needed = leading_to(equations, self.reverse.outputs[1:])
+        return any(has_condition(transform(e.value, without_label)) for e in equations if e.name in needed)
+
     def work_alone(self, listing: Tensors) -> Mapping[str, Amounts]:
         """The work of the reverse program's equations, the loss's own value not asked for."""
         if self.shorter is not None and self.blocks is not None and self.by_blocks("reverse") is not None:
@@ -270,7 +281,7 @@ class Ledger:
             found = self.shorter.work_alone(self.shorter.listing("reverse").restricted(outputs))
             if all(known.get(e.name) in found for e in listing.equations):
                 return {e.name: found[known[e.name]] for e in listing.equations}
-        if any(has_condition(e.value, labels=False) for e in listing.equations):
+        if self.conditioned:
             return self.work("reverse")  # it's an upper bound anyway
         return closed_forms(listing)
 
@@ -334,6 +345,17 @@ class Ledger:
         if name not in OPTIMISERS:
             raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
         return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
+
+
+def is_single_place(e: Expr) -> bool:
+    """Whether it's the condition that an index equals a number."""
+    equal = isinstance(e, Delta) or (isinstance(e, Condition) and e.label == "==")
+    return equal and not e.accesses and any(isinstance(a, Num) for a in e.args)
+
+
+def without_label(e: Expr) -> Expr:
+    """For `transform`: what picks the place of a label left out."""
+    return ONE_FACTOR if isinstance(e, Delta) and e.accesses else e
 
 
 def derive(program: Program, method: str, simplify: bool) -> Program:
