@@ -147,7 +147,7 @@ class Alone:
         found = self.owned.get(parameter)
         if found is None:
             axes = self.formals(parameter)
-            found = self.owned[parameter] = tuple(index(f"{parameter}.{k}", i.size) for k, i in enumerate(axes))
+            found = self.owned[parameter] = tuple(index(f"own.{k}", i.size) for k, i in enumerate(axes))
         return found
 
     def size(self, bits: int) -> Polynomial:

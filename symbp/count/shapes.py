@@ -162,7 +162,7 @@ class Shapes:
 
     def own(self, parameter: str) -> Template:
         """The indices of a parameter's axes."""
-        return tuple(index(f"{parameter}.{k}", i.size) for k, i in enumerate(self.tensors[parameter].indices))
+        return tuple(index(f"own.{k}", i.size) for k, i in enumerate(self.tensors[parameter].indices))
 
     # --------------------------------------------------------------------------- what passes tangents on
 
