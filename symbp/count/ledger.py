@@ -175,13 +175,13 @@ class Ledger:
     @cached_property
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
-        listing = self.listing("forward")
-        conditions = any(has_condition(e.value) for e in listing.equations)
-        if self.shorter is not None and self.blocks is not None and conditions:
+        short = self.shorter
+        if short and self.blocks and any(has_condition(e.value) for e in short.listing("forward").equations):
             try:
-                return self.shorter.exact_tangents(self.blocks.depth)
+                return short.exact_tangents(self.blocks.depth)
             except SymbpError:  # the blocks aren't as equal as it seems: all are counted
                 pass
+        listing = self.listing("forward")
         bound = Tangents(listing, entries_needed(listing)).run()
         found = bound.forward_mode, bound.tangent.get(self.loss, {}), bound.value[self.loss]
         if bound.exact:
@@ -261,17 +261,20 @@ class Ledger:
         return Account(strategy, plus(steps, forward.operations, passes), macs=forward.macs * passes)
 
     def alone(self) -> Account:
-        gradients, listing = self.gradients, self.gradient_listing
-        if any(has_condition(e.value, labels=False) for e in listing.equations):
+        if any(has_condition(e.value, labels=False) for e in (self.shorter or self).gradient_listing.equations):
             try:
                 amounts, exact = self.alone_exactly(), True
             except SymbpError:  # conditions hold for too many indices: they are taken to hold
-                amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+                amounts, exact = self.each_alone()
         else:
-            amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+            amounts, exact = self.each_alone()
             amounts, exact = (amounts, exact) if exact else (self.alone_exactly(), True)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
+
+    def each_alone(self) -> tuple[Amounts, bool]:
+        listing = self.gradient_listing
+        return each_alone(listing, self.work_alone(listing), self.gradients)
 
     def alone_exactly(self) -> Amounts:
         """Raises SymbpError where conditions hold for too many indices."""
