@@ -112,7 +112,7 @@ class Exact:
     # ------------------------------------------------------------------ sizes that no condition speaks of
 
     def highest(self, of: Callable[[Amounts], int]) -> int:
-        """Of the gradients and the loss written out: that of the bounds, of further blocks as of those that are kept."""
+        """Of the gradients and the loss written out: that of the bounds, growing on with every block."""
         found = max(of(written[self.loss]) for written in self.written)
         growth = [
             of(written[name]) - of(written[before])
