@@ -46,7 +46,9 @@ def test_gpt2_is_counted_at_four_blocks() -> None:
     assert ledger.shorter is not None and ledger.blocks is not None
     assert ledger.blocks.left_out == 12 - 1 - KEPT  # the first one reads the embedding, and isn't like the others
     assert str(ledger["reverse + CSE"].total) == "55,728*B*T^2 + 742,519,761*B*T - 768*T - 123,653,376"
-    assert "simplified" not in vars(ledger)  # the twelve blocks were never simplified
+    assert all(ledger[s].exact for s in STRATEGIES)
+    assert not {"simplified", "reverse"} & vars(ledger).keys()  # the twelve blocks were never differentiated
+    assert not ledger._listings
 
 
 @pytest.mark.parametrize(

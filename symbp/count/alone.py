@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from symbp.count.polynomial import ONE as one
+from symbp.count.depth import Depth
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
@@ -64,20 +64,24 @@ class Looks:
 
 @dataclass
 class Alone:
-    """Counts it in a space of index values. gradients: output -> its parameter."""
+    """Counts it in a space of index values. gradients: output -> its parameter. depth: of a network of equal blocks."""
 
     listing: Tensors
     space: Space
     gradients: Mapping[str, str]
     looks: Looks
+    depth: Depth = field(default_factory=Depth)
     needs: dict[str, list[Need]] = field(default_factory=dict)
-    operations: Amounts = field(default_factory=dict)
 
-    def run(self) -> Alone:
-        """Raises TooLarge where regions would be too large, NeedsSize where a size has to be a number."""
+    def run(self) -> Amounts:
+        """The operations, by kind.
+
+        Raises TooLarge where regions would be too large, NeedsSize where a size has to be a number.
+        """
         self.work = Work(self.listing, self.space)
         self.owned: dict[str, Template] = {}
         self.sizes: dict[int, Polynomial] = {}
+        self.times: dict[tuple[int, int], tuple[Amounts, list[Polynomial]]] = {}  # what equations take, and for whom
         self.seen: dict[object, tuple[Amounts, list[tuple[int, tuple[Expr, ...], Region]]]] = {}
         for group in self.listing.groups:
             self.work.find_alive(group)
@@ -87,7 +91,10 @@ class Alone:
             self.needs[output] = [Need(0, parameter, self.listing.tensors[output].indices, ALL)]
         for group in reversed(self.listing.groups):
             self.group(group)
-        return self
+        operations: dict[int, Amounts] = {}
+        for (place, _), (amounts, weights) in self.times.items():
+            operations[place] = plus(operations.get(place, {}), amounts, total(weights))
+        return self.depth.whole(operations)
 
     def group(self, group: Group) -> None:
         if group.time is None:
@@ -113,7 +120,8 @@ class Alone:
             own = frozenset(q for q in self.own(need.parameter) if q in need.template)
             amounts, found = self.taken(e, where, own)  # type: ignore[arg-type]
             if counted:
-                self.operations = plus(self.operations, amounts, one if need.parameter else self.size(need.bits))
+                key = self.depth.place(self.listing.tensors[e.name]), id(amounts)
+                self.times.setdefault(key, (amounts, []))[1].append(self.weight(need))
             for read, there in found:
                 self.note(need, read, there)
 
@@ -147,15 +155,17 @@ class Alone:
         found = self.owned.get(parameter)
         if found is None:
             axes = self.formals(parameter)
-            found = self.owned[parameter] = tuple(index(f"{parameter}.{k}", i.size) for k, i in enumerate(axes))
+            found = self.owned[parameter] = tuple(index(f"own.{k}", i.size) for k, i in enumerate(axes))
         return found
 
-    def size(self, bits: int) -> Polynomial:
-        """How many numbers these parameters hold."""
-        found = self.sizes.get(bits)
+    def weight(self, need: Need) -> Polynomial:
+        """For how many numbers of parameters it is."""
+        if need.parameter:
+            return self.depth.mark(self.listing.tensors[need.parameter])
+        found = self.sizes.get(need.bits)
         if found is None:
-            found = total(self.space.extents(t.indices) for n, t in enumerate(self.parameters) if bits >> n & 1)
-            self.sizes[bits] = found
+            marked = [(self.depth.mark(t), t) for n, t in enumerate(self.parameters) if need.bits >> n & 1]
+            found = self.sizes[need.bits] = total(self.space.extents(t.indices) * mark for mark, t in marked)
         return found
 
     def note(self, need: Need, read: Access, where: Region) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from symbp.count.depth import Depth
 from symbp.count.tensors import match
 from symbp.expr import Access, Expr, access, transform
 from symbp.program import Equation, Program, Tensor
@@ -21,14 +22,21 @@ KEPT = 4  # the first, two in the middle, the last
 class Blocks:
     """A network by one with fewer blocks.
 
-    short: the network with KEPT of them. left_out: how many aren't in it. middle: the layers of its two middle blocks.
-    stands_for: tensor of the whole network -> the one of the short network that is computed alike.
+    short: the network with KEPT of them. left_out: how many aren't in it. kept: the layers of
+    each of these.
+    stands_for: tensor of the whole network -> the one of the short network that is computed alike. earlier: tensor of a
+    middle block -> the one in the same place of the block before it.
     """
 
     short: Program
     left_out: int
-    middle: tuple[frozenset[int], frozenset[int]]
+    kept: tuple[frozenset[int], ...]
     stands_for: dict[str, str]
+    earlier: dict[str, str]
+
+    @property
+    def depth(self) -> Depth:
+        return Depth(self.kept, self.left_out, self.earlier)
 
 
 def find_blocks(program: Program) -> Blocks | None:
@@ -128,5 +136,6 @@ def _shortened(
     tensors = {name: t for name, t in program.tensors.items() if name not in left_out}
     facts = tuple((a, b) for a, b in program.facts if not (a.tensors | b.tensors) & left_out)
     short = replace(program, tensors=tensors, equations=tuple(equations), facts=facts)
-    one, other = (frozenset(t.layer for t in kept[n] if t.layer) for n in (1, 2))
-    return Blocks(short, count - KEPT, (one, other), stands_for)
+    places = tuple(frozenset(t.layer for t in tensors if t.layer) for tensors in kept)
+    earlier = {t.name: u.name for n in (1, 2) for t, u in zip(kept[n], kept[n - 1], strict=True)}
+    return Blocks(short, count - KEPT, places, stands_for, earlier)

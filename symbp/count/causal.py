@@ -7,13 +7,14 @@ is found at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 
-from symbp.count.fields import Field, Fields
+from symbp.count.depth import OTHER
+from symbp.count.fields import Costs, Field, Fields
 from symbp.count.regions import Region, Space, arranged
 from symbp.count.shapes import Shapes
 from symbp.expr import Access, Expr, Index, Num, Size, walk
@@ -118,16 +119,18 @@ class Prefix:
                 numbers = numbers.take(used, n + 1)
         return Field(f.axes, tuple(at), numbers)
 
-    def at(self, size: int, names: frozenset[str], forward_mode: bool) -> Fields | None:
+    def at(self, size: int, names: frozenset[str], costs: Mapping[int, Costs]) -> Fields | None:
         """The computation at a smaller size; None where more than those of `names` depends on it after all.
 
-        forward_mode: whether its operations are asked for, not only what is written out.
+        costs: of their tangents.
         """
         whole = self.fields.shapes
         listing = whole.listing
-        shapes = Shapes(listing, Space({**self.space.sizes, self.name: size}, self.space.common))
+        shapes = Shapes(listing, Space({**self.space.sizes, self.name: size}, self.space.common), whole.depth)
         left = [g for g in listing.groups if not g.names & names]
         equations = [e for e in listing.equations if e.name not in names]
+        if any(self.fields.place(e.name) == OTHER for e in equations):
+            return None
         read = {t.read.label for e in equations for plan in self.fields.plans[e.name] for t in plan if t.read} & names
         for name in read & whole.shapes.keys():
             shapes.shapes[name] = [replace(s, alive=self.cut(s.alive, size)) for s in whole.shapes[name]]
@@ -138,12 +141,9 @@ class Prefix:
                 return None
         for e in equations:
             shapes.equation(e)
-        fields = Fields(shapes, equations, self.fields.huge, forward_mode)
-        if forward_mode:
-            for name in names:
-                for plan, unit in self.fields.unit_plans[name]:
-                    cut = ((t, self.cut(t.where, size), n) for t, n in plan.items() if t.kind)
-                    fields.count({t if r is t.where else replace(t, where=r): n for t, r, n in cut}, unit)
+        fields = Fields(shapes, equations, self.fields.huge)
+        for place, same in costs.items():
+            fields.taken_over[place] = {(k, self.cut(where, size), over): n for (k, where, over), n in same.items()}
         fields.values = {name: self.cut_field(f, size) for name, f in self.fields.values.items() if name in read}
         fields.tangents = {name: self.cut_field(f, size) for name, f in self.fields.tangents.items() if name in read}
         return fields

@@ -66,9 +66,9 @@ def through(size: str, at: Mapping[int, Amounts], equation: str) -> Amounts:
     out = {}
     for kind in kinds:
         points = {n: amounts.get(kind, Polynomial({})) for n, amounts in at.items()}
-        few = dict(list(points.items())[:-MORE])
-        form = through_points(size, few)
-        if any(form.at({size: n}) != value for n, value in points.items()):
+        few, more = list(points.items())[:-MORE], list(points.items())[-MORE:]
+        form = through_points(size, dict(few))
+        if any(form.at({size: n}) != value for n, value in more):
             raise SymbpError(f"the operations of {equation} follow no polynomial in {size}: give it a value")
         out[kind] = form
     return out

@@ -7,7 +7,7 @@ are the coefficients (Kronecker substitution).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -15,6 +15,7 @@ from functools import cached_property
 from symbp.count.alone import Alone, Looks
 from symbp.count.causal import Prefix
 from symbp.count.closed import FIRST, MORE, large_sizes, sizes_in_conditions, through
+from symbp.count.depth import Depth
 from symbp.count.fields import Fields
 from symbp.count.needs import entries_needed
 from symbp.count.polynomial import Polynomial
@@ -29,6 +30,7 @@ from symbp.program import Equation
 
 DEGREE = 8  # of each gradient alone in a size, at most
 BITS = 64  # more than the coefficients of the upper bound have
+SPARE = 32  # of these, none is used
 
 
 Found = tuple[Amounts, Amounts, Amounts]
@@ -38,13 +40,14 @@ Found = tuple[Amounts, Amounts, Amounts]
 class Exact:
     """Forward mode's tangents, the gradient written out and the loss written out, by kind.
 
-    bound: upper bounds of them, which tell their degrees. Raises SymbpError where they follow no polynomial, or where
-    conditions hold for too many indices.
+    bound: upper bounds of them, which tell their degrees. depth: of a network of equal blocks. Raises SymbpError where
+    they follow no polynomial, or where conditions hold for too many indices.
     """
 
     listing: Tensors
     loss: str
     bound: Tangents
+    depth: Depth = field(default_factory=Depth)
     common: Known = field(default_factory=dict)
 
     def forms(self) -> Found:
@@ -63,17 +66,13 @@ class Exact:
         tangents, written, loss = ({k: n.at(numbers) for k, n in amounts.items()} for amounts in found)
         return tangents, written, loss
 
-    @property
-    def bounds(self) -> Found:
-        return self.bound.forward_mode, self.bound.tangent.get(self.loss, {}), self.bound.value[self.loss]
-
     def at(self, fixed: dict[str, int], left: list[str]) -> Found:
         """At these sizes, as polynomials in those that are left and in those that no condition speaks of."""
         if not left:
             return self.amounts(self.computed(fixed))
         name, *others = left
-        few, *many = (FIRST + max((n.degree(name) for n in a.values()), default=0) + MORE for a in self.bounds)
-        last = max(few, *many)
+        few = FIRST + highest(self.bound.forward_mode, name) + MORE
+        last = max(few, FIRST + self.degree(name) + MORE)
         if others:
             found = {n: self.at({**fixed, name: n}, others) for n in range(FIRST, last + 1)}
         else:
@@ -87,41 +86,62 @@ class Exact:
     def along(self, fixed: dict[str, int], name: str, few: int, last: int) -> dict[int, Found]:
         """At all values of a size, forward mode at the first few: from the largest down, with what is the same taken
         over."""
-        whole = self.computed({**fixed, name: last}, last <= few)
+        whole = self.computed({**fixed, name: last})
         prefix = Prefix(whole, name, FIRST)
         names = prefix.names()
-        found = {last: self.amounts(whole)}
+        costs = whole.costs_by_place(names)
+        found = {last: self.amounts(whole, last <= few)}
         for n in range(FIRST, last):
-            part = prefix.at(n, names, n <= few)
-            found[n] = self.amounts(part.run(whole.kinds) if part else self.computed({**fixed, name: n}))
+            part = prefix.at(n, names, costs)
+            found[n] = self.amounts(part.run(whole.kinds) if part else self.computed({**fixed, name: n}), n <= few)
         return found
 
-    def computed(self, sizes: dict[str, int], forward_mode: bool = True) -> Fields:
-        shapes = Shapes(self.listing, Space(sizes, self.common)).run()
-        return Fields(shapes, huge=self.huge(sizes), counts=forward_mode).run()
+    def computed(self, sizes: dict[str, int]) -> Fields:
+        shapes = Shapes(self.listing, Space(sizes, self.common), self.depth).run()
+        return Fields(shapes, huge=self.huge(sizes)).run()
 
-    def amounts(self, fields: Fields) -> Found:
+    def amounts(self, fields: Fields, forward_mode: bool = True) -> Found:
         sizes = fields.space.sizes
         written = (
             dict(zip(fields.kinds, found[self.loss].numbers.tolist(), strict=True))
             for found in (fields.tangents, fields.values)
         )
         gradients, loss = ({k: self.digits(n, fields.huge) for k, n in amounts.items() if n} for amounts in written)
-        return {k: n.at(sizes) for k, n in fields.forward_mode.items()}, gradients, loss
+        return {k: n.at(sizes) for k, n in fields.forward_mode().items()} if forward_mode else {}, gradients, loss
 
     # ------------------------------------------------------------------ sizes that no condition speaks of
 
+    def highest(self, of: Callable[[Amounts], int]) -> int:
+        """Of the gradients and the loss written out: that of the bounds, growing on with every block."""
+        found = max(of(written[self.loss]) for written in self.written)
+        growth = [
+            of(written[name]) - of(written[before])
+            for written in self.written
+            for name, before in self.depth.earlier.items()
+            if name in written and before in written
+        ]
+        return found + self.depth.left_out * max(growth, default=0)
+
+    @property
+    def written(self) -> tuple[dict[str, Amounts], dict[str, Amounts]]:
+        return {self.loss: {}, **self.bound.tangent}, self.bound.value
+
+    def degree(self, name: str) -> int:
+        return self.highest(lambda amounts: highest(amounts, name))
+
     def bits(self, sizes: Mapping[str, int]) -> int:
         """Of a coefficient at these sizes, at most."""
-        found = [abs(Fraction(c)) for a in self.bounds for n in a.values() for c in n.at(sizes).terms.values()]
-        return int(max(found, default=Fraction(1))).bit_length() + BITS
+
+        def longest(amounts: Amounts) -> int:
+            found = (abs(Fraction(c)) for n in amounts.values() for c in n.at(sizes).terms.values())
+            return int(max(found, default=Fraction(1))).bit_length()
+
+        return self.highest(longest) + self.depth.left_out + BITS
 
     @cached_property
     def degrees(self) -> dict[str, int]:
-        polynomials = [n for a in self.bounds for n in a.values()]
-        return {
-            name: max(n.degree(name) for n in polynomials) for name in sorted({s for n in polynomials for s in n.sizes})
-        }
+        polynomials = [n for written in self.written for n in written[self.loss].values()]
+        return {name: self.degree(name) for name in sorted({s for n in polynomials for s in n.sizes})}
 
     def huge(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """A power of two for every other size, so large that no two terms of a result meet."""
@@ -141,6 +161,8 @@ class Exact:
         place, half = 0, 1 << (bits - 1)
         while n:
             digit = ((n + half) & (2 * half - 1)) - half
+            if abs(digit).bit_length() > bits - SPARE:
+                raise SymbpError("a coefficient is longer than its bound")
             if digit:
                 left, m = place, []
                 for name in huge:
@@ -151,8 +173,13 @@ class Exact:
         return Polynomial(terms)
 
 
-def alone_exactly(listing: Tensors, gradients: Mapping[str, str]) -> Amounts:
-    """Each gradient alone, by kind. Raises SymbpError as `Exact` does."""
+def highest(amounts: Amounts, name: str) -> int:
+    """The degree in a size."""
+    return max((n.degree(name) for n in amounts.values()), default=0)
+
+
+def alone_exactly(listing: Tensors, gradients: Mapping[str, str], depth: Depth | None = None) -> Amounts:
+    """Each gradient alone, by kind. depth: of a network of equal blocks. Raises SymbpError as `Exact` does."""
     varied = large_sizes(listing)
     if varied:
         listing = with_names(listing, varied)
@@ -162,8 +189,8 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str]) -> Amounts:
 
     def at(fixed: dict[str, int], left: list[str]) -> Amounts:
         if not left:
-            found = Alone(listing, Space(fixed, common), gradients, looks).run()
-            return {k: n.at(fixed) for k, n in found.operations.items()}
+            found = Alone(listing, Space(fixed, common), gradients, looks, depth or Depth()).run()
+            return {k: n.at(fixed) for k, n in found.items()}
         name, *others = left
         values: dict[int, Amounts] = {}
         for n in range(FIRST, FIRST + DEGREE + MORE + 1):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from symbp.count.depth import BEHIND, FIRST, LAST, MARKS, OTHER
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial
@@ -19,6 +20,7 @@ from symbp.count.regions import Region
 from symbp.count.shapes import Reading, Shapes, Unit
 from symbp.count.work import MAC
 from symbp.count.written import Amounts
+from symbp.errors import SymbpError
 from symbp.expr import Access, Index
 from symbp.operations import KINDS
 from symbp.program import Equation
@@ -40,6 +42,14 @@ class Field:
     at: tuple[np.ndarray, ...]
     numbers: np.ndarray
 
+    def same(self, other: Field) -> bool:
+        """Whether it has the same numbers, laid out alike."""
+        return (
+            self.axes == other.axes
+            and all(map(np.array_equal, self.at, other.at))
+            and np.array_equal(self.numbers, other.numbers)
+        )
+
 
 @dataclass(frozen=True)
 class Term:
@@ -56,29 +66,32 @@ class Term:
 
 
 Plan = dict[Term, Polynomial]  # how often
+Costs = dict[tuple[str, Region, frozenset[Index]], Polynomial]  # operations at every place of a region over indices
 
 
 @dataclass
 class Fields:
-    """A forward program's values and tangents, written out. forward_mode: the operations of its tangents.
+    """A forward program's values and tangents, written out.
 
-    values, tangents: for every entry of every tensor.
+    values, tangents: for every entry of every tensor; of the second middle block, where there are many, those of the
+    last one in the middle. costs: of every equation's tangents in forward mode. taken_over: those of other equations,
+    by place, found at another size.
     """
 
     shapes: Shapes
     equations: Sequence[Equation] = ()
     huge: Mapping[str, int] = field(default_factory=dict)
-    counts: bool = True
-    forward_mode: Amounts = field(default_factory=dict)
+    costs: dict[str, Costs] = field(default_factory=dict)
+    taken_over: dict[int, Costs] = field(default_factory=dict)
     values: dict[str, Field] = field(default_factory=dict)
     tangents: dict[str, Field] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.space = self.shapes.space
         self.computed = {e.name for e in self.shapes.listing.equations}
-        self.numbers = {**self.huge, **self.space.sizes}
+        self.depth = self.shapes.depth
+        self.numbers = {**self.huge, **self.space.sizes, **dict.fromkeys(MARKS, 1)}
         self.equations = self.equations or self.shapes.listing.equations
-        self.unit_plans: dict[str, list[tuple[Plan, Unit]]] = {}
         self.counted: dict[object, tuple[tuple[np.ndarray, ...], np.ndarray]] = {}
         self.plans: dict[str, tuple[Plan, Plan]] = {}
         for e in self.equations:
@@ -88,11 +101,55 @@ class Fields:
         """Writes everything out. kinds: of operations that there may be."""
         used = {t.kind for plans in self.plans.values() for plan in plans for t in plan}
         self.kinds = [k for k in KINDS if k in used] if kinds is None else kinds
+        places = {e.name: self.place(e.name) for e in self.equations}
+        repeated = [e for e in self.equations if places[e.name] == OTHER]
         for e in self.equations:
-            values, tangents = self.plans[e.name]
-            self.values[e.name] = self.filled(e, values)
-            self.tangents[e.name] = self.filled(e, tangents)
+            if places[e.name] != OTHER:
+                self.fill(e, self.depth.left_out if places[e.name] in (LAST, BEHIND) else 0)
+            elif e is repeated[0]:
+                self.repeat(repeated)
         return self
+
+    def place(self, name: str) -> int:
+        return self.depth.place(self.shapes.tensors[name])
+
+    def fill(self, e: Equation, more: int) -> None:
+        """more: how many blocks come before it that aren't kept."""
+        self.numbers[MARKS[FIRST]] = 1 + more
+        values, tangents = self.plans[e.name]
+        self.values[e.name] = self.filled(e, values)
+        self.tangents[e.name] = self.filled(e, tangents)
+
+    def repeat(self, block: Sequence[Equation]) -> None:
+        """Fills the second middle block again and again, each time from what it has just given.
+
+        Raises SymbpError where from the block before the first middle one it doesn't give what that one has.
+        """
+        last = [e.name for e in block]
+        before = [self.depth.earlier[name] for name in last]
+        first = [self.depth.earlier[name] for name in before]
+        read = self.computed & frozenset().union(*(e.value.tensors for e in block))
+        if not read <= {*last, *before} or not self.values.keys() >= {*before, *first}:
+            raise SymbpError("a block reads more than the one before it")
+        kept = [(found, name, found[name]) for found in (self.values, self.tangents) for name in before]
+        self.move(first, before)
+        for n in range(-1, self.depth.left_out + 1):
+            for e in block:
+                self.fill(e, n)
+            if n < 0:
+                self.move(last, before)
+                if not all(found[name].same(f) for found, name, f in kept):
+                    raise SymbpError("the blocks in the middle differ")
+            elif n < self.depth.left_out:
+                self.move(last, before)
+
+    def move(self, names: Sequence[str], to: Sequence[str]) -> None:
+        """Has some tensors' numbers stand for those of others."""
+        for name, new in zip(names, to, strict=True):
+            indices = dict(zip(self.shapes.tensors[name].indices, self.shapes.tensors[new].indices, strict=True))
+            for found in (self.values, self.tangents):
+                f = found[name]
+                found[new] = Field(tuple(indices[i] for i in f.axes), f.at, f.numbers)
 
     # ---------------------------------------------------------------------------------- what there is to do
 
@@ -103,14 +160,14 @@ class Fields:
 
     def tangent_plan(self, e: Equation) -> Plan:
         out: Plan = {}
-        self.unit_plans[e.name] = []
+        costs = self.costs[e.name] = {}
         for unit in self.shapes.units.get(e.name, ()):
             plan = self.plan(e, unit)
             for term, n in plan.items():
                 out[term] = out.get(term, zero) + n * unit.weight * unit.sign
-            if self.counts:
-                self.count(plan, unit)
-            self.unit_plans[e.name].append((plan, unit))
+                if term.kind:
+                    key = term.kind, term.where, unit.scope.union(term.free, term.where.axes)
+                    costs[key] = costs.get(key, zero) + n * unit.weight * unit.sign
         for read, where, scope in self.shapes.uses[e.name]:
             term = Term(where, self.free(e, where, scope, read), "", read, True)
             out[term] = out.get(term, zero) + 1
@@ -135,13 +192,22 @@ class Fields:
         used = e.target.free if read is None else e.target.free | read.free
         return frozenset(i for i in over if i not in where.axes and i not in used)
 
-    def count(self, plan: Plan, unit: Unit) -> None:
-        """Adds a unit's operations to those of forward mode."""
-        for term, n in plan.items():
-            if term.kind:
-                places = self.space.count(term.where, unit.scope | term.free | set(term.where.axes))
-                added = places * n * unit.weight * unit.sign
-                self.forward_mode[term.kind] = self.forward_mode.get(term.kind, zero) + added
+    def forward_mode(self) -> Amounts:
+        """The operations of all tangents, by kind."""
+        found: dict[int, Amounts] = {}
+        for place, costs in (*self.costs_by_place(self.costs).items(), *self.taken_over.items()):
+            amounts = found.setdefault(place, {})
+            for (kind, where, over), n in costs.items():
+                amounts[kind] = amounts.get(kind, zero) + self.space.count(where, over) * n
+        return self.depth.whole(found)
+
+    def costs_by_place(self, names: Iterable[str]) -> dict[int, Costs]:
+        out: dict[int, Costs] = {}
+        for name in names:
+            costs = out.setdefault(self.place(name), {})
+            for key, n in self.costs[name].items():
+                costs[key] = costs.get(key, zero) + n
+        return out
 
     # ----------------------------------------------------------------------------------------- the numbers
 

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from symbp.count.blocks import Blocks, find_blocks
 from symbp.count.closed import closed_forms
+from symbp.count.depth import Depth
 from symbp.count.exact import Exact, alone_exactly
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
@@ -176,9 +177,15 @@ class Ledger:
     @cached_property
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
-        listing = self.listing("forward")
-        if any(is_single_place(n) for e in self.network.equations for n in walk(e.value)):
+        short = self.shorter
+        if any(is_single_place(n) for e in (short or self).network.equations for n in walk(e.value)):
             raise SymbpError("not counted where a condition singles out one place of a tensor, as t == 1 does")
+        if short and self.blocks and any(has_condition(e.value) for e in short.listing("forward").equations):
+            try:
+                return short.exact_tangents(self.blocks.depth)
+            except SymbpError:  # the blocks aren't as equal as it seems: all are counted
+                pass
+        listing = self.listing("forward")
         bound = Tangents(listing, entries_needed(listing)).run()
         found = bound.forward_mode, bound.tangent.get(self.loss, {}), bound.value[self.loss]
         if bound.exact:
@@ -187,6 +194,12 @@ class Ledger:
             return Written(*Exact(listing, self.loss, bound).forms())
         except SymbpError:
             return Written(*found, exact=False)
+
+    def exact_tangents(self, depth: Depth) -> Written:
+        """Of the network with more equal blocks that this one stands for. Raises SymbpError."""
+        listing = self.listing("forward")
+        bound = Tangents(listing, entries_needed(listing)).run()
+        return Written(*Exact(listing, self.loss, bound, depth).forms())
 
     # ------------------------------------------------------------------------------------------ accounts
 
@@ -240,7 +253,7 @@ class Ledger:
         found = [*self.shorter.work(strategy).items(), *self.shorter.traffic(strategy).items()]
         one, other = (
             added(amounts for name, amounts in found if tensors[name].layer in layers)
-            for layers in self.blocks.middle
+            for layers in self.blocks.kept[1:3]
         )
         return plus(added(amounts for _, amounts in found), one, self.blocks.left_out) if one == other else None
 
@@ -252,16 +265,14 @@ class Ledger:
         return Account(strategy, plus(steps, forward.operations, passes), macs=forward.macs * passes)
 
     def alone(self) -> Account:
-        gradients = dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
-        listing = self.listing("reverse").restricted(tuple(gradients))
-        if self.conditioned:
+        if (self.shorter or self).conditioned:
             try:
-                amounts, exact = alone_exactly(listing, gradients), True
+                amounts, exact = self.alone_exactly(), True
             except SymbpError:  # conditions hold for too many indices: they are taken to hold
-                amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
+                amounts, exact = self.each_alone()
         else:
-            amounts, exact = each_alone(listing, self.work_alone(listing), gradients)
-            amounts, exact = (amounts, exact) if exact else (alone_exactly(listing, gradients), True)
+            amounts, exact = self.each_alone()
+            amounts, exact = (amounts, exact) if exact else (self.alone_exactly(), True)
         macs = amounts.pop(MAC, ZERO)
         return Account("per parameter", amounts, exact, macs)
 
@@ -271,6 +282,29 @@ class Ledger:
         equations = self.reverse.equations
         needed = leading_to(equations, self.reverse.outputs[1:])
         return any(has_condition(transform(e.value, without_label)) for e in equations if e.name in needed)
+
+    def each_alone(self) -> tuple[Amounts, bool]:
+        listing = self.gradient_listing
+        return each_alone(listing, self.work_alone(listing), self.gradients)
+
+    def alone_exactly(self) -> Amounts:
+        """Raises SymbpError where conditions hold for too many indices."""
+        if self.shorter is not None and self.blocks is not None:
+            try:
+                return alone_exactly(self.shorter.gradient_listing, self.shorter.gradients, self.blocks.depth)
+            except SymbpError:  # the blocks aren't as equal as it seems: all are counted
+                pass
+        return alone_exactly(self.gradient_listing, self.gradients)
+
+    @property
+    def gradients(self) -> dict[str, str]:
+        """Output of the reverse program -> its parameter."""
+        return dict(zip(self.reverse.outputs[1:], (t.name for t in self.network.parameters), strict=True))
+
+    @cached_property
+    def gradient_listing(self) -> Tensors:
+        """The reverse program's equations, the loss's own value not asked for."""
+        return self.listing("reverse").restricted(tuple(self.gradients))
 
     def work_alone(self, listing: Tensors) -> Mapping[str, Amounts]:
         """The work of the reverse program's equations, the loss's own value not asked for."""

@@ -173,6 +173,7 @@ def _names(m: Monomial) -> tuple[tuple[str, int], ...]:
     return tuple((name, -n) for name, n in m)
 
 
+@cache
 def _times(m: Monomial, n: Monomial) -> Monomial:
     if not m or not n:
         return m or n
@@ -230,7 +231,10 @@ def through_points(name: str, points: Mapping[int, Polynomial]) -> Polynomial:
     table: list[Polynomial] = [points[x] for x in at]
     out, basis = ZERO, ONE
     for k in range(len(at)):
+        if not any(table):
+            break
         out = out + basis * table[0]
         basis = basis * (variable(name) - at[k])
-        table = [(table[i + 1] - table[i]) * Fraction(1, at[i + k + 1] - at[i]) for i in range(len(table) - 1)]
+        gaps = [at[i + k + 1] - at[i] for i in range(len(table) - 1)]
+        table = [(table[i + 1] - table[i]) * (Fraction(1, gap) if gap > 1 else 1) for i, gap in enumerate(gaps)]
     return out

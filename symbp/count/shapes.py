@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 from typing import Protocol, TypeVar
 
-from symbp.count.polynomial import ONE as one
+from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
@@ -107,12 +107,14 @@ class Shapes:
     """The tangents of a forward program, in a space of index values.
 
     needed: where the loss depends on a tangent. units: what is computed. uses: the reads that pass tangents on, and
-    where: (tensor read, read, region, indices that it runs over).
+    where: (tensor read, read, region, indices that it runs over). depth: of a network of equal blocks.
     """
 
     listing: Tensors
     space: Space
+    depth: Depth = field(default_factory=Depth)
     work: Work = field(init=False)
+    sizes: dict[int, Polynomial] = field(default_factory=dict)
     shapes: dict[str, list[Shape]] = field(default_factory=dict)
     needed: dict[str, Region] = field(default_factory=dict)
     units: dict[str, list[Unit]] = field(default_factory=dict)
@@ -162,7 +164,7 @@ class Shapes:
 
     def own(self, parameter: str) -> Template:
         """The indices of a parameter's axes."""
-        return tuple(index(f"{parameter}.{k}", i.size) for k, i in enumerate(self.tensors[parameter].indices))
+        return tuple(index(f"own.{k}", i.size) for k, i in enumerate(self.tensors[parameter].indices))
 
     # --------------------------------------------------------------------------- what passes tangents on
 
@@ -246,7 +248,11 @@ class Shapes:
 
     def size(self, bits: int) -> Polynomial:
         """How many numbers these parameters hold."""
-        return total(self.space.extents(t.indices) for n, t in enumerate(self.parameters) if bits >> n & 1)
+        found = self.sizes.get(bits)
+        if found is None:
+            marked = [(self.depth.mark(t), t) for n, t in enumerate(self.parameters) if bits >> n & 1]
+            found = self.sizes[bits] = total(self.space.extents(t.indices) * mark for mark, t in marked)
+        return found
 
     def pieces(self, t: Through, e: Equation) -> list[Piece]:
         """What passes through one read: one piece for each shape of what is read."""
@@ -300,9 +306,10 @@ class Shapes:
         own = self.own(name)
         templates = [p.template or own for p in pieces]
         wide = tuple(at[0] if len(set(at)) == 1 else q for q, at in zip(own, zip(*templates, strict=True), strict=True))
+        one = self.depth.mark(self.tensors[name])
         chain = sorted(set(templates), key=lambda t: sum(a is q for a, q in zip(t, own, strict=True)))
         if chain[-1] != wide or not all(contains(b, a, own) for a, b in pairwise(chain)):
-            return self.overlapping(e, own, wide, chain, pieces, templates), wide, None
+            return self.overlapping(e, own, wide, one, chain, pieces, templates), wide, None
         known: Expr | None = None
         values = []
         for n, template in enumerate(chain):
@@ -328,8 +335,9 @@ class Shapes:
         rest = mul(*(f for f in factors(value) if not is_index_mask(f)))
         return not rest.accesses or (isinstance(rest, Access) and rest.label in self.forward)
 
-    def overlapping(self, e: Equation, own: Template, wide: Template, distinct: Sequence[Template],
-                    pieces: Sequence[Piece], templates: Sequence[Template]) -> Region:  # fmt: skip
+    def overlapping(self, e: Equation, own: Template, wide: Template, one: Polynomial,
+                    distinct: Sequence[Template], pieces: Sequence[Piece],
+                    templates: Sequence[Template]) -> Region:  # fmt: skip
         """The same where templates overlap: by inclusion and exclusion."""
         alive = NONE
         values = {t: add(*(p.value for p, of in zip(pieces, templates, strict=True) if of == t)) for t in distinct}
