@@ -35,7 +35,7 @@ from symbp.simplify import recast, simplify
 from symbp.simplify.nominal import nominal
 
 LICENCE = "MIT"
-LARGE = 10**6  # more numbers than this in a step: the system's part in giving memory and taking it back is felt
+LARGE = 10**5  # more numbers than this in a step: the system's part in giving memory and taking it back is felt
 HUGE = 10**7  # so many that readable code gives arrays back, layer by layer
 ROOM = 100  # columns of names in a line that gives arrays back
 SMALL = 1000  # but none with less than this part of them
