@@ -29,6 +29,16 @@ def data_of(module: ModuleType, case: dict) -> list[np.ndarray]:
         return [file[name] for name in (*module.INPUTS, *module.TARGETS)]
 
 
+def drawn(module: ModuleType, samples: int) -> dict[str, np.ndarray]:
+    """So many random samples of what a module takes."""
+    rng, data = np.random.default_rng(1), {}
+    for array, shape in {**module.INPUTS, **module.TARGETS}.items():
+        numbers = [{"B": samples, "T": 4}.get(n, n) for n in shape]
+        limit = getattr(module, "WHOLE", {}).get(array)
+        data[array] = rng.integers(limit, size=numbers) if limit else rng.standard_normal(numbers)
+    return data
+
+
 def results(module: ModuleType, case: dict) -> dict[str, np.ndarray]:
     """Everything that a training tells: parameters, history, predictions, scores."""
     data = data_of(module, case)

@@ -107,13 +107,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             generate(net, path, parallel="mpi", optimizers=("momentum", "adam"), style=style)
         generate(net, folder / "plain" / f"{name}.py", optimizers=("momentum", "adam"))
         plain = parallel_worker.load(folder / "plain" / f"{name}.py")
-        rng = np.random.default_rng(1)
-        data = {}
-        for array, shape in {**plain.INPUTS, **plain.TARGETS}.items():
-            numbers = [{"B": SAMPLES, "T": 4}.get(n, n) for n in shape]
-            limit = getattr(plain, "WHOLE", {}).get(array)
-            data[array] = rng.integers(limit, size=numbers) if limit else rng.standard_normal(numbers)
-        np.savez(folder / f"{name}.data.npz", **data)
+        np.savez(folder / f"{name}.data.npz", **parallel_worker.drawn(plain, SAMPLES))
         options = {"batch_size": 8, "epochs": 3, "lr": 0.05, **options}
         cases[name] = {"data": str(folder / f"{name}.data.npz"), "options": options, "resume": name == "mlp",
                        "check": name in ("batch_norm", "norm_in_loop", "dropout")}  # fmt: skip

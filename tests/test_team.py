@@ -42,12 +42,7 @@ def test_processes_train_as_one(name: str, tmp_path: Path) -> None:
     plain, team = (
         load_module(generate(net, style="fast", optimizers=("momentum",), parallel=p)) for p in (None, "processes")
     )
-    rng, data = np.random.default_rng(1), {}
-    for array, shape in {**plain.INPUTS, **plain.TARGETS}.items():
-        numbers = [{"B": SAMPLES, "T": 4}.get(n, n) for n in shape]
-        limit = getattr(plain, "WHOLE", {}).get(array)
-        data[array] = rng.integers(limit, size=numbers) if limit else rng.standard_normal(numbers)
-    np.savez(tmp_path / "data.npz", **data)
+    np.savez(tmp_path / "data.npz", **parallel_worker.drawn(plain, SAMPLES))
     options = {"batch_size": 8, "epochs": 3, "lr": 0.05, **options}
     case = {"data": str(tmp_path / "data.npz"), "options": options, "resume": False}
     expected = parallel_worker.results(plain, case)

@@ -269,7 +269,7 @@ class Ledger:
             try:
                 amounts, exact = self.alone_exactly(), True
             except SymbpError:  # conditions hold for too many indices: they are taken to hold
-                amounts, exact = self.each_alone()
+                amounts, exact = self.each_alone()[0], False
         else:
             amounts, exact = self.each_alone()
             amounts, exact = (amounts, exact) if exact else (self.alone_exactly(), True)

@@ -58,14 +58,13 @@ class Step:
 
 
 def derived(program: Program, style: str) -> Program:
-    """The gradient that a style's step computes: fast code needn't compute the very values that are declared."""
-    return gradient(recast(program) if style == "fast" else program)
+    """The gradient that a style's step computes."""
+    return gradient(_computed(program, style))
 
 
-def _told(program: Program, style: str) -> tuple[Equation, ...]:
-    """The declared equations, then those that the step computes in place of some of them."""
-    declared = program.equations
-    return declared if style != "fast" else (*declared, *(e for e in recast(program).equations if e not in declared))
+def _computed(program: Program, style: str) -> Program:
+    """What a style's step differentiates: fast code needn't compute the very values that are declared."""
+    return recast(program) if style == "fast" else program
 
 
 def equation_text(e: Equation) -> str:
@@ -95,14 +94,15 @@ def module_context(
     batch = found.batch if parallel else None  # of what the gradients are computed from
     samples = batch if parallel == "mpi" else None  # of what everything else is
     inference = program.inference or program
-    told = _told(program, style)
+    own = _computed(program, style)
+    told = (*program.equations, *(e for e in own.equations if e not in program.equations))
     numbers = {e.name: n for n, e in enumerate(told, 1)}
     predicting = only(inference, (inference.prediction,), found.inputs)
     judging = only(inference, (inference.loss,), found.data)
     hidden = hidden_units(inference, found)
     watching = only(inference, hidden, found.inputs) if hidden else predicting
     forward, loss = lower(simplify(predicting), samples), lower(simplify(judging), samples)
-    step = step or Step(derived(program, style))
+    step = step or Step(gradient(own))
     work = workspace(step.program, batch, prepared=step.prepared) if style == "fast" else None
     grads = lower(step.program, batch, prepared=step.prepared) if work is None else work.lowered
     units = lower(simplify(watching), samples)

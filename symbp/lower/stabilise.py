@@ -34,7 +34,7 @@ from symbp.expr import (
 )
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.simplify.dead import drop_dead
-from symbp.simplify.inline import write_out
+from symbp.simplify.inline import without
 from symbp.simplify.share import name_terms, share_terms, unused
 
 
@@ -48,7 +48,7 @@ def stabilise(program: Program) -> Program:
         if _is_sum_of_exponentials(current.value):
             shifted = _shift(program, current)
             unshifted = shifted is program and current.name not in given
-            program = _written_back(program, current) if unshifted else shifted
+            program = without(program, current) if unshifted else shifted
     program = program.with_(replace(e, value=_guard(e.value)) for e in program.equations)
     return drop_dead(share_terms(program))
 
@@ -59,14 +59,8 @@ def _write_out_exponentials(program: Program) -> Program:
         shared = equation.reason is not None and equation.reason.kind == "shared"
         inverse = isinstance(equation.value, Pow) and equation.value.args[1] is num(-1)
         if shared and (inverse or _exponent(equation.value) is not None):
-            program = _written_back(program, equation)
+            program = without(program, equation)
     return program
-
-
-def _written_back(program: Program, equation: Equation) -> Program:
-    """The program without an equation, which stands written out wherever it was read."""
-    rest = [e for e in program.equations if e is not equation]
-    return program.with_(replace(e, value=write_out(e.value, equation)) for e in rest)
 
 
 def _exponent(e: Expr) -> Expr | None:

@@ -15,7 +15,7 @@ from symbp.show.symbols import with_helper_letters
 from symbp.simplify import simplify
 from symbp.simplify.algebra import tidy, tidy_equations
 from symbp.simplify.dead import drop_dead
-from symbp.simplify.inline import write_out
+from symbp.simplify.inline import without
 from symbp.simplify.logarithms import combine_logs
 from symbp.simplify.nominal import operations
 from symbp.simplify.recognise import recognise_functions
@@ -51,9 +51,7 @@ def with_helpers(program: Program, wrt: Sequence[str], method: str) -> Program:
     shown = {name for e in derived(found, program) if e.reason for name in (e.reason.wrt, e.reason.of)}
     for e in reversed(full.equations):
         if e.name not in program.tensors and e.name not in shown:
-            current = full.equation(e.name)
-            rest = [f for f in full.equations if f.name != e.name]
-            full = full.with_(replace(f, value=write_out(f.value, current)) for f in rest)
+            full = without(full, full.equation(e.name))
     return with_helper_letters(full)
 
 
@@ -108,26 +106,25 @@ def written_out(program: Program) -> Program:
         if equation.reason and equation.reason.kind == "shared":
             current = program.equation(equation.name)
             if sum(1 for _ in walk(current.value)) <= SHORT:
-                rest = [e for e in program.equations if e.name != current.name]
-                program = program.with_(replace(e, value=write_out(e.value, current)) for e in rest)
+                program = without(program, current)
     return program
 
 
 def closed_forms(raw: Program, final: Program, declared: Declared) -> dict[str, Expr]:
     """What equations become where adjoints of values in between are written out, if that takes no more operations."""
-    shared = {e.name for e in final.equations}
+    shared, adjoints = {e.name for e in final.equations}, {*adjoint_names(raw).values()}
     out = {}
     for e in clear_names(written_out(simplify(raw)), declared).equations:
         kept = final.equation(e.name).value if e.name in shared else e.value
-        gone = {n for n in kept.tensors - e.value.tensors if n not in raw.tensors or is_adjoint(raw, n)}
+        gone = {n for n in kept.tensors - e.value.tensors if n not in raw.tensors or n in adjoints}
         if gone and e.value.tensors <= shared | {*raw.tensors} and operations(e.value) <= operations(kept):
             out[e.name] = e.value
     return out
 
 
-def is_adjoint(program: Program, name: str) -> bool:
-    """Whether the tensor is the adjoint of another one."""
-    return any(e.name == name and e.reason is not None and e.reason.kind == "adjoint" for e in program.equations)
+def adjoint_names(program: Program) -> dict[str, str]:
+    """Tensor -> its adjoint."""
+    return {e.reason.wrt: e.name for e in program.equations if e.reason and e.reason.kind == "adjoint"}
 
 
 def plain_chain_rule(raw: Program, base: Program) -> Program:
@@ -135,7 +132,7 @@ def plain_chain_rule(raw: Program, base: Program) -> Program:
 
     sigma(z) (1 - sigma(z)) is h (1 - h). Those that read what normalisation has introduced are left as they are.
     """
-    adjoints = {e.reason.wrt: e.name for e in raw.equations if e.reason and e.reason.kind == "adjoint"}
+    adjoints = adjoint_names(raw)
 
     def known(term: Term) -> Expr:
         equation = base.equation(term.through.label)
@@ -227,12 +224,7 @@ def without_helpers(program: Program, base: Program) -> Program:
     out = program
     for e in reversed(program.equations):
         if e.name in helpers or (e.name not in base.tensors and e.reason and e.reason.wrt in helpers):
-            current = out.equation(e.name)
-            out = out.with_(
-                replace(f, value=write_out(f.value, current)) if e.name in f.value.tensors else f
-                for f in out.equations
-                if f.name != e.name
-            )
+            out = without(out, out.equation(e.name))
     if not helpers:
         return program
     return clear_names(tidy_equations(reuse_values(tidy_equations(out))), declared_indices(base))

@@ -124,6 +124,15 @@ def _once_outside(equation: Equation, user: Equation) -> bool:
     return len([a for a in user.value.accesses if a.label == equation.name]) == 1 and _outside(equation, [user])
 
 
+def without(program: Program, equation: Equation) -> Program:
+    """The program without an equation, which stands written out wherever it was read."""
+    return program.with_(
+        replace(e, value=write_out(e.value, equation)) if equation.name in e.value.tensors else e
+        for e in program.equations
+        if e is not equation
+    )
+
+
 def write_out(e: Expr, equation: Equation) -> Expr:
     """Every read of the equation's target replaced by its value at those indices."""
 
