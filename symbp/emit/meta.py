@@ -160,6 +160,13 @@ class MetaArray:
         before, after = ((), ()) if axis is None else (self.shape[:n], self.shape[n + 1 :])
         return self.new((*before, *np.shape(places), *after), self.dtype)
 
+    def dot(self, other: MetaArray, out: MetaArray | None = None) -> MetaArray:
+        taken = [_for_blas(x) for x in (self, other)]
+        if out is not None:
+            return out
+        after = (*other.shape[:-2], *other.shape[-1:]) if other.ndim > 1 else ()
+        return taken[0].new((*self.shape[:-1], *after), np.result_type(self.dtype, other.dtype))
+
     def _reduced(self, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None) -> MetaArray:
         axes = range(self.ndim) if axis is None else [n % self.ndim for n in np.atleast_1d(axis)]
         shape = [1 if k in axes else n for k, n in enumerate(self.shape)]
@@ -270,6 +277,12 @@ for _name, _ufunc in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "
 for _name, _method in {"neg": _unary("negative"), "invert": _unary("invert"), "abs": _unary("absolute"),
                        "pow": _power}.items():  # fmt: skip
     setattr(MetaArray, f"__{_name}__", _method)
+
+
+def _for_blas(a: MetaArray) -> MetaArray:
+    """A matrix that BLAS can't step through as it lies is copied."""
+    fine = a.ndim != 2 or a.form.itemsize in a.form.strides or 1 in a.shape
+    return a if fine else a.copy()
 
 
 class Numbers(list[float]):

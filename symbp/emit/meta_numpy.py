@@ -72,19 +72,9 @@ class MetaNumPy:
     def clip(self, a: MetaArray, low: Any, high: Any) -> MetaArray:
         return a.new(a.shape, a.dtype, [a.form])
 
-    def copyto(self, into: MetaArray, a: Any) -> None:
-        pass
-
     def vdot(self, a: MetaArray, b: MetaArray) -> MetaArray:
         flat = [x.ravel() for x in (a, b)]  # a copy where the numbers don't lie in order
         return flat[0].new((), a.dtype)
-
-    def dot(self, a: MetaArray, b: MetaArray, out: MetaArray | None = None) -> MetaArray:
-        taken = [_for_blas(x) for x in (a, b)]
-        if out is not None:
-            return out
-        shape = (*a.shape[:-1], *b.shape[:-2], *b.shape[-1:]) if b.ndim > 1 else a.shape[:-1]
-        return taken[0].new(shape, np.result_type(a.dtype, b.dtype))
 
     def tensordot(self, a: MetaArray, b: MetaArray, axes: Any) -> MetaArray:
         """As NumPy does it: the axes moved, two matrices, their product."""
@@ -93,7 +83,7 @@ class MetaNumPy:
         inner = int(np.prod([a.shape[n] for n in left]))
         x = a.transpose([*rows, *left]).reshape(-1, inner)
         y = b.transpose([*right, *columns]).reshape(inner, -1)
-        return self.dot(x, y).reshape([*(a.shape[k] for k in rows), *(b.shape[k] for k in columns)] or ())
+        return x.dot(y).reshape([*(a.shape[k] for k in rows), *(b.shape[k] for k in columns)] or ())
 
     def einsum(self, subscripts: str, *arrays: MetaArray, **options: Any) -> MetaArray:
         inside, result = subscripts.replace(" ", "").split("->")
@@ -105,12 +95,6 @@ class MetaNumPy:
     def concatenate(self, arrays: Sequence[MetaArray]) -> MetaArray:
         first = arrays[0]
         return self.new((sum(len(a) for a in arrays), *first.shape[1:]), first.dtype)
-
-
-def _for_blas(a: MetaArray) -> MetaArray:
-    """A matrix that BLAS can't step through as it lies is copied."""
-    fine = a.ndim != 2 or a.form.itemsize in a.form.strides or 1 in a.shape
-    return a if fine else a.copy()
 
 
 def given(account: Account, shape: tuple[int, ...], dtype: Any) -> MetaArray:

@@ -17,7 +17,7 @@ import numpy as np
 from symbp.expr import ONE, ZERO, Expr, Index, Num, coefficient, mul, num
 from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast, elementwise
 from symbp.lower.constants import UNKNOWN, constant, known
-from symbp.lower.recorder import WORD, Call, Dims, Recorder, Value, typical
+from symbp.lower.recorder import DOT, WORD, Call, Dims, Recorder, Value, typical
 
 _BOOLEAN = {*COMPARISONS.values(), "invert", "bitwise_and", "bitwise_or"}
 
@@ -115,13 +115,12 @@ class Calls(Recorder):
             return a
         if a.op in ("sum", "mean") and not a.dims:
             (x,) = a.args
-            self.functions["dot"] = None
             if x.op == "multiply" and all(y.dims == x.dims for y in x.args):
                 left, right = (self._flat(self.compute(y)) for y in x.args)
             else:
                 left = self._flat(self.compute(x))
                 right = self.ones(left.dims)
-            total = Array("dot({}, {})", args=(leaf(left), leaf(right)), levels=(0, 0))
+            total = Array("{}.dot({})", args=(leaf(left), leaf(right)), levels=(0, 0))
             if a.op == "sum":
                 return total
             return elementwise("divide", total, constant(mul(*x.dims)), axes=())
@@ -130,8 +129,7 @@ class Calls(Recorder):
             if left.form == right.form == "{}.T" and left.base is not None and right.base is not None:
                 left, right = left.base, right.base  # the same pairs of numbers
             if left.contiguous and right.contiguous:  # `vdot` would find out anew in every step
-                self.functions["dot"] = None
-                return Array("dot({}, {})", args=(leaf(self._flat(left)), leaf(self._flat(right))), levels=(0, 0))
+                return Array("{}.dot({})", args=(leaf(self._flat(left)), leaf(self._flat(right))), levels=(0, 0))
         if not a.args or a.op in ("view", "max"):
             return leaf(self.compute(a) if not a.args or a.op == "view" else self._opaque(a))
         return replace(a, args=tuple(self._numeric(x, args) if not x.dims else leaf(self.compute(x)) for x in a.args))
@@ -270,7 +268,10 @@ class Calls(Recorder):
         if len(x.dims) == len(y.dims) == len(out.dims) == 2 and self._long_product(x, y, out):
             return
         flat = len(x.dims) <= 2 and len(y.dims) <= 2 and out.contiguous
-        self.call("dot" if flat else "matmul", x, y, out=out)
+        if flat:
+            self.statement(DOT, (x, y), out)
+        else:
+            self.call("matmul", x, y, out=out)
 
     def _long_product(self, x: Value, y: Value, out: Value) -> bool:
         """Products of few rows and columns, but long sums or rows, in pieces or with the wider matrix first.
@@ -286,14 +287,14 @@ class Calls(Recorder):
             parts = self.room((num(pieces), m, n))
             self.call("matmul", a, b, out=parts, rule="a long sum in pieces")
             total = self.room((mul(m, n),)) if not out.contiguous else self._flat(out)
-            self.call("dot", self.ones((num(pieces),)), self.reshaped(parts, (num(pieces), mul(m, n))), out=total)
+            self.statement(DOT, (self.ones((num(pieces),)), self.reshaped(parts, (num(pieces), mul(m, n)))), total)
             if not out.contiguous:
                 self.copy(self.reshaped(total, (m, n)), out)
             return True
         wider = known(m) <= LOW and 3 * known(m) <= known(n) < UNKNOWN
         if wider and y.form == "{}.T" and _batches(k) >= WORTH_A_COPY:
             turned = self.room((n, m))
-            self.call("dot", self.transposed(y), self.transposed(x), out=turned, rule="the wider matrix first")
+            self.statement(DOT, (self.transposed(y), self.transposed(x)), turned, "the wider matrix first")
             self.copy(self.transposed(turned), out)
             return True
         pieces = _pieces(n)
@@ -370,7 +371,7 @@ class Calls(Recorder):
                 args = weights, self.reshaped(v, (over, mul(*kept)))
             else:
                 args = self.reshaped(v, (mul(*kept), over)), weights
-            self.call("dot", *args, out=flat, rule="sum as a product with ones")
+            self.statement(DOT, args, flat, "sum as a product with ones")
             return out
         function = "maximum" if a.op == "max" else "add"
         rows = n - 1 not in a.over or not (v.contiguous or v.root.bound)

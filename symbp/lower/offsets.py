@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from symbp.expr import add, num
 from symbp.lower.constants import constant, known
 from symbp.lower.layouts import TINY
-from symbp.lower.recorder import Call, Recorder, Value
+from symbp.lower.recorder import COPY, Call, Recorder, Value
 
 RULE = "offset as one more weight"
 
@@ -56,7 +56,7 @@ def _forward(calls: Sequence[Call], layer: Affine) -> tuple[Call, Call] | None:
 
 def _is_product(calls: Sequence[Call], call: Call, layer: Affine) -> bool:
     """Whether it is W.T @ h with h (inputs, batch) in memory, or the transpose of an argument of the step."""
-    if not call.form.startswith("dot(") or call.args[0].base is not layer.weights or call.args[0].form != "{}.T":
+    if not call.is_dot or call.args[0].base is not layer.weights or call.args[0].form != "{}.T":
         return False
     h = call.args[1]
     if len(h.dims) != 2 or known(h.dims[0]) > TINY:
@@ -98,8 +98,7 @@ def _copy_in(recorder: Recorder, h: Value, part: Value, product: Call) -> None:
     binding = _binding(calls, h)
     turned = recorder.view(part, "{}.T", part.dims[::-1])
     at = calls.index(product)
-    calls.insert(at, Call("copyto({out}, {})", binding.args, turned, product.part))
-    recorder.functions["copyto"] = None
+    calls.insert(at, Call(COPY, binding.args, turned, product.part))
     if not any(h in c.args for c in calls):
         calls.remove(binding)
 
@@ -111,7 +110,7 @@ def _backward(calls: Sequence[Call], layer: Affine, h: Value) -> tuple[Call, Cal
     if len(to_weights) != 1 or len(to_offset) != 1:
         return None
     (weights,), (offset,) = to_weights, to_offset
-    if not all(c.form.startswith("dot(") for c in (weights, offset)) or weights.args[0] is not h:
+    if not all(c.is_dot for c in (weights, offset)) or weights.args[0] is not h:
         return None
     d = weights.args[1]
     ones = offset.args[1].form.startswith("np.ones(")

@@ -344,7 +344,7 @@ def _earlier(loop: Loop) -> Iterator[tuple[str, tuple[str, int]]]:
 
 def _rules(call: Call, rooms: dict[Value, Room]) -> tuple[tuple[str, Expr | None], ...]:
     found: list[tuple[str, Expr | None]] = []
-    if call.form.startswith(("dot(", "matmul(")) and call.out is not None and not call.rule:
+    if (call.is_dot or call.form.startswith("matmul(")) and call.out is not None and not call.rule:
         found.append(("matrix product", mul(call.out.count, call.args[0].dims[-1])))
     if call.rule:
         found.append((call.rule, None))
@@ -359,7 +359,7 @@ def _rules(call: Call, rooms: dict[Value, Room]) -> tuple[tuple[str, Expr | None
 
 def _moves_nothing(call: Call, rooms: dict[Value, Room]) -> bool:
     """Whether it copies an array to where it lies."""
-    if not call.form.startswith("copyto(") or call.out is None or len(call.args) != 1:
+    if not call.is_copy or call.out is None or len(call.args) != 1:
         return False
     (v,) = call.args
     return v in rooms and rooms.get(call.out) is rooms[v] and call.in_place
