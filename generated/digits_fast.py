@@ -90,10 +90,9 @@ def workspace(flat, flat_grads, x, t):
     it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
     B = x.shape[0]
-    dot, add, maximum = np.dot, np.add, np.maximum
-    subtract, exp, divide = np.subtract, np.exp, np.divide
-    log, copyto, multiply = np.log, np.copyto, np.multiply
-    greater = np.greater
+    add, maximum, subtract = np.add, np.maximum, np.subtract
+    exp, divide, log = np.exp, np.divide, np.log
+    multiply, greater = np.multiply, np.greater
     h2_with_ones = np.ones((33, B), DTYPE)
     W1 = flat[0:4096].reshape(64, 64)
     d_W1 = flat_grads[0:4096].reshape(64, 64)
@@ -139,40 +138,40 @@ def workspace(flat, flat_grads, x, t):
     W3_b3_T = W3_b3.T
 
     def step(x, t):
-        dot(x, W1, z1)
+        x.dot(W1, z1)
         add(z1, b1, z1)                            # (1)  (B, 64)
         maximum(z1, zero, out=h1)                  # (2)  (B, 64)
-        dot(W2_T, h1_T, z2)
+        W2_T.dot(h1_T, z2)
         add(z2, b2_view, z2)                       # (3)  (32, B)
         maximum(z2, zero, out=h2)                  # (4)  (32, B)
-        dot(W3_b3_T, h2_with_ones, y)              # (5)  (10, B)
+        W3_b3_T.dot(h2_with_ones, y)               # (5)  (10, B)
         maximum.reduce(y, 0, None, y_max)          # (B,)
         subtract(y, y_max, exp_y)
         exp(exp_y, exp_y)                          # (10, B)
-        dot(ones_10, exp_y, p3_sum)                # (B,)
+        ones_10.dot(exp_y, p3_sum)                 # (B,)
         divide(exp_y, p3_sum, p3)                  # (6)  (10, B)
         log(p3_sum, work1)
         add(work1, y_max, work1)
         value = t * B + constant
         y_view.take(value, None, work1_2, 'clip')
         subtract(work1, work1_2, work1)
-        L = dot(work1, ones_B) / B                 # (7)  scalar
+        L = work1.dot(ones_B) / B                  # (7)  scalar
         d_y_view[value] -= 1
         multiply(d_y, constant2, d_y)              # dL/dy, from (7), (6)  (10, B)
-        dot(h2_with_ones, d_y_T, d_W3_b3)          # dL/dW3, from (5)  (32, 10); dL/db3, from (5)  (10,)
-        dot(W3, d_y, d_z2)
+        h2_with_ones.dot(d_y_T, d_W3_b3)           # dL/dW3, from (5)  (32, 10); dL/db3, from (5)  (10,)
+        W3.dot(d_y, d_z2)
         greater(z2, zero, work1_3)
-        copyto(work1_4, work1_3)
+        work1_4[...] = work1_3
         multiply(d_z2, work1_4, d_z2)              # dL/dz2, from (5), (4)  (32, B)
-        dot(h1_T, d_z2_T, d_W2)                    # dL/dW2, from (3)  (64, 32)
-        dot(d_z2, ones_B, d_b2)                    # dL/db2, from (3)  (32,)
-        dot(d_z2_T, W2_T, d_z1)
+        h1_T.dot(d_z2_T, d_W2)                     # dL/dW2, from (3)  (64, 32)
+        d_z2.dot(ones_B, d_b2)                     # dL/db2, from (3)  (32,)
+        d_z2_T.dot(W2_T, d_z1)
         greater(z1, zero, work1_5)
-        copyto(work1_6, work1_5)
+        work1_6[...] = work1_5
         multiply(d_z1, work1_6, d_z1)              # dL/dz1, from (3), (2)  (B, 64)
         value2 = x.T
-        dot(value2, d_z1, d_W1)                    # dL/dW1, from (1)  (64, 64)
-        dot(ones_B, d_z1, d_b1)                    # dL/db1, from (1)  (64,)
+        value2.dot(d_z1, d_W1)                     # dL/dW1, from (1)  (64, 64)
+        ones_B.dot(d_z1, d_b1)                     # dL/db1, from (1)  (64,)
         return float(L)
 
     return step

@@ -151,10 +151,9 @@ def workspace(flat, flat_grads, x, target):
     """
     B = x.shape[0]
     T = x.shape[1]
-    matmul, add, dot = np.matmul, np.add, np.dot
-    multiply, tanh, maximum = np.multiply, np.tanh, np.maximum
-    subtract, exp, divide = np.subtract, np.exp, np.divide
-    log, copyto = np.log, np.copyto
+    matmul, add, multiply = np.matmul, np.add, np.multiply
+    tanh, maximum, subtract = np.tanh, np.maximum, np.subtract
+    exp, divide, log = np.exp, np.divide, np.log
     W_i1 = flat[0:128].reshape(8, 16)
     d_W_i1 = flat_grads[0:128].reshape(8, 16)
     U_i1 = flat[128:384].reshape(16, 16)
@@ -290,25 +289,25 @@ def workspace(flat, flat_grads, x, target):
         matmul(x, W_o1, s_o1_in_view)
         add(s_o1_in, b_o1, s_o1_in)                               # (T, B, 16)
         for t in range(T):
-            dot(h1_shifted_view[t], U_i1, s_i1)
+            h1_shifted_view[t].dot(U_i1, s_i1)
             add(s_i1, s_i1_in_view2[t], s_i1)                     # (1)  (B, 16)
             multiply(s_i1, half, i1_view[t])
             tanh(i1_view[t], i1_view[t])
             multiply(i1_view[t], half, i1_view[t])
             add(i1_view[t], half, i1_view[t])                     # (2)  (B, 16)
-            dot(h1_shifted_view[t], U_f1, s_f1)
+            h1_shifted_view[t].dot(U_f1, s_f1)
             add(s_f1, s_f1_in_view2[t], s_f1)                     # (3)  (B, 16)
             multiply(s_f1, half, f1_view[t])
             tanh(f1_view[t], f1_view[t])
             multiply(f1_view[t], half, f1_view[t])
             add(f1_view[t], half, f1_view[t])                     # (4)  (B, 16)
-            dot(h1_shifted_view[t], U_g1, s_g1)
+            h1_shifted_view[t].dot(U_g1, s_g1)
             add(s_g1, s_g1_in_view2[t], s_g1)                     # (5)  (B, 16)
             tanh(s_g1, g1_view[t])                                # (6)  (B, 16)
             multiply(c1_shifted_view[t], f1_view[t], work1)
             multiply(g1_view[t], i1_view[t], work1_2)
             add(work1, work1_2, c1_view[t])                       # (7)  (B, 16)
-            dot(h1_shifted_view[t], U_o1, s_o1)
+            h1_shifted_view[t].dot(U_o1, s_o1)
             add(s_o1, s_o1_in_view2[t], s_o1)                     # (8)  (B, 16)
             multiply(s_o1, half, o1_view[t])
             tanh(o1_view[t], o1_view[t])
@@ -316,40 +315,40 @@ def workspace(flat, flat_grads, x, target):
             add(o1_view[t], half, o1_view[t])                     # (9)  (B, 16)
             tanh(c1_view[t], tanh_c1_view[t])                     # (B, 16)
             multiply(tanh_c1_view[t], o1_view[t], h1_view[t])     # (10)  (B, 16)
-        dot(W2_T, last1, y)
+        W2_T.dot(last1, y)
         add(y, b2_view, y)                                        # (12)  (4, B)
         maximum.reduce(y, 0, None, y_max)                         # (B,)
         subtract(y, y_max, exp_y)
         exp(exp_y, exp_y)                                         # (4, B)
-        dot(ones_4, exp_y, p2_sum)                                # (B,)
+        ones_4.dot(exp_y, p2_sum)                                 # (B,)
         divide(exp_y, p2_sum, p2)                                 # (13)  (4, B)
         log(p2_sum, work1_3)
         add(work1_3, y_max, work1_3)
         value = target * B + constant
         y_view.take(value, None, work1_4, 'clip')
         subtract(work1_3, work1_4, work1_3)
-        L = dot(work1_3, ones_B) / B                              # (14)  scalar
+        L = work1_3.dot(ones_B) / B                               # (14)  scalar
         d_y_view[value] -= 1
         multiply(d_y, constant2, d_y)                             # dL/dy, from (14), (13)  (4, B)
-        dot(last1, d_y_T, d_W2)                                   # dL/dW2, from (12)  (16, 4)
-        dot(d_y, ones_B, d_b2)                                    # dL/db2, from (12)  (4,)
-        dot(W2, d_y, d_h1_in)                                     # (16, B)
-        copyto(work1_5, U_i1_T)
-        copyto(work1_6, U_f1_T)
-        copyto(work1_7, U_g1_T)
-        copyto(work1_8, U_o1_T)
+        last1.dot(d_y_T, d_W2)                                    # dL/dW2, from (12)  (16, 4)
+        d_y.dot(ones_B, d_b2)                                     # dL/db2, from (12)  (4,)
+        W2.dot(d_y, d_h1_in)                                      # (16, B)
+        work1_5[...] = U_i1_T
+        work1_6[...] = U_f1_T
+        work1_7[...] = U_g1_T
+        work1_8[...] = U_o1_T
         for t in reversed(range(T)):
             if t + 1 < T:
-                dot(d_s_i1_view[t + 1], work1_5, d_h1)
-                dot(d_s_f1_view[t + 1], work1_6, work1_9)
+                d_s_i1_view[t + 1].dot(work1_5, d_h1)
+                d_s_f1_view[t + 1].dot(work1_6, work1_9)
                 add(d_h1, work1_9, d_h1)
-                dot(d_s_g1_view[t + 1], work1_7, work1_9)
+                d_s_g1_view[t + 1].dot(work1_7, work1_9)
                 add(d_h1, work1_9, d_h1)
-                dot(d_s_o1_view[t + 1], work1_8, work1_9)
+                d_s_o1_view[t + 1].dot(work1_8, work1_9)
                 add(d_h1, work1_9, d_h1)
             else:
                 # dL/dh1, from (12), (11), (1), (3), (5), (8)  (B, 16)
-                copyto(d_h1_T, d_h1_in)
+                d_h1_T[...] = d_h1_in
             multiply(h1_view[t], d_h1, work1_9)
             subtract(one, o1_view[t], work1_10)
             multiply(work1_9, work1_10, d_s_o1_view[t])           # dL/ds_o1, from (10), (9)  (B, 16)
@@ -373,19 +372,19 @@ def workspace(flat, flat_grads, x, target):
             subtract(one, i1_view[t], work1_9)
             multiply(work1_2, work1_9, d_s_i1_view[t])            # dL/ds_i1, from (7), (2)  (B, 16)
         value2 = x.transpose(2, 1, 0)
-        copyto(work1_11, value2)
-        dot(work1_11_view, d_s_i1_view2, d_W_i1)                  # dL/dW_i1, from (1)  (8, 16)
-        dot(h1_shifted_view2_T, d_s_i1_view3, d_U_i1)             # dL/dU_i1, from (1)  (16, 16)
-        dot(ones_B_T, d_s_i1_view2, d_b_i1)                       # dL/db_i1, from (1)  (16,)
-        dot(work1_11_view, d_s_f1_view2, d_W_f1)                  # dL/dW_f1, from (3)  (8, 16)
-        dot(h1_shifted_view2_T, d_s_f1_view3, d_U_f1)             # dL/dU_f1, from (3)  (16, 16)
-        dot(ones_B_T, d_s_f1_view2, d_b_f1)                       # dL/db_f1, from (3)  (16,)
-        dot(work1_11_view, d_s_g1_view2, d_W_g1)                  # dL/dW_g1, from (5)  (8, 16)
-        dot(h1_shifted_view2_T, d_s_g1_view3, d_U_g1)             # dL/dU_g1, from (5)  (16, 16)
-        dot(ones_B_T, d_s_g1_view2, d_b_g1)                       # dL/db_g1, from (5)  (16,)
-        dot(work1_11_view, d_s_o1_view2, d_W_o1)                  # dL/dW_o1, from (8)  (8, 16)
-        dot(h1_shifted_view2_T, d_s_o1_view3, d_U_o1)             # dL/dU_o1, from (8)  (16, 16)
-        dot(ones_B_T, d_s_o1_view2, d_b_o1)                       # dL/db_o1, from (8)  (16,)
+        work1_11[...] = value2
+        work1_11_view.dot(d_s_i1_view2, d_W_i1)                   # dL/dW_i1, from (1)  (8, 16)
+        h1_shifted_view2_T.dot(d_s_i1_view3, d_U_i1)              # dL/dU_i1, from (1)  (16, 16)
+        ones_B_T.dot(d_s_i1_view2, d_b_i1)                        # dL/db_i1, from (1)  (16,)
+        work1_11_view.dot(d_s_f1_view2, d_W_f1)                   # dL/dW_f1, from (3)  (8, 16)
+        h1_shifted_view2_T.dot(d_s_f1_view3, d_U_f1)              # dL/dU_f1, from (3)  (16, 16)
+        ones_B_T.dot(d_s_f1_view2, d_b_f1)                        # dL/db_f1, from (3)  (16,)
+        work1_11_view.dot(d_s_g1_view2, d_W_g1)                   # dL/dW_g1, from (5)  (8, 16)
+        h1_shifted_view2_T.dot(d_s_g1_view3, d_U_g1)              # dL/dU_g1, from (5)  (16, 16)
+        ones_B_T.dot(d_s_g1_view2, d_b_g1)                        # dL/db_g1, from (5)  (16,)
+        work1_11_view.dot(d_s_o1_view2, d_W_o1)                   # dL/dW_o1, from (8)  (8, 16)
+        h1_shifted_view2_T.dot(d_s_o1_view3, d_U_o1)              # dL/dU_o1, from (8)  (16, 16)
+        ones_B_T.dot(d_s_o1_view2, d_b_o1)                        # dL/db_o1, from (8)  (16,)
         return float(L)
 
     return step

@@ -12,7 +12,7 @@ import pytest
 from sympy import Idx, IndexedBase, Sum, Symbol
 from whole_networks import NETS
 
-from symbp import declare, sizes
+from symbp import declare, sigmoid, sizes
 from symbp.emit import explain, generate
 from symbp.emit.run import load_module
 from symbp.errors import SymbpError
@@ -30,6 +30,7 @@ from symbp.layers import (
     MultiHeadAttention,
     ReLU,
     Sigmoid,
+    Tanh,
 )
 from symbp.lower import workspace
 from symbp.lower.constants import into_coefficients
@@ -113,12 +114,57 @@ def test_the_offsets_of_small_layers_are_rows_of_their_weights() -> None:
     net = Sequential(Dense(4), Sigmoid(), Dense(1), Sigmoid(), features=2, loss="half_squared_error")
     work = workspace(gradient(net))
     code = [line.code for line in work.step]
-    assert sum(".dot(" in line and "L =" not in line for line in code) == 5 and not any("b1" in c and "W1" not in c for c in code)
+    assert sum(".dot(" in line and "L =" not in line for line in code) == 5 and not any(
+        "b1" in c and "W1" not in c for c in code
+    )
     ends = [[s.name for s in line.ends] for line in work.step if len(line.ends) > 1]
-    assert ends == [["d_W2", "d_b2"], ["d_W1", "d_b1"]]
+    assert ends[-2:] == [["d_W2", "d_b2"], ["d_W1", "d_b1"]]
     assert "offset as one more weight" in explain(net, "fast")
     wide = Sequential(Dense(40), Sigmoid(), Dense(1), features=50, loss="half_squared_error")
     assert "offset as one more weight" not in explain(wide, "fast")
+
+
+def test_the_slopes_of_small_layers_are_computed_at_once() -> None:
+    """h (1 - h) and 1 - h h, by two calls for all layers of a kind; layers of many units keep their own."""
+    layers = (Dense(3), Tanh(), Dense(4), Tanh(), Dense(3), Sigmoid(), Dense(1), Sigmoid())
+    net = Sequential(*layers, features=2, loss="half_squared_error")
+    steps = [line.code for line in workspace(gradient(net)).step if "factors" in line.code]
+    assert steps == [
+        "subtract(one, layers, factors)",
+        "multiply(layers, factors, factors)",
+        "multiply(layers2, layers2, factors2)",
+        "subtract(one, factors2, factors2)",
+    ]
+    assert "small layers at once" in explain(net, "fast")
+    modules = [load_module(generate(net, style=style)) for style in ("fast", "readable")]
+    params = modules[0].init_params(seed=1)
+    x, t = np.random.default_rng(2).normal(size=(2, 5, 2))
+    (value, grads), (wanted, right) = (m.loss_and_grads(params, x, t[:, :1]) for m in modules)
+    assert value == pytest.approx(wanted, rel=1e-14)
+    for name in right:
+        np.testing.assert_allclose(grads[name], right[name], rtol=1e-12, atol=1e-16)
+    wide = Sequential(Dense(30), Tanh(), Dense(30), Tanh(), Dense(1), features=2, loss="half_squared_error")
+    assert not any("factor" in line.code for line in workspace(gradient(wide)).step)
+
+
+def test_arrays_of_rows_beside_each_other_get_names_that_are_free() -> None:
+    b, i, j, k = Idx("b", sizes("B")), Idx("i", 2), Idx("j", 3), Idx("k", 1)
+    x, t, z, h, s, y, layers, factors = map(IndexedBase, "x t z h s y layers factors".split())
+    L = Symbol("L")
+    net = declare(
+        [
+            (z[b, j], Sum(layers[i, j] * x[b, i], i)),
+            (h[b, j], sigmoid(z[b, j])),
+            (s[b, k], Sum(factors[j, k] * h[b, j], j)),
+            (y[b, k], sigmoid(s[b, k])),
+            (L, Sum((y[b, k] - t[b, k]) ** 2, b, k)),
+        ],
+        inputs=[x[b, i], t[b, k]],
+        parameters=[layers[i, j], factors[j, k]],
+        loss=L,
+        prediction=y,
+    )
+    assert any("multiply(layers2, factors2, factors2)" in line.code for line in workspace(gradient(net)).step)
 
 
 def test_long_thin_products_are_cut() -> None:
@@ -145,7 +191,9 @@ def test_a_step_of_a_loop_makes_no_arrays() -> None:
     code = lines(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy"))
     inside = [line for line in code if line.startswith("    ")]
     assert len(inside) > 30
-    assert all(re.match(r" +(\w+(\.\w+)?\(.*\)|\w+(\[.*\])?\.fill\(0\)|if .*:|else:)$", line) for line in inside)
+    array = r"\w+(\[[^\]]*\])?"
+    call = rf"\w+(\.\w+)?\(.*\)|{array}\.fill\(0\)|{array}\.dot\(.+, .+\)|{array}\[\.\.\.\] = {array}"
+    assert all(re.match(f" +({call}|if .*:|else:)$", line) for line in inside)
 
 
 def test_an_lstm_keeps_few_arrays_over_time() -> None:
@@ -175,6 +223,7 @@ def test_a_line_names_the_array_that_it_reads() -> None:
     assert line.strip() == "multiply(d_c1_view[t], i1_view[t], d_g1)"
     (room,) = [line.removeprefix("d_c1 = ") for line in work.setup if line.startswith("d_c1 = ")]
     assert room.isidentifier()  # an array of the way forward
+
 
 def test_the_last_statement_of_a_loop_has_its_comment() -> None:
     text = generate(Sequential(LSTM(4), Last(), Dense(3), shape=(5, 2), loss="cross_entropy"), style="fast")

@@ -348,7 +348,7 @@ def _fast_body(work: Workspace, program: Program, batch: str, numbers: dict[str,
     lines = []
     column = min(COLUMN - 4, max(len(line.code) for line in work.step))
     for line in work.step:
-        note = "; ".join(comment(s, numbers) for s in line.ends)
+        note = "; ".join(comment(s, numbers, len(line.ends) > 1) for s in line.ends)
         lines.append(f"{line.code:<{column}}  # {note}" if note else line.code)
     return FastBody(tuple(setup), tuple(lines), work.loss, tuple(work.moved.items()))
 
@@ -383,8 +383,11 @@ def _size_of(name: str, program: Program) -> str:
     raise SymbpError(f"the size {name} is no axis of an input")
 
 
-def comment(s: Statement | Message, numbers: dict[str, int]) -> str:
-    """What stands beside a line: the equation's number, or which derivative it is and what it came through."""
+def comment(s: Statement | Message, numbers: dict[str, int], several: bool = False) -> str:
+    """What stands beside a line: the equation's number, or which derivative it is and what it came through.
+
+    several: the line computes other things too, and doesn't tell the name of this one.
+    """
     if isinstance(s, Message):
         return "over all ranks"
     reason = s.equation.reason
@@ -395,7 +398,7 @@ def comment(s: Statement | Message, numbers: dict[str, int]) -> str:
         first = f"({numbers[reason.wrt]})" if reason.wrt in numbers else reason.wrt
         return f"{first} again  {shape}"
     if reason is None or reason.kind not in ("adjoint", "tangent"):
-        return shape
+        return f"{s.name}  {shape}" if several else shape
     uses = [t.through.label for t in (*reason.via, *reason.terms)]
     through = dict.fromkeys(numbers[name] for name in uses if name in numbers)
     came = f", from {', '.join(f'({n})' for n in through)}" if through else ""

@@ -314,8 +314,10 @@ class Calls(Recorder):
             if v.form != "{}.T" or v.base is None or not v.base.contiguous:
                 return None
             found = self._cut(v.base, 1 - axis, pieces)
-            return None if found is None else self.view(
-                found, "{}.swapaxes(-1, -2)", (found.dims[0], found.dims[2], found.dims[1])
+            return (
+                None
+                if found is None
+                else self.view(found, "{}.swapaxes(-1, -2)", (found.dims[0], found.dims[2], found.dims[1]))
             )
         rows, columns = v.dims
         count = num(pieces)

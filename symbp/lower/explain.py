@@ -39,6 +39,7 @@ RULES = {
     "sigmoid through tanh": "branches against overflow",
     "one-hot rows taken off in place": "an array of one-hot rows",
     "offset as one more weight": "a pass each way to add the offset and to sum its gradient",
+    "small layers at once": "the same calls for each of the layers",
     "padding kept": "zeros written at every step",
     "copy": "",
 }

@@ -82,7 +82,7 @@ def _merge(recorder: Recorder, layer: Affine, product: Call, addition: Call) -> 
     if backward is not None:
         weights, offset = backward
         weights.args = (with_ones, weights.args[1])
-        weights.out, weights.rule, weights.also = layer.d_both, RULE, offset.part
+        weights.out, weights.rule, weights.also = layer.d_both, RULE, (offset.part,)
         calls.remove(offset)
     form = f"{{}}[:{constant(h.dims[0]).code}]"
     if h.bound:

@@ -55,7 +55,7 @@ class Call:
     """form with {} for the arguments and {out} for where the result goes.
 
     in_place: whether `out` may be one of the arguments. binds: `out` is the name that the form's value gets.
-    part: the number of the statement that it belongs to; also: of another that it ends, 0 for none. opens: it is the
+    part: the number of the statement that it belongs to; also: of others that it ends. opens: it is the
     head of a loop or a branch, closes: what follows is outside of it.
     """
 
@@ -66,7 +66,7 @@ class Call:
     in_place: bool = False
     binds: bool = False
     rule: str = ""
-    also: int = 0
+    also: tuple[int, ...] = ()
     opens: bool = False
     closes: bool = False
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from symbp.expr import ONE, ZERO, Expr, add, mul, size
+from symbp.lower.beside import Kinds, lay_beside, name_factors
 from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
 from symbp.lower.messages import Message
@@ -53,8 +54,9 @@ def workspace(program: Program, sharded: str | None = None, *, prepared: bool = 
     in the dict `state`. sharded: the size of the batch where each rank has its share of it, see `symbp.lower.lower`.
     prepared: as there; arrays then lie where they take the least room, not where the cache is likely to have it.
     """
+    program, alike = (program, ()) if prepared else name_factors(program)
     lowered = lower(program, sharded, placed=True, prepared=prepared)
-    return _Builder(lowered).build(None if sharded is None else size(sharded), packed=prepared)
+    return _Builder(lowered).build(alike, None if sharded is None else size(sharded), packed=prepared)
 
 
 class _Builder:
@@ -81,7 +83,7 @@ class _Builder:
             code = f"empty({_shape_code(t.shape)}, DTYPE)"
             self.fixed[new] = self.calls.new(Value(t.shape, "DTYPE", new, form=code))
 
-    def build(self, may_be_zero: Expr | None = None, packed: bool = False) -> Workspace:
+    def build(self, alike: Kinds = (), may_be_zero: Expr | None = None, packed: bool = False) -> Workspace:
         for item in self.lowered.statements:
             self.calls.part += 1
             if isinstance(item, Loop):
@@ -91,6 +93,8 @@ class _Builder:
             else:
                 self._message(item, [self.calls.names[name] for name in item.names])
         offsets_as_weights(self.calls, self.layers)
+        parts = {s.name: k for k, s in self.statements.items() if isinstance(s, Statement)}
+        lay_beside(self.calls, self.program, alike, parts)
         calls = self.calls.calls
         rooms = packed_rooms(calls) if packed else arrange_rooms(calls, may_be_zero, self._lent(calls))
         calls = [c for c in calls if not _moves_nothing(c, rooms)]
@@ -114,7 +118,7 @@ class _Builder:
             for n, text in enumerate(pieces, 1):
                 last_line = last and n == len(pieces)
                 rules = _rules(call, rooms) if n == 1 else ()
-                ends = [self.statements.get(part) for part in (call.part, call.also)] if last_line else []
+                ends = [self.statements.get(part) for part in (call.part, *call.also)] if last_line else []
                 lines.append(Line("    " * depth + text, tuple(s for s in ends if s is not None), rules))
             depth += call.opens
         moved = {s: self.fixed[new].name for s, new in self.program.updates.items()}
