@@ -16,8 +16,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from symbp.emit import render
-from symbp.emit.render import Body, Data, ModuleContext, Parameter, State, render_module, templates_folder
+from symbp.emit import templates
+from symbp.emit.module import Body, Data, ModuleContext, Parameter, State
+from symbp.emit.render import render_module
+from symbp.emit.templates import templates_folder
 from symbp.errors import SymbpError
 
 SIGMOID = "def sigmoid(z):\n    return 0.5 * (1 + np.tanh(0.5 * z))\n"
@@ -325,14 +327,14 @@ def test_templates_come_from_the_package_or_the_source_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (templates_folder() / "module.py.j2").is_file()
-    monkeypatch.setattr(render.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(templates.resources, "files", lambda _: tmp_path)
     installed = tmp_path / "_templates"
     assert templates_folder() != installed
     installed.mkdir()
     (installed / "module.py.j2").touch()
     assert templates_folder() == installed
     shutil.rmtree(installed)
-    monkeypatch.setattr(render, "__file__", str(tmp_path / "a" / "b" / "render.py"))
+    monkeypatch.setattr(templates, "__file__", str(tmp_path / "a" / "b" / "templates.py"))
     with pytest.raises(
         SymbpError, match=r"no templates in .*_templates or .*: symbp is installed incompletely"
     ):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from symbp.emit.budget import within_budget
 from symbp.emit.context import Step, derived, module_context
-from symbp.emit.render import ModuleContext, render_module
+from symbp.emit.module import ModuleContext
+from symbp.emit.render import render_module
 from symbp.errors import SymbpError
 from symbp.lower import explanation, lower, workspace
 from symbp.program import Program

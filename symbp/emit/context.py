@@ -21,7 +21,7 @@ from symbp.emit.arguments import (
     seen_by,
     sums_to_one,
 )
-from symbp.emit.render import Body, Data, FastBody, ModuleContext, Parameter, Random, State
+from symbp.emit.module import Body, Data, FastBody, ModuleContext, Parameter, Random, State
 from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Expr, Num, Reduce, Size, add, mul, num, substitute, walk
 from symbp.expr import size as size_of

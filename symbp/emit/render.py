@@ -10,19 +10,16 @@ import keyword
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import TemplateError
 
+from symbp.emit.module import DTYPES, TASKS, Body, Data, ModuleContext, Parameter, Random, State
+from symbp.emit.templates import templates
+from symbp.emit.text import WIDTH, docstring, filled, fold, function_body, indented, init_rows, rows
 from symbp.errors import SymbpError
 from symbp.lower import IN_WORKSPACE
 from symbp.optimisers import OPTIMISERS, Optimiser
 
-WIDTH = 110
-TASKS = ("classification", "binary", "regression")
-DTYPES = ("float64", "float32")
 METRICS = {  # task: (in words, key in the history)
     "classification": ("accuracy", "accuracy"),
     "binary": ("accuracy", "accuracy"),
@@ -46,158 +43,6 @@ TAKEN = frozenset("""data epochs batch lr optimizer schedule warmup clip decay p
 RESERVED = frozenset({"params", "np", "math", "rng", "file", "allow_pickle", "DTYPE"})
 
 
-@dataclass(frozen=True)
-class Data:
-    """An input or a target.
-
-    name: of the argument. shape_text: for docstrings, "(B, 64)". shape: the same, sizes without a number by their
-    names. example: an expression of `rng` for random values of it. integer: whether it holds integers. whole: whether
-    only whole numbers are let in, limit: those below it, if known.
-    """
-
-    name: str
-    shape_text: str
-    shape: tuple[int | str, ...]
-    example: str
-    integer: bool = False
-    whole: bool = False
-    limit: int | None = None
-
-
-@dataclass(frozen=True)
-class Random:
-    """An input that is drawn for every training batch. draw: an expression of `rng` and sizes; init: what it means.
-
-    split: whether the batch is its first axis.
-    """
-
-    name: str
-    shape_text: str
-    draw: str
-    init: str
-    split: bool = True
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A trained array. init: an expression of `rng`, `np`, `math`. layer: its place, from 1."""
-
-    name: str
-    shape_text: str
-    init: str
-    layer: int
-
-
-@dataclass(frozen=True)
-class State:
-    """An untrained array among the parameters. update: the name of its new value in loss_and_grads."""
-
-    name: str
-    shape_text: str
-    init: str
-    update: str
-
-
-@dataclass(frozen=True)
-class Body:
-    """A function's body. reads: the params it takes, in order. lines: its code without the return."""
-
-    reads: tuple[str, ...]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class FastBody:
-    """The fast style's loss and gradients. setup: makes the arrays; step: a step's lines. moved: state -> its new
-    array.
-    """
-
-    setup: tuple[str, ...]
-    step: tuple[str, ...]
-    loss: str
-    moved: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class ModuleContext:
-    """All that an emitted module says; strings arrive ready.
-
-    title, equations, command, version, licence: the header. in_place: the equations that a step computes in place of
-    some of those. helpers: source texts of functions that the lines call.
-    inputs: what forward takes; random: what loss_and_grads takes behind them, random_sizes the lines that read their
-    sizes off the data; targets: what comes last. batch: the size along which data are split, where it is the first
-    axis; splits_prediction: whether it is the prediction's. forward's lines compute `prediction`, those of loss and
-    grads `loss_name`; those of grads also d_<name> for each parameter and State.update for each state. task: one of
-    TASKS. optimizers: the first is the default. metric_target: what predictions are compared with, None where nothing
-    can be. threshold: what a binary prediction exceeds for label 1. fast: None in the readable style. keeps_memory:
-    whether the process is made to keep the memory of a step for the next one. claim: a sentence on the memory of
-    loss_and_grads, "" for none. parallel: "mpi" where the lines complete sums over the ranks of MPI, "processes" where
-    those of the workspace do over forks, else None; traffic: lines that say what a rank sends in a step.
-    """
-
-    title: str
-    equations: tuple[str, ...]
-    command: str
-    version: str
-    licence: str
-    dtype: str
-    helpers: tuple[str, ...]
-    batch: str
-    inputs: tuple[Data, ...]
-    targets: tuple[Data, ...]
-    parameters: tuple[Parameter, ...]
-    state: tuple[State, ...]
-    forward: Body
-    loss: Body
-    grads: Body
-    prediction: str
-    prediction_shape: str
-    loss_name: str
-    task: str
-    metric_target: str | None
-    random: tuple[Random, ...] = ()
-    random_sizes: tuple[str, ...] = ()
-    splits_prediction: bool = True
-    activations: Body | None = None
-    activation_kinds: tuple[tuple[str, str], ...] = ()
-    optimizers: tuple[str, ...] = ("adam", "momentum", "sgd")
-    learning_rate: float = 1e-3
-    threshold: float = 0.0
-    keeps_memory: bool = False
-    fast: FastBody | None = None
-    parallel: str | None = None
-    claim: str = ""
-    traffic: tuple[str, ...] = ()
-    in_place: tuple[str, ...] = ()
-
-
-def templates(html: bool) -> Environment:
-    """The templates, of pages or of Python: only pages escape what is put in."""
-    return Environment(
-        loader=FileSystemLoader(templates_folder()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=not html,
-        autoescape=html,
-    )
-
-
-def templates_folder() -> Path:
-    """Where the templates are: inside the installed package, or at the root of the source tree.
-
-    Raises SymbpError if they are in neither place.
-    """
-    installed = resources.files("symbp").joinpath("_templates")
-    source = Path(__file__).resolve().parents[2] / "templates"
-    for folder in (Path(str(installed)), source):
-        if (folder / "module.py.j2").is_file():
-            return folder
-    raise SymbpError(
-        f"no templates in {installed} or {source}: symbp is installed incompletely, install it again"
-    )
-
-
 def render_module(context: ModuleContext) -> str:
     """The text of the module, the same bytes for the same context.
 
@@ -205,7 +50,7 @@ def render_module(context: ModuleContext) -> str:
     """
     _check(context)
     environment = templates(html=False)
-    environment.filters |= {"fold": _fold, "docstring": _docstring}
+    environment.filters |= {"fold": fold, "docstring": docstring}
     try:
         text = environment.get_template("module.py.j2").render(_strings(context))
     except TemplateError as error:
@@ -226,14 +71,14 @@ def _strings(c: ModuleContext) -> dict[str, object]:
     a_batch = "a batch of which this is the rank's share" if mpi else "a batch"
     words, metric_key = METRICS[c.task]
     arrays: tuple[Parameter | State, ...] = (*c.parameters, *c.state)
-    grads = _fill("return L, {", [f'"{p.name}": d_{p.name}' for p in c.parameters], "}")
+    grads = filled("return L, {", [f'"{p.name}": d_{p.name}' for p in c.parameters], "}")
     grads = [line.replace("return L,", f"return {c.loss_name},", 1) for line in grads]
     returns = f"{c.loss_name}, d{c.loss_name}/dparameter by name"
     if c.state:
         items = [f'"{s.name}": {s.update}' for s in c.state]
-        moved = _fill("}, {", items, "}")
+        moved = filled("}, {", items, "}")
         if len(grads[-1]) - 1 + len(moved[0]) > WIDTH - 4:
-            moved = ["}, {", *_rows(items), "}"]
+            moved = ["}, {", *rows(items), "}"]
         grads = [*grads[:-1], grads[-1][:-1] + moved[0], *moved[1:]]
         returns += ", new " + ", ".join(s.name for s in c.state) + " by name"
     integers = ", ".join(f'"{k}"' for k, d in zip(keys, data, strict=True) if d.integer)
@@ -241,7 +86,7 @@ def _strings(c: ModuleContext) -> dict[str, object]:
     first = next(n for n, d in enumerate(data) if d.shape[:1] == (c.batch,))
     target = next((d for d in c.targets if d.name == c.metric_target), None)
     shapes = [f'"{key}": {d.shape!r}'.replace("'", '"') for key, d in zip(keys, data, strict=True)]
-    tables = _fill("INPUTS = {", shapes[: len(c.inputs)], "}") + _fill("TARGETS = {", shapes[len(c.inputs) :], "}")
+    tables = filled("INPUTS = {", shapes[: len(c.inputs)], "}") + filled("TARGETS = {", shapes[len(c.inputs) :], "}")
     return {
         "licence": c.licence,
         "module_docstring": _module_docstring(c),
@@ -249,45 +94,45 @@ def _strings(c: ModuleContext) -> dict[str, object]:
         "keeps_memory": c.keeps_memory,
         "helpers": [helper.strip("\n") for helper in c.helpers],
         "init_reads_rng": any(re.search(r"\brng\b", a.init) for a in arrays),
-        "init_rows": "\n".join(_init_rows(arrays)),
+        "init_rows": "\n".join(init_rows(arrays)),
         "forward_arguments": _arguments(c.inputs),
-        "forward_docstring": _docstring(f"The prediction {c.prediction} {c.prediction_shape} for {inputs_doc}."),
-        "forward_body": _body(c.forward),
+        "forward_docstring": docstring(f"The prediction {c.prediction} {c.prediction_shape} for {inputs_doc}."),
+        "forward_body": function_body(c.forward),
         "prediction": c.prediction,
         "loss_arguments": _arguments(data),
-        "loss_docstring": _docstring(f"The loss of {a_batch}, a number: {data_doc}."),
-        "loss_body": _body(c.loss),
+        "loss_docstring": docstring(f"The loss of {a_batch}, a number: {data_doc}."),
+        "loss_body": function_body(c.loss),
         "loss_name": c.loss_name,
         "grads_arguments": _arguments((*c.inputs, *c.random, *c.targets)),
-        "grads_docstring": _docstring(f"{returns}, for {a_batch}: {all_doc}.", c.claim),
-        "grads_body": _body(c.grads),
+        "grads_docstring": docstring(f"{returns}, for {a_batch}: {all_doc}.", c.claim),
+        "grads_body": function_body(c.grads),
         **_fast_strings(c),
-        "grads_return": "\n".join(_indent(grads)),
+        "grads_return": "\n".join(indented(grads)),
         "has_state": bool(c.state),
         "orthogonal": any("orthogonal(" in a.init for a in arrays),
-        "activations_body": None if c.activations is None else _body(c.activations),
+        "activations_body": None if c.activations is None else function_body(c.activations),
         "activations_return": "\n".join(
-            _indent(_fill("return {", [f'"{k}": {k}' for k, _ in c.activation_kinds], "}"))),
+            indented(filled("return {", [f'"{k}": {k}' for k, _ in c.activation_kinds], "}"))),
         "activation_table": "\n".join(
-            _fill("ACTIVATIONS = {", [f'"{k}": "{kind}"' for k, kind in c.activation_kinds], "}")),
+            filled("ACTIVATIONS = {", [f'"{k}": "{kind}"' for k, kind in c.activation_kinds], "}")),
         "activation_names": {kind for _, kind in c.activation_kinds},
         "first_option": _options(keys)[0][1],
         "options_text": " ".join(f"{option} {key}.npy" for key, option in _options(keys)),
-        "options_tuple": "\n".join(_fill("OPTIONS = [", [f'"{option}"' for _, option in _options(keys)], "]")),
+        "options_tuple": "\n".join(filled("OPTIONS = [", [f'"{option}"' for _, option in _options(keys)], "]")),
         "class_limit": max((d.limit or 0 for d in c.targets), default=0),
         "target_axes": len(c.targets[0].shape) if c.targets else 0,
         "table_columns": _columns(c) if few else 0,
         "random": c.random,
-        "draw_docstring": _docstring(
+        "draw_docstring": docstring(
             "The arguments of loss_and_grads, random ones drawn: "
             + ", ".join(f"{r.name} {r.shape_text} {r.init}" for r in c.random) + "."
         ),
         "random_sizes": c.random_sizes,
-        "layers": "\n".join(_fill("LAYERS = {", [f'"{p.name}": {p.layer}' for p in c.parameters], "}")),
+        "layers": "\n".join(filled("LAYERS = {", [f'"{p.name}": {p.layer}' for p in c.parameters], "}")),
         "optimizers": c.optimizers,
         "updates": _updates(c.optimizers),
         "adamw": OPTIMISERS["adamw"],
-        "optimizer_table": "\n".join(_fill("OPTIMIZERS = {", [f'"{name}": {name}' for name in c.optimizers], "}")),
+        "optimizer_table": "\n".join(filled("OPTIMIZERS = {", [f'"{name}": {name}' for name in c.optimizers], "}")),
         "decay_text": {
             (True, True): "decoupled for adamw, else L2", (True, False): "decoupled", (False, True): "L2",
         }["adamw" in c.optimizers, c.optimizers != ("adamw",)],
@@ -338,9 +183,9 @@ def _updates(names: Sequence[str]) -> list[Optimiser]:
 def _fast_strings(c: ModuleContext) -> dict[str, object]:
     if c.fast is None:
         return {"fast": False}
-    setup = _body(Body((), c.fast.setup))
-    step = _body(Body((), c.fast.step), depth=2)
-    moved = _fill("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
+    setup = function_body(Body((), c.fast.setup))
+    step = function_body(Body((), c.fast.step), depth=2)
+    moved = filled("{", [f'"{state}": {array}' for state, array in c.fast.moved], "}")
     value = f"float({c.fast.loss})"
     lines = [f"return {value}, {moved[0]}", *moved[1:]] if c.fast.moved else [f"return {value}"]
     arguments: tuple[Data | Random, ...] = (*c.inputs, *c.random, *c.targets)
@@ -352,7 +197,7 @@ def _fast_strings(c: ModuleContext) -> dict[str, object]:
         "split_arguments": repr(tuple(split)),
         "setup_body": setup,
         "step_body": step,
-        "step_return": "\n".join(_indent(_indent(lines))),
+        "step_return": "\n".join(indented(indented(lines))),
         "step_returns": c.loss_name + (" and the new state by name" if c.fast.moved else ""),
     }
 
@@ -408,95 +253,6 @@ def _module_docstring(c: ModuleContext) -> str:
     lines += ["", f"Written by symbp {c.version}; this makes it again:", "", *wrap(c.command, "    "), ""]
     lines += NEEDS[c.parallel]
     return "\n".join([*lines, '"""'])
-
-
-def _docstring(text: str, more: str = "") -> str:
-    """The text as the docstring of a function, on one line where it fits. more: a paragraph below it."""
-    if more:
-        first = _docstring(text).removesuffix('"""').rstrip()
-        rows = textwrap.wrap(more, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-        return "\n".join([first, "", *rows, '    """'])
-    if len(text) + 4 + 6 <= WIDTH:
-        return f'    """{text}"""'
-    lines = textwrap.wrap(
-        f'"""{text}', WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
-    )
-    return "\n".join([*lines, '    """'])
-
-
-def _fold(line: str) -> str:
-    """A line of code or text, broken at blanks where it is too long."""
-    start = line[: len(line) - len(line.lstrip())]
-    return "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent=start + 8 * " ", break_on_hyphens=False))
-
-
-def _indent(lines: Iterable[str]) -> list[str]:
-    return ["    " + line if line.strip() else "" for line in lines]
-
-
-def _body(body: Body, depth: int = 1) -> str:
-    lines: list[str] = []
-    for line in body.lines:
-        code, mark, comment = line.rpartition("  # ")
-        if mark and code.strip() and len(line) + 4 * depth > WIDTH:  # the comment goes above its line
-            code = code.rstrip()
-            lines += [code[: len(code) - len(code.lstrip())] + "# " + comment, code]
-        else:
-            lines.append(line)
-    text = "\n".join([*_unpack(body.reads), *lines])
-    return textwrap.indent(text, "    " * depth)
-
-
-def _unpack(names: Sequence[str]) -> list[str]:
-    """W1, c1 = params["W1"], params["c1"]: in as few rows as fit."""
-    return _unpack_rows(names, [f'params["{name}"]' for name in names])
-
-
-def _unpack_rows(names: Sequence[str], values: Sequence[str]) -> list[str]:
-    """a, b = x, y: in as few rows as fit."""
-    rows: list[str] = []
-    start = 0
-    for end in range(1, len(names) + 1):
-        row = f"{', '.join(names[start:end])} = {', '.join(values[start:end])}"
-        if end - start > 1 and len(row) > WIDTH - 4:
-            start = end - 1
-            row = f"{names[start]} = {values[start]}"
-        else:
-            rows = rows[:-1] if end - start > 1 else rows
-        rows.append(row)
-    return rows
-
-
-def _fill(before: str, items: Sequence[str], after: str) -> list[str]:
-    """before + items + after on one line, or the items filled into rows of their own."""
-    line = before + ", ".join(items) + after
-    return [line] if len(line) + 8 <= WIDTH else [before, *_rows(items), after]
-
-
-def _rows(items: Sequence[str]) -> list[str]:
-    """The items, filled into indented rows."""
-    rows = textwrap.wrap(
-        ", ".join(item.replace(" ", "\0") for item in items) + ",",
-        WIDTH - 8,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return ["    " + row.replace("\0", " ") for row in rows]
-
-
-def _init_rows(arrays: Sequence[Parameter | State]) -> list[str]:
-    """Rows of init_params' dict, the shapes in a column of comments where they fit."""
-    rows = [f'        "{array.name}": {array.init},' for array in arrays]
-    column = max(map(len, rows))
-    out = []
-    for row, array in zip(rows, arrays, strict=True):
-        comment = f"  # {array.shape_text}"
-        for width in (column, len(row)):
-            if width + len(comment) <= WIDTH:
-                row = row.ljust(width) + comment
-                break
-        out.append(row)
-    return out
 
 
 def _check(c: ModuleContext) -> None:

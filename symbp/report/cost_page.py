@@ -13,7 +13,7 @@ from symbp.count.ledger import Ledger
 from symbp.count.memory import Memory
 from symbp.count.parts import apart, formulas
 from symbp.count.table import Table, figure
-from symbp.emit.render import templates
+from symbp.emit.templates import templates
 from symbp.errors import SymbpError
 from symbp.program import Program
 

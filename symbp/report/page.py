@@ -11,7 +11,7 @@ from html import escape
 from markupsafe import Markup
 
 from symbp.count.polynomial import ZERO
-from symbp.emit.render import templates, templates_folder
+from symbp.emit.templates import templates, templates_folder
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.report.account import Account, Entry, account

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from symbp.emit.render import templates, templates_folder
+from symbp.emit.templates import templates, templates_folder
 from symbp.show.derivation import Derivation
 from symbp.show.formula_tree import CLOSE, OPEN
 from symbp.show.graph import graph
