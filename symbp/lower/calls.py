@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from itertools import product
 
 import numpy as np
 
-from symbp.expr import ONE, ZERO, Expr, Index, Num, coefficient, mul, num
+from symbp.expr import ZERO, Expr, Index, Num, mul
 from symbp.lower.array import COMPARISONS, OTHERS, SIGN, Array, broadcast, elementwise
-from symbp.lower.constants import UNKNOWN, constant, known
-from symbp.lower.recorder import DOT, WORD, Call, Dims, Recorder, Value, typical
+from symbp.lower.blas import Products
+from symbp.lower.constants import constant, known
+from symbp.lower.recorder import DOT, WORD, Call, Dims, Value, typical
 
 _BOOLEAN = {*COMPARISONS.values(), "invert", "bitwise_and", "bitwise_or"}
 
 
-class Calls(Recorder):
+class Calls(Products):
     """Takes trees apart into calls."""
 
     # ------------------------------------------------------------------------------------------- trees
@@ -116,9 +116,9 @@ class Calls(Recorder):
         if a.op in ("sum", "mean") and not a.dims:
             (x,) = a.args
             if x.op == "multiply" and all(y.dims == x.dims for y in x.args):
-                left, right = (self._flat(self.compute(y)) for y in x.args)
+                left, right = (self.flat(self.compute(y)) for y in x.args)
             else:
-                left = self._flat(self.compute(x))
+                left = self.flat(self.compute(x))
                 right = self.ones(left.dims)
             total = Array("{}.dot({})", args=(leaf(left), leaf(right)), levels=(0, 0))
             if a.op == "sum":
@@ -129,17 +129,10 @@ class Calls(Recorder):
             if left.form == right.form == "{}.T" and left.base is not None and right.base is not None:
                 left, right = left.base, right.base  # the same pairs of numbers
             if left.contiguous and right.contiguous:  # `vdot` would find out anew in every step
-                return Array("{}.dot({})", args=(leaf(self._flat(left)), leaf(self._flat(right))), levels=(0, 0))
+                return Array("{}.dot({})", args=(leaf(self.flat(left)), leaf(self.flat(right))), levels=(0, 0))
         if not a.args or a.op in ("view", "max"):
             return leaf(self.compute(a) if not a.args or a.op == "view" else self._opaque(a))
         return replace(a, args=tuple(self._numeric(x, args) if not x.dims else leaf(self.compute(x)) for x in a.args))
-
-    def _flat(self, v: Value) -> Value:
-        return v if len(v.dims) == 1 else self.reshaped(v, (v.count,))
-
-    def ones(self, dims: Dims) -> Value:
-        (n,) = dims
-        return self.once(f"np.ones({constant(n).code}, DTYPE)", dims, name=f"ones_{_name_of(n)}")
 
     def _choice(self, a: Array, into: Value | None) -> Value:
         """One of two values, as the loop's step says."""
@@ -261,74 +254,6 @@ class Calls(Recorder):
             self.product(x, y, out)
         return out
 
-    def product(self, x: Value, y: Value, out: Value) -> None:
-        """x @ y. `dot` starts faster, but takes only arrays of two axes and a place in order."""
-        if out.form == "{}.T" and out.base is not None and len(x.dims) == len(y.dims) == len(out.dims) == 2:
-            x, y, out = self.transposed(y), self.transposed(x), out.base
-        if len(x.dims) == len(y.dims) == len(out.dims) == 2 and self._long_product(x, y, out):
-            return
-        flat = len(x.dims) <= 2 and len(y.dims) <= 2 and out.contiguous
-        if flat:
-            self.statement(DOT, (x, y), out)
-        else:
-            self.call("matmul", x, y, out=out)
-
-    def _long_product(self, x: Value, y: Value, out: Value) -> bool:
-        """Products of few rows and columns, but long sums or rows, in pieces or with the wider matrix first.
-
-        OpenBLAS is two or three times slower on them as they stand.
-        """
-        (m, k), n = x.dims, y.dims[1]
-        pieces = _pieces(k)
-        if pieces and known(m) * known(n) <= THIN:
-            a, b = self._cut(x, 1, pieces), self._cut(y, 0, pieces)
-            if a is None or b is None:
-                return False
-            parts = self.room((num(pieces), m, n))
-            self.call("matmul", a, b, out=parts, rule="a long sum in pieces")
-            total = self.room((mul(m, n),)) if not out.contiguous else self._flat(out)
-            self.statement(DOT, (self.ones((num(pieces),)), self.reshaped(parts, (num(pieces), mul(m, n)))), total)
-            if not out.contiguous:
-                self.copy(self.reshaped(total, (m, n)), out)
-            return True
-        wider = known(m) <= LOW and 3 * known(m) <= known(n) < UNKNOWN
-        if wider and y.form == "{}.T" and _batches(k) >= WORTH_A_COPY:
-            turned = self.room((n, m))
-            self.statement(DOT, (self.transposed(y), self.transposed(x)), turned, "the wider matrix first")
-            self.copy(self.transposed(turned), out)
-            return True
-        pieces = _pieces(n)
-        if known(m) * known(k) > THIN:
-            halves = pieces and coefficient(n)[0] % 2 == 0
-            pieces = 2 if halves and known(k) <= NARROW and 2 * known(k) <= known(m) < UNKNOWN else 0
-        if pieces:
-            b, c = self._cut(y, 1, pieces), self._cut(out, 1, pieces)
-            if b is not None and c is not None:
-                self.call("matmul", x, b, out=c, rule="long rows in pieces")
-                return True
-        return False
-
-    def _cut(self, v: Value, axis: int, pieces: int) -> Value | None:
-        """A matrix as a stack of pieces along an axis, as a view; None where there is none."""
-        if not v.contiguous:
-            if v.form != "{}.T" or v.base is None or not v.base.contiguous:
-                return None
-            found = self._cut(v.base, 1 - axis, pieces)
-            return (
-                None
-                if found is None
-                else self.view(found, "{}.swapaxes(-1, -2)", (found.dims[0], found.dims[2], found.dims[1]))
-            )
-        rows, columns = v.dims
-        count = num(pieces)
-        if axis == 0:
-            return self.reshaped(v, (count, mul(rows, num(Fraction(1, pieces))), columns))
-        part = mul(columns, num(Fraction(1, pieces)))
-        return self.view(self.reshaped(v, (rows, count, part)), "{}.swapaxes(0, 1)", (count, rows, part))
-
-    def transposed(self, v: Value) -> Value:
-        return self.view(v, "{}.T", v.dims[::-1])
-
     def _tensordot(self, a: Array, into: Value | None) -> Value:
         """A matrix product of operands whose axes are moved first; in the order that moves the fewest numbers."""
         x, y = a.args
@@ -367,7 +292,7 @@ class Calls(Recorder):
         over = mul(*(v.dims[k] for k in a.over))
         first, last = a.over == tuple(range(len(a.over))), a.over == tuple(range(n - len(a.over), n))
         if a.op != "max" and (first or last) and v.contiguous and out.contiguous:
-            weights = self.ones((over,)) if a.op == "sum" else self._means(over)
+            weights = self.ones((over,)) if a.op == "sum" else self.means(over)
             flat = self.reshaped(out, (mul(*kept),))
             if first:
                 args = weights, self.reshaped(v, (over, mul(*kept)))
@@ -382,14 +307,11 @@ class Calls(Recorder):
             self.call(function, slices[0], slices[1], out=out, rule="a few slices entry by entry")
             for s in slices[2:]:
                 self.call(function, out, s, out=out, in_place=True)
-            return self._scaled(out, over) if a.op == "mean" else out
+            return self.scaled(out, over) if a.op == "mean" else out
         axis = str(a.over[0]) if len(a.over) == 1 else str(a.over)
         least = ", False, -math.inf" if "initial=" in a.form else ""
         self.call(function, v, out=out, form=f"{function}.reduce({{}}, {axis}, None, {{out}}{least})")
-        return self._scaled(out, over) if a.op == "mean" else out
-
-    def _scaled(self, v: Value, n: Expr) -> Value:
-        return self.call("multiply", v, self.number(f"1 / {constant(n).at(SIGN)}"), out=v, in_place=True)
+        return self.scaled(out, over) if a.op == "mean" else out
 
     def _slices(self, v: Value, over: tuple[int, ...], kept: Dims) -> list[Value]:
         """The array at every place of these axes."""
@@ -402,10 +324,6 @@ class Calls(Recorder):
                 at[: over[0]] = ["..."]
             found.append(self.view(v, f"{{}}[{', '.join(at)}]", kept))
         return found
-
-    def _means(self, n: Expr) -> Value:
-        code = constant(n)
-        return self.once(f"np.full({code.code}, 1 / {code.at(SIGN)}, DTYPE)", (n,), name=f"mean_{_name_of(n)}")
 
     def _overlap_add(self, a: Array, into: Value | None) -> Value:
         """The windows of one tap after another are added where they were read."""
@@ -450,7 +368,7 @@ class Calls(Recorder):
         places = self._places(a.args[0], a.dims[-1])
         out = self._in_order(into, a.dims)
         self.statement("{out}.fill(0)", (), out)
-        self.statement("{out}[{}] = 1", (places,), self._flat(out))
+        self.statement("{out}[{}] = 1", (places,), self.flat(out))
         return out
 
     def _less_one_hot(self, a: Array, into: Value | None) -> Value:
@@ -463,7 +381,7 @@ class Calls(Recorder):
         v = self.compute(left, out if left.args and left.op != "view" else None)
         if v is not out:
             self._copied(v, out, "one-hot rows taken off in place", in_place=True)
-        self.statement("{out}[{}] -= 1", (places,), self._flat(out), "one-hot rows taken off in place")
+        self.statement("{out}[{}] -= 1", (places,), self.flat(out), "one-hot rows taken off in place")
         return out
 
     def _add_rows(self, a: Array, into: Value | None) -> Value:
@@ -477,7 +395,7 @@ class Calls(Recorder):
             rows = self._one_hot(Array("", labels.axes, args=(labels,), levels=(0,), shape=(*labels.dims, count)), None)
             self.product(self.transposed(self.reshaped(rows, (n, count))), self.reshaped(v, (n, width)), out)
         else:
-            flat = self._flat(self.compute(labels))
+            flat = self.flat(self.compute(labels))
             self.statement("{out}.fill(0)", (), out)
             self.statement("np.add.at({out}, {}, {})", (flat, self.reshaped(v, (n, width))), out)
         return out
@@ -493,7 +411,7 @@ class Calls(Recorder):
         labels = a.args[0] if first else a.args[-1]
         places = self._places(labels, source.dims[0 if first else -1], bool(first))
         out = self._in_order(into, a.dims)
-        self.statement("{}.take({}, None, {out}, 'clip')", (self._flat(source), places), self._flat(out))
+        self.statement("{}.take({}, None, {out}, 'clip')", (self.flat(source), places), self.flat(out))
         return out
 
     def _rows(self, a: Array, into: Value | None) -> Value:
@@ -520,10 +438,6 @@ class Calls(Recorder):
 
 FEW_LABELS = 1000
 FEW_TERMS = 16
-THIN = 1024  # numbers in the smallest of three matrices that are multiplied
-NARROW = 32  # terms of a sum
-LOW = 64  # rows
-LONG, WORTH_A_COPY = 64, 16  # times the batch
 _SPECIAL: Mapping[str, Callable[[Calls, Array, Value | None], Value]] = {
     "square": Calls._square,
     "sigmoid": Calls._sigmoid,
@@ -552,20 +466,6 @@ def _is_one_hot(a: Array) -> bool:
     return turned or a.op == "one_hot"
 
 
-def _batches(n: Expr) -> int:
-    """How many times the batch an axis is long; 0 for no whole number of times."""
-    c, rest = coefficient(n)
-    return 0 if rest is ONE or c.denominator != 1 else int(c)
-
-
-def _pieces(n: Expr) -> int:
-    """Into how many equal pieces to cut an axis that is longer than the batch; 0 for no cut."""
-    c = _batches(n)
-    if c < LONG:
-        return 0
-    return max((d for d in range(8, 65) if c % d == 0), key=lambda d: -abs(d - 28), default=0)
-
-
 def _product_dims(x: Value, y: Value) -> Dims:
     if len(y.dims) == 1:
         return x.dims[:-1]
@@ -573,8 +473,3 @@ def _product_dims(x: Value, y: Value) -> Dims:
         return y.dims[1:]
     lead = broadcast((x.dims[:-2], y.dims[:-2]))
     return (*lead, x.dims[-2], y.dims[-1])
-
-
-def _name_of(n: Expr) -> str:
-    """A size as part of a name: B, 64, 64_B."""
-    return re.sub(r"\W+", "_", constant(n).code).strip("_")
