@@ -183,7 +183,8 @@ def explained(base: Program) -> list[tuple[Expr, Expr | None, Expr | None]]:
         derivative = partials(f)[0] if row.definition is None else None
         out.append((f, formula, derivative))
         said = [part for part in (formula if row.definition else None, derivative) if part is not None]
-        found += dict.fromkeys(n.label for part in said for n in walk(part) if isinstance(n, Call)).keys() - found
+        more = dict.fromkeys(n.label for part in said for n in walk(part) if isinstance(n, Call))
+        found += [other for other in more if other not in found]
     return out
 
 
