@@ -18,11 +18,11 @@ from symbp.cli import main
 from symbp.errors import SymbpError
 from symbp.report import page
 from symbp.report.words import WORDS
-from symbp.show import breaks
 from symbp.show.derivation import derivation
-from symbp.show.formula_tree import read
-from symbp.show.mathml import MathML, Tags
-from symbp.show.page_html import program_html
+from symbp.show.pages.mathml import MathML, Tags
+from symbp.show.pages.program import program_html
+from symbp.show.styles import breaks
+from symbp.show.styles.latex_tree import read
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"

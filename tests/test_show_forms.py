@@ -15,11 +15,11 @@ from symbp.declare import declare
 from symbp.errors import SymbpError
 from symbp.expr import walk
 from symbp.language import sizes
-from symbp.show import breaks
 from symbp.show.derivation import derivation
-from symbp.show.marked import circled, coloured
-from symbp.show.matrix import MatrixPrinter
-from symbp.show.printer import Printer
+from symbp.show.formulas.marked import circled, coloured
+from symbp.show.formulas.matrix import MatrixPrinter
+from symbp.show.formulas.printer import Printer
+from symbp.show.styles import breaks
 from symbp.show.words import LANGUAGES
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"

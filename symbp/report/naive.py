@@ -12,11 +12,11 @@ from symbp.expr import Call, Expr, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.derivation import Derivation, derivation
-from symbp.show.formula_tree import CLOSE, OPEN
-from symbp.show.latex import Latex
-from symbp.show.pieces import Formula
-from symbp.show.printer import Piece, Printer
-from symbp.show.symbols import Names, names_of
+from symbp.show.formulas.formula import Formula
+from symbp.show.formulas.printer import Piece, Printer
+from symbp.show.names.symbols import Names, names_of
+from symbp.show.styles.latex import Latex
+from symbp.show.styles.latex_tree import CLOSE, OPEN
 from symbp.unroll import across_samples, concrete_sizes, fix_sizes, shape
 
 COLOURS = 8
@@ -28,7 +28,7 @@ LARGEST = 400  # operations of a loss, written out, that is differentiated
 @dataclass(frozen=True)
 class Naive:
     """wrt, left: the parameter's entry and the derivative by it, as LaTeX. written: that in terms of inputs and
-    parameters, with marks of `formula_tree` around repeated values; operations: of the whole.
+    parameters, with marks of `latex_tree` around repeated values; operations: of the whole.
 
     repeated: (entry, how often it is written) by the number of its mark. reuse: the same derivation with reuse;
     definitions: the values of the forward pass that it takes; reuse_operations: of all its formulas and these.

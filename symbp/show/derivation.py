@@ -13,19 +13,21 @@ from symbp.errors import SymbpError
 from symbp.expr import ZERO, Expr, num, size, substitute
 from symbp.gradient import METHODS
 from symbp.program import Equation, Program
-from symbp.show import legend
-from symbp.show.binders import clear_names, declared_indices
-from symbp.show.expanded import expanded
-from symbp.show.fold import LONG, folds, pattern
-from symbp.show.folded import Folded, sayings
-from symbp.show.pieces import Formula, Said, Step, Writer
-from symbp.show.prepare import derived, plan, with_helpers, written_out
-from symbp.show.request import Request, request
+from symbp.show.fold.folded import Folded, sayings
+from symbp.show.fold.folds import LONG, folds, pattern
+from symbp.show.formulas.formula import Formula, Said
+from symbp.show.formulas.writer import Writer
+from symbp.show.naive import expanded
+from symbp.show.names.binders import clear_names, declared_indices
+from symbp.show.names.symbols import Names, names_of, with_helper_letters, with_symbols
+from symbp.show.plan.equations import derived, plan, with_helpers, written_out
+from symbp.show.plan.request import Request, request
 from symbp.show.result import Derivation
-from symbp.show.steps import MATRICES, Stepper
-from symbp.show.symbols import Names, names_of, with_helper_letters, with_symbols
+from symbp.show.steps import legend
+from symbp.show.steps.step import Step
+from symbp.show.steps.stepper import MATRICES, Stepper
+from symbp.show.steps.worked import Point, lengths
 from symbp.show.words import LANGUAGES
-from symbp.show.worked import Point, lengths
 from symbp.unroll import concrete_sizes, fix_sizes
 
 __all__ = ["Derivation", "derivation"]

@@ -1,0 +1,5 @@
+"""In: an expression and its names. Out: how people write it, in index or matrix notation, as a string of any style.
+
+`order` puts terms and factors in order, `printer` writes them with indices, `matrix` without; `writer` does so in LaTeX
+and in text at once, which makes a `formula`.
+"""

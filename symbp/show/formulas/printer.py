@@ -1,0 +1,360 @@
+"""Expressions in index notation, in any style. Which brackets, which order, what goes under a fraction line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from symbp.expr import (
+    ONE,
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Condition,
+    Const,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    Size,
+    coefficient,
+    mul,
+    num,
+    walk,
+)
+from symbp.functions import TABLE
+from symbp.show.formulas.order import Product, ordered_terms, product, unmasked
+from symbp.show.names.symbols import Names, Partial, Symbol
+from symbp.show.styles import breaks
+from symbp.show.styles.decimals import as_decimal
+from symbp.show.styles.style import ATOM, POWER, PRODUCT, SUM, Style
+
+Piece = tuple[str, int]  # text, and how tightly it binds
+
+
+class Printer:
+    """Writes expressions of one program in one style. columns: the two indices of a matrix change places."""
+
+    def __init__(self, names: Names, style: Style, columns: bool = False) -> None:
+        self.names, self.style, self.columns = names, style, columns
+        self.memo: dict[Expr, Piece] = {}
+
+    # ------------------------------------------------------------------------------------- entry points
+
+    def write(self, e: Expr) -> str:
+        """The expression, with marks where it may be broken."""
+        return self.piece(e)[0]
+
+    def name(
+        self, tensor: str, indices: Sequence[Expr] = (), *, spelled: bool = False, transposed: bool = False
+    ) -> str:
+        """A tensor with the indices. spelled: an adjoint as a derivative even if it has a letter of its own."""
+        return self.named(tensor, indices, spelled, transposed)[0]
+
+    def derivative(self, of: str, above: Sequence[Expr], wrt: str, below: Sequence[Expr]) -> str:
+        """The derivative of one access by another."""
+        return self.style.partial(self.enclosed(of, above), self.enclosed(wrt, below))
+
+    def enclosed(self, tensor: str, indices: Sequence[Expr]) -> str:
+        """A tensor as part of a derivative: brackets around one that is a derivative itself."""
+        text = self.name(tensor, indices)
+        return self.style.brackets(text) if isinstance(self.names.meaning[tensor], Partial) else text
+
+    def index(self, i: Index) -> str:
+        """An index: l2 beside l is l with a prime."""
+        stem, number = re.fullmatch(r"(.*?)(\d*)", i.label).groups()  # type: ignore[union-attr]
+        if number in ("2", "3", "4") and stem in self.names.labels:
+            return self.style.index(stem, int(number) - 1, "")
+        return self.style.index(stem or i.label, 0, number if stem else "")
+
+    def sum_of(self, indices: Sequence[Index], factors: Sequence[Expr]) -> str:
+        """A sum over a product that is written as it stands, deltas not contracted."""
+        inside = (breaks.mark(breaks.FACTOR) + self.style.space).join(
+            self.at_least(f, PRODUCT if k == len(factors) - 1 else POWER) for k, f in enumerate(factors)
+        )
+        if not indices:
+            return inside
+        return self.style.reduction("sum", [self.index(i) for i in indices]) + inside
+
+    def joined_terms(self, terms: Sequence[str]) -> str:
+        """Terms that are text already, with plus signs between."""
+        return (breaks.mark(breaks.SIGN) + " + ").join(breaks.deeper(t) for t in terms)
+
+    # ------------------------------------------------------------------------------------------- nodes
+
+    def at_least(self, e: Expr, binding: int) -> str:
+        """The expression, in brackets if it binds less tightly than asked for."""
+        return self.held(self.piece(e), binding)
+
+    def held(self, piece: Piece, binding: int) -> str:
+        return piece[0] if piece[1] >= binding else self.style.brackets(breaks.deeper(piece[0]))
+
+    def piece(self, e: Expr) -> Piece:
+        found = self.memo.get(e)
+        if found is None:
+            found = self.memo[e] = self.convert(e)
+        return found
+
+    def convert(self, e: Expr) -> Piece:
+        style = self.style
+        match e:
+            case Num():
+                value = Fraction(e.value)
+                text = style.number(abs(value))
+                loose = value.denominator != 1 and not style.stacked
+                return (f"-{text}", SUM) if value < 0 else (text, PRODUCT if loose else ATOM)
+            case Const():
+                return style.constant(e.label), ATOM
+            case Size():
+                return style.size(e.label), ATOM
+            case Index():
+                return self.index(e), ATOM
+            case Access():
+                return self.named(e.label, e.args, False, False)
+            case Add():
+                return self.sum(e, False), SUM
+            case Mul():
+                return self.product(e)
+            case Pow():
+                return self.power(e)
+            case Call():
+                pieces = [self.piece(a) for a in spoken_arguments(e)]
+                return style.call(e.label, [p[0] for p in pieces], [p[1] for p in pieces]), ATOM
+            case Reduce():
+                return self.reduce(e), PRODUCT
+            case Delta():
+                return style.delta(*(self.write(a) for a in self.delta_order(e))), ATOM
+            case Select():
+                return (self.select(e), ATOM) if len(unmasked(e)) == 1 else self.product(e)
+            case Condition():
+                return self.condition(e), SUM
+        raise TypeError(f"no way to write {e!r}")
+
+    def named(self, tensor: str, indices: Sequence[Expr], spelled: bool, transposed: bool) -> Piece:
+        meaning = self.names.meaning[tensor]
+        if spelled and tensor in self.names.derivatives:
+            meaning = self.names.derivatives[tensor]
+        if isinstance(meaning, Symbol):
+            written = [breaks.unbroken(self.write(i if not self.counts_from_one(tensor) else i + 1)) for i in indices]
+            if self.columns and len(written) == 2:
+                written.reverse()
+            return self.style.symbol(meaning, written, transposed), ATOM
+        text = self.partial(meaning, indices)
+        loose = ATOM if self.style.stacked else POWER
+        return (self.style.transpose(text), ATOM) if transposed else (text, loose)
+
+    def counts_from_one(self, tensor: str) -> bool:
+        """Whether this is a tensor of integers among single entries, whose subscripts count from 1."""
+        return self.names.entries and bool(self.names.tensors[tensor].indices)
+
+    def partial(self, p: Partial, indices: Sequence[Expr]) -> str:
+        return self.style.partial(self.enclosed(p.of, indices[: p.split]), self.enclosed(p.wrt, indices[p.split :]))
+
+    def sum(self, e: Expr, flipped: bool) -> str:
+        out = ""
+        for t in ordered_terms(self.names, e, flipped):
+            if flipped:
+                t = mul(-1, t)
+            if isinstance(t, Add):  # -(a - b) inside of a sum of one term only
+                text, negative = self.style.brackets(self.write(t)), False
+            else:
+                text, negative = self.signed(t)
+            sign = ("-" if not out else " - ") if negative else ("" if not out else " + ")
+            text = breaks.deeper(text)
+            breakable = out and not out.isdigit()  # "1" alone makes no good line
+            out += (breaks.mark(breaks.SIGN) if breakable else "") + sign + text
+        return out
+
+    def signed(self, t: Expr) -> tuple[str, bool]:
+        """A term without its sign, and whether that is a minus."""
+        if coefficient(t)[0] >= 0 or isinstance(t, Num):
+            text = self.at_least(t, PRODUCT) if not isinstance(t, Num) else self.style.number(abs(Fraction(t.value)))
+            return text, isinstance(t, Num) and t.value < 0
+        text, _ = self.product(t)
+        return (text[1:], True) if text.startswith("-") else (text, False)
+
+    def product(self, e: Expr) -> Piece:
+        p = product(self.names, e)
+        if p.top == (p.flipped,) and p.number == 1 and not (p.constants or p.below or p.bottom):
+            return self.sum(p.top[0], True), SUM
+        text, binding = self.fraction(p)
+        return (f"-{text}", SUM) if p.negative else (text, binding)
+
+    def fraction(self, p: Product) -> Piece:
+        """number * constants * top / (below * bottom) as a fraction, a factor in front, or plainly."""
+        style = self.style
+        over, under = Fraction(p.number.numerator), p.number.denominator
+        if as_decimal(p.number) is not None and p.number.numerator != 1:
+            over, under = p.number, 1
+        above = [style.number(over)] if over != 1 else []
+        above += [self.enclosing(c) if isinstance(c, Call) else self.at_least(c, POWER) for c in p.constants]
+        below = ([style.number(Fraction(under))] if under != 1 else []) + [self.at_least(c, POWER) for c in p.below]
+        if p.bottom:
+            return self.over_values(p, above, below)
+        if not below:
+            return self.factors(above, p), PRODUCT if len(above) + len(p.top) > 1 else ATOM
+        if len(p.top) == 1 and not above and p.below and self.fits_above(p.top[0]):
+            inside = self.sum(p.top[0], True) if p.top[0] is p.flipped else self.write(p.top[0])
+            binding = SUM if isinstance(p.top[0], Add) else PRODUCT
+            return self.stack(inside, binding, below), PRODUCT
+        front = self.stack("".join(above) or style.number(Fraction(1)), ATOM, below)
+        if not p.top:
+            return front, PRODUCT
+        rest = self.factors([], p)
+        return f"{front}{style.space}{rest}", PRODUCT
+
+    def fits_above(self, f: Expr) -> bool:
+        """Whether a factor stands better above a line than beside the fraction: a short sum of plain symbols."""
+        return isinstance(f, Add) and self.flat(f) and len(f.args) <= 3
+
+    def flat(self, f: Expr) -> bool:
+        """Whether the factor is no taller than a line of text."""
+        for node in walk(f):
+            if isinstance(node, Reduce) or (isinstance(node, Select) and node.args[1:] != (ONE, ZERO)):
+                return False
+            if isinstance(node, Pow) and coefficient(node.args[1])[0] < 0:
+                return False
+            if isinstance(node, Access) and isinstance(self.names.meaning.get(node.label), Partial):
+                return False
+            if isinstance(node, Num) and Fraction(node.value).denominator != 1:
+                return False
+        return True
+
+    def over_values(self, p: Product, above: list[str], below: list[str]) -> Piece:
+        """A fraction with values below the line; what is tall stands beside it, derivatives in front."""
+        parts = len(below) + len(p.bottom)
+        values = [self.at_least(f, POWER if parts > 1 else SUM) for f in p.bottom]
+        bottom = self.style.space.join(["".join(below), *values] if below else values)
+        flat = tuple(f for f in p.top if self.flat(f))
+        inner = replace(p, top=flat)
+        count = len(above) + len(flat)
+        if len(flat) == 1 and not above and isinstance(flat[0], Add):
+            top, binding = self.sum(flat[0], flat[0] is p.flipped), SUM
+        elif count:
+            top, binding = self.factors(above, inner), PRODUCT if count > 1 else ATOM
+        else:
+            top, binding = self.style.number(Fraction(1)), ATOM
+        loosest = min((self.piece(f)[1] for f in p.bottom), default=ATOM) if parts == 1 else PRODUCT
+        fraction = self.stack(top, binding, [bottom], loosest)
+        front = tuple(f for f in p.top if f not in flat and isinstance(f, Access))
+        behind = tuple(f for f in p.top if f not in flat and f not in front)
+        beside = [self.factors([], replace(p, top=part)) for part in (front, behind) if part]
+        if not beside:
+            return fraction, PRODUCT
+        beside.insert(1 if front else 0, fraction)
+        return (breaks.mark(breaks.FACTOR) + self.style.space).join(beside), PRODUCT
+
+    def stack(self, top: str, binding: int, below: Sequence[str], loosest: int = 0) -> str:
+        """A fraction; on one line its parts get brackets where they need them."""
+        bottom = "".join(below)
+        if not self.style.stacked:
+            top = self.style.brackets(top) if binding < PRODUCT else top
+            tight = len(below) == 1 and (loosest == 0 or loosest >= POWER)
+            bottom = bottom if tight else self.style.brackets(bottom)
+            return self.style.fraction(breaks.deeper(top), breaks.deeper(bottom))
+        return self.style.fraction(breaks.unbroken(top), breaks.unbroken(bottom))
+
+    def factors(self, above: Sequence[str], p: Product) -> str:
+        """The factors above the line, side by side; the sum that stands last needs no brackets."""
+        written = list(above)
+        for k, f in enumerate(p.top):
+            if f is p.flipped:
+                written.append(self.style.brackets(breaks.deeper(self.sum(f, True))))
+            elif isinstance(f, Reduce) and k == len(p.top) - 1:
+                written.append(self.write(f))
+            elif isinstance(f, Call) and not isinstance(p.top[min(k + 1, len(p.top) - 1)], Call):
+                written.append(self.enclosing(f))
+            else:
+                written.append(self.at_least(f, POWER))
+        marks = [breaks.mark(breaks.FACTOR)] * len(written)
+        if not above and len(written) > 1 and self.is_symbol(p.top[0]):
+            marks[1] = ""  # a symbol alone makes no good line
+        inside = [breaks.deeper(w) for w in written]
+        return inside[0] + "".join(m + self.style.space + w for m, w in zip(marks[1:], inside[1:], strict=True))
+
+    def enclosing(self, f: Call) -> str:
+        """A function with brackets around its argument, where more of the product follows."""
+        return self.style.call(f.label, [self.write(a) for a in spoken_arguments(f)], [0] * len(f.args))
+
+    def is_symbol(self, f: Expr) -> bool:
+        """Whether the factor is a tensor written as one symbol."""
+        return isinstance(f, Access) and isinstance(self.names.meaning[f.label], Symbol)
+
+    def power(self, e: Pow) -> Piece:
+        base, n = e.args
+        if isinstance(n, Num) and n.value < 0:
+            return self.product(e)
+        if isinstance(n, Num) and n.value == Fraction(1, 2):
+            return self.style.root(breaks.unbroken(self.write(base))), ATOM
+        inside, binding = self.piece(base)
+        if binding < ATOM or (isinstance(base, Access) and not self.bare(base)) or isinstance(base, (Call, Delta)):
+            inside = self.style.brackets(breaks.deeper(inside))
+        exponent = self.style.number(Fraction(n.value)) if isinstance(n, Num) else breaks.unbroken(self.write(n))
+        return self.style.power(inside, exponent), POWER
+
+    def bare(self, a: Access) -> bool:
+        """Whether a power can be written onto the symbol itself."""
+        meaning = self.names.meaning[a.label]
+        return isinstance(meaning, Symbol) and not meaning.superscripts and not meaning.primes
+
+    def reduce(self, e: Reduce) -> str:
+        order = self.names.labels
+        indices = sorted(e.indices, key=lambda i: (order.index(i.label) if i.label in order else len(order), i.label))
+        body = self.piece(e.body)
+        if isinstance(e.body, Mul) and body[1] == SUM:
+            body = (self.style.brackets(body[0]), ATOM)
+        return self.style.reduction(e.label, [self.index(i) for i in indices]) + breaks.deeper(self.held(body, PRODUCT))
+
+    def delta_order(self, e: Delta) -> tuple[Expr, ...]:
+        """Bare indices first, in alphabetical order."""
+        return tuple(sorted(e.args, key=lambda a: (not isinstance(a, Index), len(a.label), a.label)))
+
+    def select(self, e: Select) -> str:
+        condition, then, otherwise = e.args
+        if then is ONE and otherwise is ZERO:
+            return self.style.iverson(breaks.unbroken(self.write(condition)))
+        return self.style.cases(*(breaks.unbroken(self.write(a)) for a in e.args))
+
+    def condition(self, e: Condition) -> str:
+        if not e.args:
+            return e.label
+        if e.label == "not":
+            return self.style.relation("not") + self.style.brackets(self.write(e.args[0]))
+        sign = self.style.relation(e.label)
+        if e.label == "and":
+            return f" {sign} ".join(self.ranges(e))
+        return f" {sign} ".join(self.style.brackets(self.write(a)) if mixed(a, e) else self.write(a) for a in e.args)
+
+    def ranges(self, e: Condition) -> list[str]:
+        """Conditions that all hold; two bounds of one value stand on both of its sides: 1 <= p + h < 33."""
+        below = {c.args[0]: c for c in e.args if c.label in (">", ">=") and not c.args[1].accesses}
+        above = {c.args[0]: c for c in e.args if c.label in ("<", "<=") and not c.args[1].accesses}
+        out = []
+        for c in e.args:
+            lower, upper = (found.get(c.args[0]) if c.args else None for found in (below, above))
+            if lower is None or upper is None or c not in (lower, upper):
+                out.append(self.style.brackets(self.write(c)) if mixed(c, e) else self.write(c))
+            elif c is lower:
+                first, second = (self.style.relation(sign) for sign in (lower.label.replace(">", "<"), upper.label))
+                out.append(
+                    f"{self.write(lower.args[1])} {first} {self.write(c.args[0])} {second} {self.write(upper.args[1])}"
+                )
+        return out
+
+
+def spoken_arguments(e: Call) -> tuple[Expr, ...]:
+    """The arguments without those at the end that have their usual values."""
+    usual = tuple(num(d) for d in TABLE[e.label].defaults)
+    return e.args[: len(e.args) - len(usual)] if usual and e.args[-len(usual) :] == usual else e.args
+
+
+def mixed(part: Expr, whole: Condition) -> bool:
+    """Whether this is an "or" within an "and" or the other way round, which nobody should have to disentangle."""
+    return part.label in ("and", "or") and part.label != whole.label
