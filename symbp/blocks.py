@@ -1,4 +1,8 @@
-"""Blocks of equations that occur several times in a row, each reading what lies as far back: equal layers."""
+"""What occurs several times in a row, each time reading what lies as far back: equal layers, equal equations.
+
+`form` is what is equal where two equations differ in names only, `repeated_runs` finds what repeats among such forms.
+What reads the same but for layer numbers, anywhere in a derivation, is another question: see `show.fold`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from symbp.program import Program
 
 @dataclass(frozen=True)
 class Block:
-    """start: place of the first equation. period: equations of one block. count: how many blocks there are."""
+    """start: place of the first item. period: items of one block. count: how many blocks there are."""
 
     start: int
     period: int
@@ -22,18 +26,22 @@ class Block:
     def stop(self) -> int:
         return self.start + self.period * self.count
 
+    @property
+    def saved(self) -> int:
+        """How many items are copies of earlier ones."""
+        return self.period * (self.count - 1)
+
 
 def repeated_blocks(program: Program) -> list[Block]:
-    """The blocks, in the order of the equations; those that save most are found first."""
+    """The blocks of equations, in their order; parameters and state look alike."""
     place = {e.name: n for n, e in enumerate(program.equations)}
 
     def called(n: int, name: str) -> str:
-        """How far back a computed tensor lies; parameters and state look alike."""
+        """How far back a computed tensor lies."""
         role = program.tensors[name].role
         return f"{n - place[name]} back" if name in place else role if role in ("parameter", "state") else name
 
-    forms = [form(e.target, e.value, partial(called, n)) for n, e in enumerate(program.equations)]
-    return _blocks(forms, 0)
+    return repeated_runs([form(e.target, e.value, partial(called, n)) for n, e in enumerate(program.equations)])
 
 
 def form(target: Access, value: Expr, called: Callable[[str], str]) -> str:
@@ -45,7 +53,12 @@ def form(target: Access, value: Expr, called: Callable[[str], str]) -> str:
     return f"{[repr(renamed[i]) for i in target.args if isinstance(i, Index)]} {value.digest!r}"
 
 
-def _blocks(forms: Sequence[str], first: int) -> list[Block]:
+def repeated_runs(forms: Sequence[object]) -> list[Block]:
+    """The blocks of equal items, in order; those that save most are found first."""
+    return _runs(forms, 0)
+
+
+def _runs(forms: Sequence[object], first: int) -> list[Block]:
     best: Block | None = None
     for period in range(1, len(forms) // 2 + 1):
         run = 0
@@ -53,12 +66,11 @@ def _blocks(forms: Sequence[str], first: int) -> list[Block]:
             if k < len(forms) - period and forms[k] == forms[k + period]:
                 run += 1
                 continue
-            count = run // period + 1
-            if count > 1 and (best is None or period * (count - 1) > best.period * (best.count - 1)):
-                best = Block(k - run, period, count)
+            found = Block(k - run, period, run // period + 1)
+            if found.count > 1 and (best is None or found.saved > best.saved):
+                best = found
             run = 0
     if best is None:
         return []
-    left = _blocks(forms[: best.start], first)
-    right = _blocks(forms[best.stop :], first + best.stop)
+    left, right = _runs(forms[: best.start], first), _runs(forms[best.stop :], first + best.stop)
     return [*left, Block(first + best.start, best.period, best.count), *right]

@@ -713,6 +713,30 @@ def _walk(e: Expr) -> Iterator[Expr]:
             stack.extend((a, False) for a in reversed(node.args))
 
 
+def occurrences(roots: Iterable[Expr], parts: Callable[[Expr], Iterable[Expr]] = lambda e: e.args) -> dict[Expr, int]:
+    """How often each distinct node stands in the roots where they are written out as trees.
+
+    parts: what a node is made of, where that isn't its arguments.
+    """
+    roots = list(roots)
+    order: dict[Expr, None] = {}
+    stack = [(r, False) for r in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order[node] = None
+        elif node not in order:
+            stack.append((node, True))
+            stack.extend((p, False) for p in parts(node))
+    times = dict.fromkeys(reversed(order), 0)
+    for r in roots:
+        times[r] += 1
+    for node, n in times.items():
+        for p in parts(node):
+            times[p] += n
+    return times
+
+
 def transform(e: Expr, rule: Callable[[Expr], Expr], memo: dict[Expr, Expr] | None = None) -> Expr:
     """The rule applied to every node, children first. memo: kept by the caller where the rule looks at nodes alone."""
     memo = {} if memo is None else memo

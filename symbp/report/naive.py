@@ -8,7 +8,7 @@ from math import prod
 
 from symbp.derive.naive import expand_values
 from symbp.errors import SymbpError
-from symbp.expr import Call, Expr, walk
+from symbp.expr import Call, Expr, occurrences, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.derivation import Derivation, derivation
@@ -100,14 +100,9 @@ def _beside(
 
 def _repeated(value: Expr, names: Mapping[Expr, str]) -> list[tuple[str, int]]:
     """The network's values that are written more than once, and not only within another one; most often first."""
-    times = dict.fromkeys(walk(value), 0)
-    times[value] = 1
-    alone = dict(times)  # not within another value of the network
-    for e in reversed(list(walk(value))):
-        for a in e.args:
-            times[a] += times[e]
-            alone[a] += 0 if e in names and e is not value else alone[e]
-    found = [(names[e], n) for e, n in times.items() if e in names and n > 1 and alone[e] > 0 and e.args]
+    times = occurrences([value])
+    alone = occurrences([value], lambda e: () if e in names and e is not value else e.args)  # not within another one
+    found = [(names[e], times[e]) for e in walk(value) if e in names and times[e] > 1 and e in alone and e.args]
     return sorted(found, key=lambda pair: -pair[1])[:COLOURS]
 
 

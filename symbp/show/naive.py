@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from symbp.derive.naive import expand_values
-from symbp.expr import Expr, num, size
-from symbp.language import from_sympy, to_sympy
+from symbp.derive.repeated import outermost, written_values
+from symbp.expr import Expr, num, occurrences, size, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.formulas.formula import Formula, Said
@@ -110,28 +109,18 @@ class Repeats:
     """
 
     def __init__(self, forward: Program, shown: Sequence[Expr]) -> None:
-        scalars = frozenset(forward.tensors)
-        known = expand_values(forward.equations)
-        times: dict[str, int] = {}
-        values: dict[str, Expr] = {}
-        for e in forward.equations:
-            value = from_sympy(to_sympy(known[e.name]), scalars)  # as naive differentiation leaves it
-            counts: dict[Expr, int] = {}
-            found = sum(_times(v, value, counts) for v in shown)
-            if found > 1 and value.args and value not in values.values():
-                times[e.name], values[e.name] = found, value
+        times = occurrences(shown)
+        found: dict[str, tuple[Expr, int]] = {}
+        values: dict[Expr, str] = {}
+        for name, value in written_values(forward.equations, forward.tensors).items():
+            if times.get(value, 0) > 1 and value.args and values.setdefault(value, name) == name:
+                found[name] = value, times[value]
         # what occurs only inside of a marked value says nothing new
-        inner = {
-            name
-            for name, value in values.items()
-            if any(
-                other != name and times[other] == times[name] and _times(w, value, {}) for other, w in values.items()
-            )
-        }
-        chosen = sorted((n for n in times if n not in inner), key=lambda n: -times[n])[:MARKED]
-        self.times = {n: times[n] for n in times if n in chosen}
+        seen = outermost(found, lambda value: set(walk(value)))
+        chosen = sorted(seen, key=lambda n: -found[n][1])[:MARKED]
+        self.times = {n: times for n, (_, times) in found.items() if n in chosen}
         self.tensors = {name: k for k, name in enumerate(self.times)}
-        self.numbers = {values[name]: k for name, k in self.tensors.items()}
+        self.numbers = {found[name][0]: k for name, k in self.tensors.items()}
 
     def printers(self, names: Names, writer: Writer) -> tuple[Marking, Marking]:
         """Printers that mark, for names that may go beyond the writer's."""
@@ -155,15 +144,6 @@ class Repeats:
             sample = Said(marked(writer.latex.style.math(plain.latex), k), f"{circle(k)} {plain.text}")
             names.append(writer.say("repeated_value", sample, self.times[name]))
         return (writer.say("repeated", writer.listed(names)),)
-
-
-def _times(e: Expr, part: Expr, memo: dict[Expr, int]) -> int:
-    """How often a part occurs in an expression that is written out."""
-    if e is part:
-        return 1
-    if e not in memo:
-        memo[e] = sum(_times(a, part, memo) for a in e.args)
-    return memo[e]
 
 
 def _with_reuse(number: int, repeats: Repeats, forward: Program, found: Derivation, writer: Writer) -> Step:
