@@ -14,6 +14,7 @@ from symbp.show.formulas.marked import Marking, circle, marked
 from symbp.show.formulas.writer import Writer
 from symbp.show.names.symbols import Names, names_of
 from symbp.show.plan.request import Request
+from symbp.show.plan.selection import tensor_of
 from symbp.show.result import Derivation
 from symbp.show.steps.legend import notes
 from symbp.show.steps.step import Step
@@ -39,8 +40,7 @@ def expanded(
     plain = Writer(names_of(forward, forward, ranks), language)
 
     def group(name: str) -> str:
-        entry = program.tensors[name].entry
-        return entry[0] if entry else name
+        return tensor_of(program.tensors, name)
 
     loss, *rest = program.equations
     gradients = [e for e in rest if wanted.includes(e.name, group)]
@@ -82,18 +82,8 @@ def expanded(
         remarks,
         language,
         reuse=reuse,
-        names=_all_names(wide.names, writer.names),
+        names=wide.names.with_entries(writer.names),
         network=base,
-    )
-
-
-def _all_names(tensors: Names, entries: Names) -> Names:
-    """The names of tensors and of their entries."""
-    return replace(
-        entries,
-        tensors={**tensors.tensors, **entries.tensors},
-        meaning={**tensors.meaning, **entries.meaning},
-        position={**tensors.position, **entries.position},
     )
 
 

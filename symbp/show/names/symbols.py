@@ -184,6 +184,16 @@ class Names:
         """Whether these are the names of single entries."""
         return any(t.entry for t in self.tensors.values())
 
+    def with_entries(self, entries: Names) -> Names:
+        """The names of these tensors and of their entries."""
+        return replace(
+            entries,
+            tensors={**self.tensors, **entries.tensors},
+            meaning={**self.meaning, **entries.meaning},
+            derivatives={**self.derivatives, **entries.derivatives},
+            position={**self.position, **entries.position},
+        )
+
 
 def names_of(program: Program, declared: Program, ranks: Mapping[str, int]) -> Names:
     """The names in a derived program and in the one that it comes from, where nothing is dropped.
