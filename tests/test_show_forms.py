@@ -65,7 +65,7 @@ def test_columns_are_the_transposes(text):
     for t in d.program.tensors.values():
         value = np.asarray(exact.get(t.name, given.get(t.name)))
         if value.ndim == 1:
-            value = value[None, :] if t.indices[0].label in printer.row_labels else value[:, None]
+            value = value[None, :] if t.indices[0].label in printer.orientation.row_labels else value[:, None]
         elif value.ndim == 2:
             value = value.T
         turned[t.name] = value

@@ -152,7 +152,7 @@ def test_matrix_notation_has_the_right_values(text):
     for t in d.program.tensors.values():
         value = np.asarray(exact.get(t.name, given.get(t.name)))
         if value.ndim == 1:
-            value = value[:, None] if t.indices[0].label in printer.row_labels else value[None, :]
+            value = value[:, None] if t.indices[0].label in printer.orientation.row_labels else value[None, :]
         rows[t.name] = value
     printed = 0
     for step in d.steps:

@@ -13,7 +13,8 @@ from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.derivation import Derivation, derivation
 from symbp.show.formulas.formula import Formula
-from symbp.show.formulas.printer import Piece, Printer
+from symbp.show.formulas.printer import Printer
+from symbp.show.formulas.products import Piece
 from symbp.show.names.symbols import Names, names_of
 from symbp.show.styles.latex import Latex
 from symbp.show.styles.latex_tree import CLOSE, OPEN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from symbp.expr import Access, Expr, Index, Num, Pow, Reduce, coefficient, factors, mul, sum_over
-from symbp.show.formulas.printer import Piece, Printer
+from symbp.show.formulas.orientation import Axis
+from symbp.show.formulas.printer import Printer
+from symbp.show.formulas.products import Piece
 from symbp.show.styles import breaks
 from symbp.show.styles.style import POWER, PRODUCT, Style
 
 MATMUL = 3  # how tightly a matrix product binds
-Axis = Index | None
 
 
 class NoForm(Exception):

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from symbp.expr import Access, Call, Expr
-from symbp.show.formulas.printer import Piece, Printer
+from symbp.show.formulas.printer import Printer
+from symbp.show.formulas.products import Piece
 from symbp.show.names.symbols import Names
 from symbp.show.styles.style import ATOM, Style
 

@@ -11,7 +11,6 @@ share stay as subscripts, and h_n is the matrix of sample n.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 from symbp.expr import (
@@ -33,10 +32,12 @@ from symbp.expr import (
     mul,
     power,
 )
-from symbp.show.formulas.contractions import MATMUL, Axis, Contractions, NoForm
+from symbp.show.formulas.contractions import MATMUL, Contractions, NoForm
 from symbp.show.formulas.order import Product, factor_key, ordered_terms, product
-from symbp.show.formulas.printer import Piece, Printer, spoken_arguments
-from symbp.show.names.symbols import Partial, Symbol
+from symbp.show.formulas.orientation import Axis, Orientation
+from symbp.show.formulas.printer import Printer
+from symbp.show.formulas.products import Piece, spoken_arguments
+from symbp.show.names.symbols import Symbol
 from symbp.show.styles import breaks
 from symbp.show.styles.style import ATOM, POWER, PRODUCT, SUM
 
@@ -47,41 +48,16 @@ class MatrixPrinter(Contractions):
     """Matrix notation in the style of a Printer. notes: which conventions were made use of, as keys of `words`.
 
     batched: whether leading indices may stay. kept: those of the equation that is being written, those of its sums
-    included. sliced: whether it has tensors of more than two indices. standing: the vectors that are columns there.
+    included. sliced: whether it has tensors of more than two indices.
     """
 
     def __init__(self, printer: Printer, batched: bool = False) -> None:
         self.printer, self.names, self.style, self.columns = printer, printer.names, printer.style, printer.columns
         self.notes: set[str] = set()
         self.batched = batched and any(len(t.indices) > 2 for t in self.names.tensors.values())
-        self.row_labels = self._row_labels()
+        self.orientation = Orientation(self.names, self.columns, self.batched)
         self.kept: tuple[Index, ...] = ()
         self.sliced = False
-        self.standing: dict[str, None] = {}
-
-    def _row_labels(self) -> set[str]:
-        """Indices that count rows of matrices of values and never columns: those over samples, mostly.
-
-        Of tensors of more indices, those that count rows more often than columns in the matrices picked from them.
-        """
-        rows, columns = self._counted(2, 2)
-        large_rows, large_columns = self._counted(3, 99) if self.batched else ([], [])
-        often = {i for i in large_rows if large_rows.count(i) > large_columns.count(i)}
-        return (set(rows) - set(columns) - set(large_columns)) | often
-
-    def _counted(self, fewest: int, most: int) -> tuple[list[str], list[str]]:
-        """The last index but one, and the last, of each tensor of values with so many."""
-        found = [
-            t.indices
-            for name, t in self.names.tensors.items()
-            if t.role != "parameter" and fewest <= len(t.indices) <= most and not self._is_parameter_gradient(name)
-        ]
-        return [indices[-2].label for indices in found], [indices[-1].label for indices in found]
-
-    def _is_parameter_gradient(self, name: str) -> bool:
-        derivative = self.names.derivatives.get(name)
-        source = derivative and self.names.tensors.get(derivative.wrt)
-        return bool(source and source.role == "parameter")
 
     # ------------------------------------------------------------------------------------- entry points
 
@@ -99,59 +75,24 @@ class MatrixPrinter(Contractions):
 
     def written(self, target: Access, value: Expr, count: int, sliced: bool) -> str | None:
         """The right-hand side with so many leading indices of the target kept."""
-        notes, standing = set(self.notes), dict(self.standing)
+        notes, standing = set(self.notes), dict(self.orientation.standing)
         self.kept, self.sliced = target.args[:count], sliced  # type: ignore[assignment]
-        axes = self.axes(access(target.label, target.args[count:]))
+        axes = self.orientation.axes(access(target.label, target.args[count:]))
         try:
             found = None if axes is None else self.write(value, *axes)[0]
         except NoForm:
             found = None
         if found is None:
-            self.notes, self.standing, self.kept = notes, standing, ()
+            self.notes, self.orientation.standing, self.kept = notes, standing, ()
         elif sliced:
             self.notes.add("slices")
         if found is not None:
-            self.stands(target, target.args[count:])
+            self.orientation.stands(target, target.args[count:])
         return found
 
     def left(self, target: Access, *, spelled: bool = False) -> str:
         """The target without the indices that aren't kept, as `side` has just written it."""
         return self.printer.name(target.label, self.kept, spelled=spelled)
-
-    def axes(self, target: Access) -> tuple[Axis, Axis] | None:
-        """The row and column index of a target, None if it has more than two."""
-        if len(target.args) > 2 or not all(isinstance(i, Index) for i in target.args):
-            return None
-        if len(target.args) == 2:
-            return self.placed(*target.args)  # type: ignore[arg-type]
-        if len(target.args) == 1:
-            i: Index = target.args[0]  # type: ignore[assignment]
-            return self.placed(i, None) if self.counts_rows(i) else self.placed(None, i)
-        return None, None
-
-    def counts_rows(self, i: Index) -> bool:
-        """Whether a vector over this index is a column (by rows)."""
-        return i.label in self.row_labels
-
-    def stands(self, a: Access, rest: Sequence[Expr]) -> None:
-        """Notes a vector that is a column. rest: the indices that aren't kept."""
-        if self.batched and len(rest) == 1 and isinstance(rest[0], Index) and self.counts_rows(rest[0]):
-            self.standing[self.derived_by(a.label)] = None
-
-    def derived_by(self, name: str) -> str:
-        """The tensor itself, or what a derivative without a letter is by."""
-        meaning = self.names.meaning[name]
-        return meaning.wrt if isinstance(meaning, Partial) else name
-
-    def is_column(self, name: str) -> bool:
-        """Whether a vector is a column in formulas; among slices, those that are named."""
-        indices = self.names.tensors[name].indices
-        counts = len(indices) == 1 and self.counts_rows(indices[0])
-        return counts and (not self.batched or self.derived_by(name) in self.standing)
-
-    def placed(self, first: Axis, second: Axis) -> tuple[Axis, Axis]:
-        """The row and column index of a matrix with these indices, in this order."""
-        return (second, first) if self.columns else (first, second)
 
     # ------------------------------------------------------------------------------------------- nodes
 
@@ -198,10 +139,10 @@ class MatrixPrinter(Contractions):
         ):
             raise NoForm
         if len(rest) == 2:
-            transposed = rest != self.placed(row, col)
+            transposed = rest != self.orientation.placed(row, col)
         elif len(rest) == 1:
-            transposed = (row is None) == (self.counts_rows(rest[0]) != self.columns)  # type: ignore[arg-type]
-            self.stands(e, rest)
+            transposed = (row is None) == (self.orientation.counts_rows(rest[0]) != self.columns)  # type: ignore[arg-type]
+            self.orientation.stands(e, rest)
         else:
             transposed = False
         return self.printer.named(e.label, kept, False, transposed)

@@ -158,7 +158,7 @@ def _worded(writer: Writer, key: str, sliced: bool) -> str:
 
 def _standing(writer: Writer) -> list[Said]:
     """Which vectors are columns where matrices are slices, which nobody can tell from their shapes."""
-    standing = sorted(writer.matrix_latex.standing, key=writer.names.position.__getitem__)
+    standing = sorted(writer.matrix_latex.orientation.standing, key=writer.names.position.__getitem__)
     key = "note_standing_columns" if writer.columns else "note_standing"
     return [writer.say(key, writer.listed([writer.name(n) for n in standing]))] if standing else []
 

@@ -12,7 +12,8 @@ from symbp.evaluate import bind, evaluate
 from symbp.expr import Access, Expr, Num
 from symbp.program import Program
 from symbp.show.formulas.formula import Formula, Said
-from symbp.show.formulas.printer import Piece, Printer
+from symbp.show.formulas.printer import Printer
+from symbp.show.formulas.products import Piece
 from symbp.show.formulas.writer import Writer
 from symbp.show.styles import breaks
 from symbp.show.styles.latex import Latex
@@ -96,7 +97,7 @@ class Point:
         if array.ndim > 2 or array.size > ENTRIES or rows.shape[-1] > ROW:
             return None
         vector = self.matrices and array.ndim == 1
-        column = vector and self.writer.matrix_latex.is_column(name) != self.writer.columns
+        column = vector and self.writer.matrix_latex.orientation.is_column(name) != self.writer.columns
         return Said(*(_matrix(p.style, rows, column) for p in self.printers))
 
 
