@@ -70,7 +70,8 @@ class Contractions:
 
     def sum_of_slices(self, e: Reduce, row: Axis, col: Axis) -> Piece:
         """A sum over leading indices of matrix products, or of matrices: the gradient by W is the sum of h_n' d_n."""
-        order = [i for a in e.body.accesses for i in a.args if i in e.indices]
+        large_first = sorted(e.body.accesses, key=lambda a: (-len(a.args), a.digest))  # what leads there has to lead
+        order = [i for a in large_first for i in a.args if i in e.indices]
         if not set(e.indices) <= set(order):  # one that is only computed with picks no matrix
             raise NoForm
         indices = sorted(e.indices, key=order.index)

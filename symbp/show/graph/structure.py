@@ -140,7 +140,7 @@ def _edge_parameters(definitions: tuple[Formula, ...], names: Names) -> dict[str
     """Single entries of parameters that multiply one value in one equation -> (that value, the equation's target)."""
     readers: dict[str, list[Formula]] = {}
     for f in definitions:
-        for read in f.value.tensors:
+        for read in sorted(f.value.tensors, key=names.position.__getitem__):
             if names.tensors[read].role == "parameter" and names.tensors[read].entry:
                 readers.setdefault(read, []).append(f)
     out: dict[str, tuple[str, str]] = {}

@@ -99,14 +99,14 @@ def contracted(names: Names, program: Program, adjoint: str, term: Term) -> tupl
     taken = {i.label for i in (*tensor.indices, *equation.target.args) if isinstance(i, Index)}
     names_taken, declared = {i.label for i in tensor.indices}, declared_indices(program)
     renamed: dict[Expr, Expr] = {}
-    for i in sorted((n for n in _indices(term) if n.label in names_taken), key=lambda n: n.label):
+    for i in sorted((n for n in _indices(term) if n.label in names_taken), key=lambda n: (n.label, n.digest)):
         new = fresh_index(i, taken | declared.of_other_size(i))
         taken.add(new.label)
         renamed[i] = new
     through = substitute(term.through, renamed)
     local = substitute(with_forward_values(term.local, equation), renamed)
     read = substitute(term.read, renamed)
-    bound = [i for i in sorted(read.free | local.free, key=lambda n: n.label) if i not in through.free]
+    bound = [i for i in sorted(read.free | local.free, key=lambda n: (n.label, n.digest)) if i not in through.free]
     deltas = [delta(f, a) for f, a in zip(tensor.indices, read.args, strict=True)]
     body = sum_over(mul(local, *deltas), bound)
     parts = [access(adjoint, through.args), *factors(body)]

@@ -247,9 +247,9 @@ def _ranges(writer: Writer, base: Program, derived: Iterable[Equation]) -> Said:
     nodes = [n for e in base.equations for n in walk(e.value)]
     found = dict.fromkeys(i for t in base.tensors.values() for i in t.indices)
     found |= dict.fromkeys(sorted((n for n in nodes if isinstance(n, Index)), key=lambda i: (i.label, i.digest)))
-    for i in sorted(
-        {n for e in derived for n in walk(e.value) if isinstance(n, Index)} - found.keys(), key=lambda i: i.label
-    ):  # j'' runs like j, unless j and j' run over different things
+    more = {n for e in derived for n in walk(e.value) if isinstance(n, Index)} - found.keys()
+    for i in sorted(more, key=lambda i: (i.label, i.digest)):
+        # j'' runs like j, unless j and j' run over different things
         if len({f.size for f in found if stem(f) == stem(i)}) > 1:
             found[i] = None
     first = 0 if any(map(_computes_with_indices, nodes)) else 1
