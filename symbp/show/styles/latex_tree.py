@@ -64,6 +64,18 @@ def row(items: Sequence[Node]) -> Node:
     return items[0] if len(items) == 1 else Node("row", "", tuple(items))
 
 
+def _base(items: list[Node]) -> Node:
+    """What a script is set on, taken off the end: the last piece, or the whole of a marked part."""
+    depth = 0
+    for at in range(len(items) - 1, -1, -1):
+        depth += (items[at].kind == "close") - (items[at].kind == "open")
+        if depth <= 0:
+            found = row(items[at:])
+            del items[at:]
+            return found
+    return EMPTY  # the part began on another line
+
+
 @dataclass
 class _Reader:
     tokens: list[str]
@@ -83,8 +95,7 @@ class _Reader:
         items: list[Node] = []
         while self.peek() and self.peek() not in stop:
             if self.peek() in ("^", "_", "'"):
-                base = items.pop() if items else EMPTY
-                items.append(self.scripts(base))
+                items.append(self.scripts(_base(items)))
                 continue
             item = self.atom()
             if item.kind != "row" or item.parts:
