@@ -176,9 +176,9 @@ def derive(net: str, wrt: str | None, level: str, method: str, lang: str, conven
     from symbp.report.point import point
     from symbp.show.derivation import derivation
     from symbp.show.graph import graph
-    from symbp.show.graph_svg import svg
-    from symbp.show.graph_tikz import tikz
-    from symbp.show.pdf import pdf
+    from symbp.show.graph.svg import svg
+    from symbp.show.graph.tikz import tikz
+    from symbp.show.pages.pdf import pdf
 
     suffixes = {".md": "markdown", ".tex": "latex", ".pdf": "pdf", ".html": "html", ".svg": "svg"}
     by_name = suffixes.get(Path(output or "").suffix, "text")

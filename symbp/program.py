@@ -259,16 +259,16 @@ class Program:
         return compare(self, sizes)
 
     def __str__(self) -> str:
-        from symbp.show.text import program_text
+        from symbp.show.pages.program import program_text
 
         return program_text(self)
 
     def _repr_latex_(self) -> str:
-        from symbp.show.latex import program_latex
+        from symbp.show.pages.program import program_latex
 
         return "$$" + program_latex(self) + "$$"
 
     def _repr_html_(self) -> str:
-        from symbp.show.page_html import program_html
+        from symbp.show.pages.program import program_html
 
         return program_html(self)

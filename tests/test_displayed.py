@@ -26,8 +26,8 @@ from sympy import Sum as SympySum
 from whole_networks import NETS
 
 from symbp.architectures import load
-from symbp.show.page_html import derivation_html
-from symbp.show.page_latex import PREAMBLE
+from symbp.show.pages.html import derivation_html
+from symbp.show.pages.latex import PREAMBLE
 
 EVERYTHING = os.environ.get("SYMBP_DISPLAYED") == "all"
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"

@@ -16,7 +16,7 @@ from displayed.tree import Unreadable
 from test_displayed import TEXTBOOK, network, neurons
 
 from symbp.report import page
-from symbp.show.page_html import derivation_html
+from symbp.show.pages.html import derivation_html
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "checked_formulas.md"
 

@@ -18,9 +18,9 @@ from symbp.count import Ledger
 from symbp.operations import tree_operations
 from symbp.report import page
 from symbp.report.naive import naive
-from symbp.show import breaks
-from symbp.show.formula_tree import CLOSE, OPEN
-from symbp.show.marked import END, FIRST
+from symbp.show.formulas.marked import END, FIRST
+from symbp.show.styles import breaks
+from symbp.show.styles.latex_tree import CLOSE, OPEN
 from symbp.show.words import LANGUAGES
 
 NETWORKS = (TEXTBOOK, "mlp:2-1-1,sigmoid,half_squared_error", "mlp:2-2-1,tanh,half_squared_error")

@@ -13,8 +13,8 @@ from displayed.tree import Unreadable
 from test_displayed import DOCUMENT, TEXTBOOK, network, neurons
 
 from symbp.show.graph import graph
-from symbp.show.graph_svg import svg
-from symbp.show.graph_tikz import tikz
+from symbp.show.graph.svg import svg
+from symbp.show.graph.tikz import tikz
 
 CASES = (
     (TEXTBOOK, "neuron"), ("mlp:2-3-3,selu/linear,mean_squared_error", "neuron"), (TEXTBOOK, "matrix"),

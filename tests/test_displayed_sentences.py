@@ -21,8 +21,8 @@ from symbp.proofread import words as proofread_words
 from symbp.report import page, paper
 from symbp.report.words import WORDS
 from symbp.show.derivation import derivation
-from symbp.show.page_html import derivation_html
-from symbp.show.pieces import Said
+from symbp.show.formulas.formula import Said
+from symbp.show.pages.html import derivation_html
 from symbp.show.words import LANGUAGES
 
 GPT = "gpt:layers=1,heads=2,width=4,context=3,vocabulary=5"

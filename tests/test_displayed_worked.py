@@ -14,8 +14,8 @@ from displayed.from_mathml import formulas, tables
 from displayed.worked import Worked, joined
 from test_displayed import BUILT_IN, DOCUMENT, EVERYTHING, FILES, NETS, TEXTBOOK, network, neurons
 
-from symbp.show.page_html import derivation_html
-from symbp.show.pieces import Said
+from symbp.show.formulas.formula import Said
+from symbp.show.pages.html import derivation_html
 
 SOFTMAX = "mlp:4-5-3,tanh/softmax,soft_cross_entropy"
 TENSORS = (

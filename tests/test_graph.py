@@ -10,14 +10,14 @@ from click.testing import CliRunner
 from whole_networks import NETS
 
 from symbp.architectures import load
+from symbp.blocks import repeated_blocks
 from symbp.cli import main
 from symbp.show.derivation import derivation
 from symbp.show.graph import graph
-from symbp.show.graph_svg import svg
-from symbp.show.graph_tikz import tikz
-from symbp.show.layered import layered
-from symbp.show.picture import label_size, picture
-from symbp.show.repeats import repeated_blocks
+from symbp.show.graph.layered import layered
+from symbp.show.graph.picture import label_size, picture
+from symbp.show.graph.svg import svg
+from symbp.show.graph.tikz import tikz
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
 GPT = "gpt:layers=3,heads=2,width=4,context=3,vocabulary=5"

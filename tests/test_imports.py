@@ -13,11 +13,17 @@ SOURCE = Path(__file__).resolve().parent.parent / "symbp"
 # First to last; a tuple holds siblings. Every module or package of symbp stands here.
 STAGES = (
     "errors", "python_file", "expr", "affine", "functions", "operations", "language", "initialisers", "program",
-    "recurrence",
+    "recurrence", "blocks",
     "verify", "declare", "builder", "layers", "sequence", "notation", "architectures",
     "evaluate", "normalise", "unroll", "derive", "simplify", "gradient", "optimisers", "schedule",
     ("count", "show", "lower"), "emit", "memory", "check", "proofread", "report", "demo", "cli",
 )  # fmt: skip
+# Rooms of a stage, first to last.
+ROOMS = {
+    "expr": ("nodes", "arithmetic", "conditions", "reductions", "traversal"),
+    "show": ("words", "names", "plan", "styles", "formulas", "steps", "fold", "pages", "result", "naive", "derivation",
+             "graph"),
+}  # fmt: skip
 RANK = {name: n for n, stage in enumerate(STAGES) for name in ((stage,) if isinstance(stage, str) else stage)}
 
 # Methods of Program name the stages that follow; they import on use, and nothing else may.
@@ -81,6 +87,11 @@ def stage(name: str) -> str:
     return name.removeprefix("symbp.").split(".")[0]
 
 
+def room(name: str) -> str:
+    """steps of symbp.show.steps.legend."""
+    return "".join(name.removeprefix("symbp.").split(".")[1:2])
+
+
 def test_every_module_has_a_place():
     found = {stage(module_name(path)) for path in SOURCE.rglob("*.py")} - {""}
     assert found == set(RANK)
@@ -94,6 +105,20 @@ def test_imports_point_one_way():
         and RANK[stage(i.target)] >= RANK[stage(i.module)]
         and not i.typing_only
         and not (i.module in LATER_ON_USE and i.in_function)
+    ]
+    assert not wrong, "\n".join(map(repr, wrong))
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_rooms_of_a_stage_point_one_way(name: str) -> None:
+    rank = {room: n for n, room in enumerate((*ROOMS[name], ""))}  # the package itself comes last
+    inside = [i for i in OWN if stage(i.target) == stage(i.module) == name]
+    found = {room(module_name(path)) for path in (SOURCE / name).rglob("*.py")}
+    assert found == set(rank) and inside
+    wrong = [
+        i
+        for i in inside
+        if room(i.target) != room(i.module) and rank[room(i.target)] >= rank[room(i.module)] and not i.typing_only
     ]
     assert not wrong, "\n".join(map(repr, wrong))
 

@@ -18,11 +18,11 @@ from symbp.cli import main
 from symbp.errors import SymbpError
 from symbp.report import page
 from symbp.report.words import WORDS
-from symbp.show import breaks
 from symbp.show.derivation import derivation
-from symbp.show.formula_tree import read
-from symbp.show.mathml import MathML, Tags
-from symbp.show.page_html import program_html
+from symbp.show.pages.mathml import MathML, Tags
+from symbp.show.pages.program import program_html
+from symbp.show.styles import breaks
+from symbp.show.styles.latex_tree import CLOSE, OPEN, read
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
@@ -218,6 +218,16 @@ def test_tensors_are_found_in_formulas():
              r"\frac{\partial L}{\partial h^{(1)}_{nj}}": "d_h1",
              r"\frac{\partial y_{n}}{\partial z^{(3)}_{n}}": ""}  # fmt: skip
     assert {latex: tags.of(read(latex)) for latex in known} == known
+
+
+def test_a_power_of_a_marked_value_is_one_of_the_whole_part():
+    opened, closed = chr(OPEN), chr(CLOSE)
+    part = '<mrow><mrow class="repeat r0"><mi>x</mi></mrow></mrow>'
+    assert f"<msup>{part}<mn>3</mn></msup>" in MathML().formula(f"a{opened}x{closed}^{{3}}")
+    write = MathML()
+    for line in (f"{opened}x", f"+ y{closed}^{{3}}"):  # a part on two lines
+        Parsed(write.formula(line))
+    assert "<msup>" in made(NETS["GELUTanh"](), level="neuron", method="naive")
 
 
 def test_notebooks_show_html():

@@ -12,8 +12,8 @@ from symbp.count import compare
 from symbp.errors import SymbpError
 from symbp.report.paper import FRAGMENTS, MACROS, costs, document, fragment, layers, with_macros
 from symbp.report.point import point
-from symbp.show import pdf as pdf_module
 from symbp.show.derivation import derivation
+from symbp.show.pages import pdf as pdf_module
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
 

@@ -9,15 +9,15 @@ from symbp.declare import declare
 from symbp.errors import SymbpError
 from symbp.expr import Access, coefficient, mul, sum_over, terms, transform
 from symbp.language import FUNCTIONS, sizes, to_sympy
-from symbp.show import breaks
-from symbp.show.binders import clear_names, declared_indices
-from symbp.show.chain import contracted
 from symbp.show.derivation import Derivation, derivation
-from symbp.show.latex import Latex, program_latex
-from symbp.show.prepare import plan
-from symbp.show.printer import Printer
-from symbp.show.symbols import Symbol, default_symbol, names_of, parse, plain, with_symbols
-from symbp.show.text import program_text
+from symbp.show.formulas.printer import Printer
+from symbp.show.names.binders import clear_names, declared_indices
+from symbp.show.names.symbols import Symbol, default_symbol, names_of, parse, plain, with_symbols
+from symbp.show.pages.program import program_latex, program_text
+from symbp.show.plan.equations import plan
+from symbp.show.steps.chain_rule import contracted
+from symbp.show.styles import breaks
+from symbp.show.styles.latex import Latex
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
 

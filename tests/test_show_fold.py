@@ -6,8 +6,8 @@ import pytest
 
 from symbp.architectures import load
 from symbp.show.derivation import derivation
-from symbp.show.fold import Pattern, folds
-from symbp.show.folded import Folded
+from symbp.show.fold.folded import Folded
+from symbp.show.fold.folds import Pattern, folds
 
 DEEP = "mlp:8-8-8-8-8-8-8-8-3,relu,cross_entropy"
 BLOCKS = "gpt:layers=3,heads=2,width=8,vocabulary=5,context=4"
@@ -27,9 +27,7 @@ def unsaid(folded, size):
     count = (last - first + 1) // (stop - start + 1)
     step = int(re.findall(r"\d+", shift[2])[0])
     assert first - 1 == folded.start and last == folded.stop <= size
-    return [
-        (range(start - 1, stop), first - 1 + k * (stop - start + 1), sign * step * (k + 1)) for k in range(count)
-    ]
+    return [(range(start - 1, stop), first - 1 + k * (stop - start + 1), sign * step * (k + 1)) for k in range(count)]
 
 
 def moved(text, shift):

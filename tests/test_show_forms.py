@@ -15,11 +15,11 @@ from symbp.declare import declare
 from symbp.errors import SymbpError
 from symbp.expr import walk
 from symbp.language import sizes
-from symbp.show import breaks
 from symbp.show.derivation import derivation
-from symbp.show.marked import circled, coloured
-from symbp.show.matrix import MatrixPrinter
-from symbp.show.printer import Printer
+from symbp.show.formulas.marked import circled, coloured
+from symbp.show.formulas.matrix import MatrixPrinter
+from symbp.show.formulas.printer import Printer
+from symbp.show.styles import breaks
 from symbp.show.words import LANGUAGES
 
 TEXTBOOK = "mlp:2-3-2-1,sigmoid,half_squared_error"
@@ -65,7 +65,7 @@ def test_columns_are_the_transposes(text):
     for t in d.program.tensors.values():
         value = np.asarray(exact.get(t.name, given.get(t.name)))
         if value.ndim == 1:
-            value = value[None, :] if t.indices[0].label in printer.row_labels else value[:, None]
+            value = value[None, :] if t.indices[0].label in printer.orientation.row_labels else value[:, None]
         elif value.ndim == 2:
             value = value.T
         turned[t.name] = value

@@ -10,7 +10,7 @@ from symbp.architectures import load
 from symbp.report.paper import document
 from symbp.report.point import point
 from symbp.show.derivation import derivation
-from symbp.show.width import width
+from symbp.show.styles.latex_width import width
 
 pytestmark = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 

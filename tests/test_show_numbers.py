@@ -13,12 +13,12 @@ import pytest
 from symbp.architectures import load
 from symbp.expr import Num
 from symbp.functions import TABLE
-from symbp.show import breaks
 from symbp.show.derivation import derivation
-from symbp.show.matrix import MatrixPrinter
-from symbp.show.prepare import plan
-from symbp.show.printer import Printer
-from symbp.show.symbols import Symbol, names_of, with_symbols
+from symbp.show.formulas.matrix import MatrixPrinter
+from symbp.show.formulas.printer import Printer
+from symbp.show.names.symbols import Symbol, names_of, with_symbols
+from symbp.show.plan.equations import plan
+from symbp.show.styles import breaks
 
 NETS = (
     "mlp:2-3-2-1,sigmoid,half_squared_error",
@@ -152,7 +152,7 @@ def test_matrix_notation_has_the_right_values(text):
     for t in d.program.tensors.values():
         value = np.asarray(exact.get(t.name, given.get(t.name)))
         if value.ndim == 1:
-            value = value[:, None] if t.indices[0].label in printer.row_labels else value[None, :]
+            value = value[:, None] if t.indices[0].label in printer.orientation.row_labels else value[None, :]
         rows[t.name] = value
     printed = 0
     for step in d.steps:

@@ -17,7 +17,7 @@ from symbp.program import Equation, Program, Tensor
 from symbp.report import page
 from symbp.report.paper import costs, document, fragment
 from symbp.show.graph import graph
-from symbp.show.legend import WELL_KNOWN
+from symbp.show.steps.legend import WELL_KNOWN
 
 LSTM, CNN = "lstm:4-3-2,cross_entropy", "cnn:1x8x8,2c3+relu+max2,3,cross_entropy"
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from symbp.blocks import form, repeated_runs
 from symbp.count.depth import Depth
-from symbp.count.tensors import match
 from symbp.expr import Access, Expr, access, transform
 from symbp.program import Equation, Program, Tensor
 
@@ -48,55 +49,35 @@ def find_blocks(program: Program) -> Blocks | None:
     last = max(layers, default=0)
     if sorted(layers) != list(range(1, last + 1)):
         return None
-    for period in range(1, last // (KEPT + 1) + 1):
-        shift = _shift(layers, period)
-        equal = [_equal(program, layers[k], shift) for k in range(1, last - period + 1)]
-        first, length = _longest_run(equal)
-        count = length // period + 1
-        if count > KEPT:
-            return _shortened(program, layers, first + 1, period, count)
-    return None
+    forms = _forms(program, layers)
+    found = [b for b in repeated_runs([forms[k] for k in sorted(forms)]) if b.count > KEPT]
+    if not found:
+        return None
+    best = max(found, key=lambda b: b.saved)
+    return _shortened(program, layers, best.start + 1, best.period, best.count)
 
 
-def _shift(layers: Mapping[int, Sequence[Tensor]], period: int) -> dict[str, str]:
-    """Tensor -> the one in the same place of the layer that is so much further on, where that is laid out alike."""
-    out = {}
+def _forms(program: Program, layers: Mapping[int, Sequence[Tensor]]) -> dict[int, tuple[object, ...]]:
+    """Each layer's tensors and equations, where a tensor is called by its place in a layer so many further back."""
+    laid_out = {k: tuple((t.role, t.dtype, t.shape) for t in tensors) for k, tensors in layers.items()}
+    kinds = {layout: n for n, layout in enumerate(dict.fromkeys(laid_out.values()))}
+    at = {t.name: (k, n) for k, tensors in layers.items() for n, t in enumerate(tensors)}
+
+    def called(layer: int, name: str) -> str:
+        if name not in at:
+            return name
+        k, n = at[name]
+        return f"{layer - k} back, number {n} of kind {kinds[laid_out[k]]}"
+
+    found: dict[int, tuple[object, ...]] = {}
     for k, tensors in layers.items():
-        others = layers.get(k + period, ())
-        if list(map(_layout, tensors)) == list(map(_layout, others)):
-            out.update({t.name: u.name for t, u in zip(tensors, others, strict=True)})
-    return out
-
-
-def _layout(t: Tensor) -> tuple[object, ...]:
-    return t.role, t.dtype, t.shape
-
-
-def _equal(program: Program, tensors: Sequence[Tensor], shift: Mapping[str, str]) -> bool:
-    """Whether the layer's equations, its tensors and all that they read renamed, are those of the later layer."""
-    if any(t.name not in shift for t in tensors):
-        return False
-    for t in tensors:
-        if t.role == "computed":
-            here, there = program.equation(t.name), program.equation(shift[t.name])
-            found: dict[Expr, Expr] = {}
-            moved = (_renamed(e, shift) for e in (here.target, here.value))
-            if not all(match(a, b, found) for a, b in zip(moved, (there.target, there.value), strict=True)):
-                return False
-    return True
+        equations = [program.equation(t.name) for t in tensors if t.role == "computed"]
+        found[k] = (laid_out[k], *(form(e.target, e.value, partial(called, k)) for e in equations))
+    return found
 
 
 def _renamed(e: Expr, names: Mapping[str, str]) -> Expr:
     return transform(e, lambda a: access(names.get(a.label, a.label), a.args) if isinstance(a, Access) else a)
-
-
-def _longest_run(equal: Sequence[bool]) -> tuple[int, int]:
-    """(where it starts, how long it is)."""
-    best, start = (0, 0), 0
-    for n, holds in enumerate(equal):
-        start = start if holds else n + 1
-        best = max(best, (start, n + 1 - start), key=lambda run: run[1])
-    return best
 
 
 def _shortened(

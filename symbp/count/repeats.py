@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import sympy as sp
 
-from symbp.count.scalars import Listing, expanded
-from symbp.expr import Access, Expr, Mul, Num, base_exponent, coefficient, factors
-from symbp.language import from_sympy, to_sympy
-from symbp.operations import computed_nodes, graph_operations, step, tree_operations
+from symbp.count.scalars import Listing
+from symbp.derive.repeated import outermost, written_values
+from symbp.expr import Access, Expr, Mul, Num, base_exponent, coefficient, factors, occurrences
+from symbp.language import to_sympy
+from symbp.operations import graph_operations, step, tree_operations
 from symbp.program import Equation, Tensor
 
 SHOWN = 10
@@ -68,11 +69,11 @@ class Repeats:
         for r in self.most_repeated:
             groups.setdefault((r.tensor, r.occurrences, r.operations), []).append(r)
         out = []
-        for (_, occurrences, operations), members in list(groups.items())[:SHOWN]:
+        for (_, times, operations), members in list(groups.items())[:SHOWN]:
             name = members[0].name if len(members) == 1 else f"{members[0].name} .. {members[-1].name}"
             each = "" if len(members) == 1 else " each"
-            spent = len(members) * occurrences * operations
-            out.append((name, members[0].formula, f"{occurrences:,}{each}", f"{operations:,}", f"{spent:,}"))
+            spent = len(members) * times * operations
+            out.append((name, members[0].formula, f"{times:,}{each}", f"{operations:,}", f"{spent:,}"))
         return out
 
     def lines(self) -> list[str]:
@@ -105,40 +106,29 @@ class Repeats:
 
 def repeats(roots: Sequence[Expr], reverse: Listing) -> Repeats:
     """What the expanded gradients compute more than once, by the names of the reverse program at neuron level."""
-    times = occurrences(roots)
+    times = occurrences(roots, _operands)
     label = _Labels(reverse.tensors)
-    scalars = frozenset(reverse.tensors)  # through SymPy and back, as the gradients came: 2 (a + b) is 2 a + 2 b there
-    values = {name: from_sympy(to_sympy(e), scalars) for name, e in expanded(reverse).items()}
-    found: list[tuple[Repeat, Expr]] = []
+    values = written_values(reverse.equations, reverse.tensors)
+    found: dict[str, tuple[Expr, int]] = {}
     for equation in reverse.equations:
         value = values[equation.name]
         n = _as_part(value, times) if isinstance(value, Mul) else times.get(value, 0)
         if n > 1 and not isinstance(value, Access) and equation.name not in reverse.outputs:
-            operations = sum(tree_operations(value).values())
-            found.append((label.repeat(equation, n, operations), value))
-    hidden = set()
-    for repeat, value in found:
-        inside = occurrences([value])
-        hidden |= {
-            other.name
-            for other, part in found
-            if part is not value and part in inside and other.occurrences == repeat.occurrences
-        }
-    kept = sorted((r for r, _ in found if r.name not in hidden and r.operations), key=lambda r: -r.occurrences)
+            found[equation.name] = value, n
+    shown = set(outermost(found, lambda value: occurrences([value], _operands)))
+    repeated = [
+        label.repeat(e, found[e.name][1], sum(tree_operations(found[e.name][0]).values()))
+        for e in reverse.equations
+        if e.name in shown
+    ]
+    kept = sorted((r for r in repeated if r.operations), key=lambda r: -r.occurrences)
     total = sum(sum(tree_operations(r).values()) for r in roots)
     return Repeats(total, sum(graph_operations(roots).values()), tuple(kept))
 
 
-def occurrences(roots: Iterable[Expr]) -> dict[Expr, int]:
-    """How often each subexpression is computed where the roots are written out as trees."""
-    roots = list(roots)
-    times: dict[Expr, int] = {}
-    for r in roots:
-        times[r] = times.get(r, 0) + 1
-    for node, _, _ in computed_nodes(roots):
-        for operand, _ in step(node).operands:
-            times[operand] = times.get(operand, 0) + times[node]
-    return times
+def _operands(e: Expr) -> list[Expr]:
+    """What computing a node takes: of c * rest, rest."""
+    return [operand for operand, _ in step(e).operands]
 
 
 def _as_part(product: Expr, times: Mapping[Expr, int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symbp.errors import SymbpError
-from symbp.expr import ONE, PI, Add, Call, Const, Expr, Mul, Num, Pow, Size, _node, add, coefficient, factors, mul, num
+from symbp.expr import ONE, PI, Add, Call, Const, Expr, Mul, Num, Pow, Size, add, coefficient, factors, mul, node, num
 from symbp.lower.array import ATOM, POWER, PRODUCT, SIGN, SUM, Array
 from symbp.operations import is_constant
 
@@ -98,7 +98,7 @@ def _one_root(above: list[Expr], below: list[Expr]) -> tuple[list[Expr], list[Ex
         if isinstance(r, Pow) and isinstance(r.args[0], Num) and r.args[1] is num(Fraction(1, 2)):
             for d in below:
                 if isinstance(d, Num) and d.value * d.value % r.args[0].value == 0:
-                    root = _node(Pow, "**", (num(d.value * d.value // r.args[0].value), num(Fraction(1, 2))))  # printed
+                    root = node(Pow, "**", (num(d.value * d.value // r.args[0].value), num(Fraction(1, 2))))  # printed
                     return [f for f in above if f is not r], [root if f is d else f for f in below]
     return above, below
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symbp.affine import is_mask, where_nonzero
-from symbp.expr import ONE, Add, Delta, Expr, Mul, Num, Reduce, _node, coefficient, mul
+from symbp.expr import ONE, Add, Delta, Expr, Mul, Num, Reduce, coefficient, mul, node
 from symbp.lower.array import PRODUCT, SIGN, Array, Axes, as_float, as_mean, elementwise, own, spread
 from symbp.lower.conditions import choice
 from symbp.lower.constants import fraction
@@ -98,9 +98,9 @@ def flip(e: Mul) -> Expr:
     if c < 0:
         for f in e.args:
             if isinstance(f, Add):  # the canonical form would turn these back: they are only ever printed
-                opposite = _node(Add, "+", tuple(mul(-1, t) for t in f.args))
+                opposite = node(Add, "+", tuple(mul(-1, t) for t in f.args))
                 rest = [g for g in e.args if g is not f and not isinstance(g, Num)]
                 front = mul(-1, e.args[0]) if isinstance(e.args[0], Num) else ONE
                 args = ([front] if front is not ONE else []) + [opposite, *rest]
-                return args[0] if len(args) == 1 else _node(Mul, "*", tuple(args))
+                return args[0] if len(args) == 1 else node(Mul, "*", tuple(args))
     return e

@@ -8,15 +8,16 @@ from math import prod
 
 from symbp.derive.naive import expand_values
 from symbp.errors import SymbpError
-from symbp.expr import Call, Expr, walk
+from symbp.expr import Call, Expr, occurrences, walk
 from symbp.operations import tree_operations
 from symbp.program import Program
 from symbp.show.derivation import Derivation, derivation
-from symbp.show.formula_tree import CLOSE, OPEN
-from symbp.show.latex import Latex
-from symbp.show.pieces import Formula
-from symbp.show.printer import Piece, Printer
-from symbp.show.symbols import Names, names_of
+from symbp.show.formulas.formula import Formula
+from symbp.show.formulas.printer import Printer
+from symbp.show.formulas.products import Piece
+from symbp.show.names.symbols import Names, names_of
+from symbp.show.styles.latex import Latex
+from symbp.show.styles.latex_tree import CLOSE, OPEN
 from symbp.unroll import across_samples, concrete_sizes, fix_sizes, shape
 
 COLOURS = 8
@@ -28,7 +29,7 @@ LARGEST = 400  # operations of a loss, written out, that is differentiated
 @dataclass(frozen=True)
 class Naive:
     """wrt, left: the parameter's entry and the derivative by it, as LaTeX. written: that in terms of inputs and
-    parameters, with marks of `formula_tree` around repeated values; operations: of the whole.
+    parameters, with marks of `latex_tree` around repeated values; operations: of the whole.
 
     repeated: (entry, how often it is written) by the number of its mark. reuse: the same derivation with reuse;
     definitions: the values of the forward pass that it takes; reuse_operations: of all its formulas and these.
@@ -100,14 +101,9 @@ def _beside(
 
 def _repeated(value: Expr, names: Mapping[Expr, str]) -> list[tuple[str, int]]:
     """The network's values that are written more than once, and not only within another one; most often first."""
-    times = dict.fromkeys(walk(value), 0)
-    times[value] = 1
-    alone = dict(times)  # not within another value of the network
-    for e in reversed(list(walk(value))):
-        for a in e.args:
-            times[a] += times[e]
-            alone[a] += 0 if e in names and e is not value else alone[e]
-    found = [(names[e], n) for e, n in times.items() if e in names and n > 1 and alone[e] > 0 and e.args]
+    times = occurrences([value])
+    alone = occurrences([value], lambda e: () if e in names and e is not value else e.args)  # not within another one
+    found = [(names[e], times[e]) for e in walk(value) if e in names and times[e] > 1 and e in alone and e.args]
     return sorted(found, key=lambda pair: -pair[1])[:COLOURS]
 
 

@@ -10,6 +10,7 @@ from html import escape
 
 from markupsafe import Markup
 
+from symbp.blocks import form
 from symbp.count.polynomial import ZERO
 from symbp.emit.templates import templates, templates_folder
 from symbp.errors import SymbpError
@@ -20,14 +21,14 @@ from symbp.report.naive import Naive, naive
 from symbp.report.steps_page import steps_page
 from symbp.report.words import WORDS
 from symbp.show.derivation import Derivation
+from symbp.show.formulas.formula import Formula
+from symbp.show.formulas.printer import Printer
 from symbp.show.graph import graph
-from symbp.show.graph_svg import SHARED, drawing
-from symbp.show.latex import Latex
-from symbp.show.mathml import MathML
-from symbp.show.picture import picture
-from symbp.show.pieces import Formula, Step
-from symbp.show.printer import Printer
-from symbp.show.repeats import form
+from symbp.show.graph.picture import picture
+from symbp.show.graph.svg import SHARED, drawing
+from symbp.show.pages.mathml import MathML
+from symbp.show.steps.step import Step
+from symbp.show.styles.latex import Latex
 from symbp.show.words import LANGUAGES
 
 

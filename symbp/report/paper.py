@@ -16,14 +16,14 @@ from symbp.count.written import sizes_of
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.recurrence import leading_to
-from symbp.show.folded import Folded
+from symbp.show.fold.folded import Folded
+from symbp.show.formulas.formula import Formula
 from symbp.show.graph import graph
-from symbp.show.graph_tikz import tikz
-from symbp.show.latex import Latex
-from symbp.show.page_latex import display, name
-from symbp.show.pieces import Formula
+from symbp.show.graph.tikz import tikz
+from symbp.show.names.symbols import group, with_symbols
+from symbp.show.pages.latex import display, name
 from symbp.show.result import Derivation
-from symbp.show.symbols import group, with_symbols
+from symbp.show.styles.latex import Latex
 from symbp.show.words import LANGUAGES
 from symbp.unroll import across_samples, concrete_sizes
 

@@ -10,16 +10,16 @@ from markupsafe import Markup
 
 from symbp.emit.templates import templates, templates_folder
 from symbp.show.derivation import Derivation
-from symbp.show.formula_tree import CLOSE, OPEN
+from symbp.show.formulas.formula import Formula, Said
+from symbp.show.formulas.marked import COLOURS, END, FIRST
 from symbp.show.graph import graph
-from symbp.show.graph_svg import SHARED, drawing
-from symbp.show.marked import COLOURS, END, FIRST
-from symbp.show.mathml import MathML
-from symbp.show.picture import picture
-from symbp.show.pieces import Formula, Said
+from symbp.show.graph.picture import picture
+from symbp.show.graph.svg import SHARED, drawing
+from symbp.show.pages.mathml import MathML
+from symbp.show.styles.latex_tree import CLOSE, OPEN
 from symbp.show.words import LANGUAGES
 
-# Marks of what is repeated, as the derivation has them -> as formula_tree reads them.
+# Marks of what is repeated, as the derivation has them -> as latex_tree reads them.
 _MARKS = {FIRST + k: OPEN + k % len(COLOURS) for k in range(END - FIRST)} | {END: CLOSE}
 
 

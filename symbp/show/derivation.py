@@ -10,22 +10,28 @@ from dataclasses import replace
 from typing import Any
 
 from symbp.errors import SymbpError
-from symbp.expr import ZERO, Expr, num, size, substitute
+from symbp.expr import Expr, num, size
 from symbp.gradient import METHODS
-from symbp.program import Equation, Program
-from symbp.show import legend
-from symbp.show.binders import clear_names, declared_indices
-from symbp.show.expanded import expanded
-from symbp.show.fold import LONG, folds, pattern
-from symbp.show.folded import Folded, sayings
-from symbp.show.pieces import Formula, Said, Step, Writer
-from symbp.show.prepare import derived, plan, with_helpers, written_out
-from symbp.show.request import Request, request
+from symbp.program import Program
+from symbp.show.fold.folds import LONG
+from symbp.show.fold.runs import folded_definitions, folded_steps
+from symbp.show.formulas.formula import Formula, Said
+from symbp.show.formulas.writer import Writer
+from symbp.show.naive import expanded
+from symbp.show.names.binders import clear_names, declared_indices
+from symbp.show.names.symbols import names_of, with_helper_letters, with_symbols
+from symbp.show.plan.equations import plan, with_helpers, written_out
+from symbp.show.plan.request import Request, request
+from symbp.show.plan.selection import selection
 from symbp.show.result import Derivation
-from symbp.show.steps import MATRICES, Stepper
-from symbp.show.symbols import Names, names_of, with_helper_letters, with_symbols
+from symbp.show.steps import legend
+from symbp.show.steps.conventions import Conventions
+from symbp.show.steps.definitions import definitions
+from symbp.show.steps.shown import MATRICES, Shown
+from symbp.show.steps.step import Step
+from symbp.show.steps.stepper import steps
+from symbp.show.steps.worked import Point, lengths
 from symbp.show.words import LANGUAGES
-from symbp.show.worked import Point, lengths
 from symbp.unroll import concrete_sizes, fix_sizes
 
 __all__ = ["Derivation", "derivation"]
@@ -87,7 +93,7 @@ def derivation(
             program, entries, level="neuron", sizes=sizes, language=language
         ))  # fmt: skip
     base = with_helpers(clear_names(base, declared_indices(base)), wanted.tensors, method)
-    return _Maker(base, wanted, level, method, sizes, language, convention == "column", at).derivation(fold)
+    return _made(base, wanted, level, method, sizes, language, convention == "column", at, fold)
 
 
 def _sized(program: Program, sizes: Mapping[str, int] | None) -> Program:
@@ -98,218 +104,58 @@ def _sized(program: Program, sizes: Mapping[str, int] | None) -> Program:
     return fix_sizes(program, sizes)
 
 
-class _Maker:
-    """Puts a derivation together."""
+def _made(
+    base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None, language: str,
+    columns: bool, at: Mapping[str, Any] | None, fold: bool | None,
+) -> Derivation:  # fmt: skip
+    """The way through the rooms: what is shown, what it is called, how it is written, why, what repeats."""
+    neuron, matrices = level == "neuron", level in ("matrix", "batched")
+    planned = plan(base, wanted.tensors, method, keep_adjoints=not matrices, closed=level in ("index", "both"))
+    program = planned.program
+    selected = selection(base, planned, wanted, method, neuron, sizes)
 
-    def __init__(
-        self, base: Program, wanted: Request, level: str, method: str, sizes: Mapping[str, int] | None,
-        language: str, columns: bool, at: Mapping[str, Any] | None,
-    ) -> None:  # fmt: skip
-        self.base, self.wanted, self.level, self.method = base, wanted, level, method
-        self.plan = plan(
-            base, wanted.tensors, method, level not in ("matrix", "batched"), closed=level in ("index", "both")
-        )
-        ranks = {t.name: len(t.indices) for t in base.tensors.values()}
-        self.wide = Writer(names_of(self.plan.program, base, ranks), language, columns, level == "batched")
-        self.sizes: dict[Expr, Expr] = {}
-        self.index_forms: list[Expr] = []
-        if level == "neuron":
-            self.sizes = {size(n): num(v) for n, v in concrete_sizes(base, sizes).items()}
-            self.forward = base.unroll(sizes)
-            self.shown_program = self.plan.program.unroll(sizes)
-            self.writer = Writer(names_of(self.shown_program, self.forward, ranks), language)
-            self.before = self.unrolled_before(sizes)
-        else:
-            self.forward, self.shown_program, self.writer = base, self.plan.program, self.wide
-            lines = self.plan.before
-            self.before = {e.name: tuple(f.value for f in lines if f.name == e.name) for e in lines}
-        self.point = None if at is None else Point(self.plan.program, at, self.writer, level in MATRICES)
+    ranks = {t.name: len(t.indices) for t in base.tensors.values()}
+    wide = writer = Writer(names_of(program, base, ranks), language, columns, level == "batched")
+    if neuron:
+        writer = Writer(names_of(selected.program, selected.forward, ranks), language)
+    point = None if at is None else Point(program, at, writer, level in MATRICES)
 
-    def unrolled_before(self, sizes: Mapping[str, int] | None) -> dict[str, tuple[Expr, ...]]:
-        """What each entry was before, line by line."""
-        found: dict[str, tuple[Expr, ...]] = {}
-        rest = list(self.plan.before)
-        while rest:
-            old = {e.name: e for e in reversed(rest)}  # the first line of each
-            rest = [e for e in rest if e is not old[e.name]]
-            program = self.plan.program
-            other = program.with_(old.get(e.name, e) for e in program.equations).unroll(sizes)
-            for e in other.equations:
-                if self.group(e.name) in old:
-                    found[e.name] = (*found.get(e.name, ()), e.value)
-        return found
+    conventions = Conventions()
+    network, updates, numbers = definitions(base, selected.forward, level, writer, conventions, point)
+    shown = Shown(base, planned, level, selected.equations, selected.forward, selected.before, writer, wide, numbers)
+    found = steps(shown, conventions, point)
+    used = conventions.found | (writer.matrix_latex.notes if level in MATRICES else set())
 
-    def group(self, name: str) -> str:
-        entry = self.shown_program.tensors[name].entry
-        return entry[0] if entry else name
+    values: dict[Expr, Expr] = {size(n): num(v) for n, v in concrete_sizes(base, sizes).items()} if neuron else {}
+    letters = {shown.group(e.name) for e in selected.equations}
+    lettered = [t for name, t in program.tensors.items() if name in letters and t.symbol]
+    tensors = [*base.tensors.values(), *lettered]
+    given = [t.name for t in base.tensors.values() if t.role != "computed"]
+    fold = not neuron and len(found) >= LONG if fold is None else fold
+    return Derivation(
+        base.title, level, method, selected.program, legend.symbols(wide, tensors, values), network, updates, found,
+        _summary(found, shown, wanted), legend.intro(wide, base, method),
+        legend.notes(
+            wide, base, used, level in ("index", "both") or "index" in used, method == "forward", neuron, values,
+            program.equations,
+        ),
+        language, () if point is None else point.given(selected.forward, given),
+        folded_steps(shown, found) if fold else (),
+        folded_definitions(shown, network, 1) if fold else (),
+        folded_definitions(shown, updates, len(network) + 1) if fold else (),
+        legend.grouped_symbols(wide, tensors, values) if fold else (),
+        names=wide.names.with_entries(writer.names), network=base, values=point.entries if point else {},
+    )  # fmt: skip
 
-    def derivation(self, fold: bool | None) -> Derivation:
-        definitions, updates, numbers = self.definitions()
-        shown = self.shown()
-        stepper = Stepper(
-            self.base,
-            self.plan,
-            self.level,
-            shown,
-            self.forward,
-            self.before,
-            self.writer,
-            self.wide,
-            numbers,
-            self.point,
-        )
-        steps = stepper.steps()
-        fold = self.level != "neuron" and len(steps) >= LONG if fold is None else fold
-        conventions = stepper.notes()
-        for value in self.index_forms:
-            conventions |= stepper.conventions(value)
-        if self.index_forms and self.level in ("matrix", "batched"):
-            conventions.add("index")
-        indexed = (
-            self.level in ("index", "both")
-            or "index" in conventions
-            or (self.level in ("matrix", "batched") and bool(self.index_forms))
-        )
-        forward, neuron = self.method == "forward", self.level == "neuron"
-        letters = {self.group(e.name) for e in shown}
-        program = self.plan.program
-        lettered = [t for name, t in program.tensors.items() if name in letters and t.symbol]
-        tensors = [*self.base.tensors.values(), *lettered]
-        return Derivation(
-            self.base.title, self.level, self.method, self.shown_program,
-            legend.symbols(self.wide, tensors, self.sizes),
-            definitions, updates, steps, self.summary(steps), legend.intro(self.wide, self.base, self.method),
-            legend.notes(
-                self.wide, self.base, conventions | self.definition_notes, indexed, forward, neuron, self.sizes,
-                self.plan.program.equations,
-            ),
-            self.writer.language, self.given(),
-            self.folded_steps(steps) if fold else (), self.folded_definitions(definitions, 1) if fold else (),
-            self.folded_definitions(updates, len(definitions) + 1) if fold else (),
-            legend.grouped_symbols(self.wide, tensors, self.sizes) if fold else (),
-            names=self.names(), network=self.base, values=self.point.entries if self.point else {},
-        )  # fmt: skip
 
-    def names(self) -> Names:
-        """Of tensors and, at neuron level, of their entries."""
-        tensors, entries = self.wide.names, self.writer.names
-        return replace(
-            entries, tensors={**tensors.tensors, **entries.tensors}, meaning={**tensors.meaning, **entries.meaning},
-            derivatives={**tensors.derivatives, **entries.derivatives},
-            position={**tensors.position, **entries.position},
-        )  # fmt: skip
-
-    def folded_steps(self, steps: tuple[Step, ...]) -> tuple[Folded, ...]:
-        """The runs of steps that repeat one in front of them."""
-        names = self.writer.names
-        patterns = [
-            pattern(
-                names, [e for f in s.formulas for e in (f.target, f.value, *self.before.get(f.name, ()))],
-                s.rule, s.used, len(s.prose), tuple(len(f.sides) for f in s.formulas),
-                lettered=any(self.is_indexed(f) for f in s.formulas),
-            )
-            for s in steps
-        ]  # fmt: skip
-        outputs = self.plan.program.outputs
-
-        def gains(start: int, stop: int) -> list[Said]:
-            return [self.wide.name(s.quantity) for s in steps[start:stop] if s.quantity in outputs]
-
-        return sayings(self.wide, folds(patterns), "steps", gains)
-
-    def folded_definitions(self, definitions: tuple[Formula, ...], first: int) -> tuple[Folded, ...]:
-        """The runs of definitions that repeat one in front of them; first: the number of the first."""
-        names = self.writer.names
-        patterns = [pattern(names, [f.target, f.value], len(f.sides), lettered=self.is_indexed(f)) for f in definitions]
-        return sayings(self.wide, folds(patterns), "equations", lambda start, stop: [], first)
-
-    def is_indexed(self, f: Formula) -> bool:
-        """Whether the formula is written with indices."""
-        return bool(f.target.args) and f.sides[0].latex != self.writer.latex.name(f.name)
-
-    def given(self) -> tuple[Formula, ...]:
-        """The point that numbers are worked out at."""
-        tensors = [t.name for t in self.base.tensors.values() if t.role != "computed"]
-        return () if self.point is None else self.point.given(self.forward, tensors)
-
-    # ---------------------------------------------------------------------------------- what is shown
-
-    def shown(self) -> list[Equation]:
-        """The derived equations in question, without tangents that are zero."""
-        known = {e.name for e in self.forward.equations}
-        new = [e for e in self.shown_program.equations if e.name not in known and not self.is_forward_helper(e)]
-        zeros: dict[Expr, Expr] = {}
-        kept: list[Equation] = []
-        for e in new:
-            value = substitute(e.value, zeros)
-            if value is ZERO and self.method == "forward" and self.group(e.name) not in self.plan.program.outputs:
-                zeros[e.target] = ZERO
-            else:
-                kept.append(replace(e, value=value))
-        return self.wanted.needed(kept, self.group, self.plan.asides)
-
-    def is_forward_helper(self, e: Equation) -> bool:
-        """Whether only forward equations read this name for a common subexpression."""
-        name = self.group(e.name)
-        if e.reason and e.reason.kind not in ("shared", "normalised"):
-            return False
-        readers = {name}
-        for other in self.plan.program.equations:
-            if other.value.tensors & readers:
-                if other in derived(self.plan.program, self.base):
-                    return False
-                if other.name not in self.base.tensors:
-                    readers.add(other.name)
-        return True
-
-    def definitions(self) -> tuple[tuple[Formula, ...], tuple[Formula, ...], dict[str, tuple[int, int]]]:
-        """The network's equations, those that update its state, and the numbers of each tensor's."""
-        assert self.base.loss is not None
-        updates = set(self.base.updates.values())
-        main = [e for e in self.forward.equations if self.forward_group(e.name) not in updates]
-        rest = [e for e in self.forward.equations if self.forward_group(e.name) in updates]
-        numbers: dict[str, tuple[int, int]] = {}
-        formulas = []
-        for n, e in enumerate((*main, *rest), 1):
-            first, _ = numbers.get(self.forward_group(e.name), (n, n))
-            numbers[self.forward_group(e.name)] = (first, n)
-            formulas.append(self.definition(e, n))
-        self.definition_notes = set(self.wide.matrix_latex.notes) if self.level in MATRICES else set()
-        return tuple(formulas[: len(main)]), tuple(formulas[len(main) :]), numbers
-
-    def forward_group(self, name: str) -> str:
-        entry = self.forward.tensors[name].entry
-        return entry[0] if entry else name
-
-    def definition(self, e: Equation, number: int) -> Formula:
-        found = self.written(e, number)
-        if self.point is None:
-            return found
-        return self.point.added(found, e.value, self.level == "neuron")
-
-    def written(self, e: Equation, number: int) -> Formula:
-        writer = self.writer
-        matrix: tuple[Said, ...] = ()
-        if self.level in MATRICES:
-            side = writer.matrix(lambda m: m.side(e.target, e.value))
-            matrix = () if side is None else (writer.left(e.target), side)
-        if self.level != "both" and matrix:
-            return Formula(e.target, e.value, matrix, number)
-        self.index_forms.append(e.value)
-        return Formula(e.target, e.value, (writer.expr(e.target), writer.expr(e.value)), number, matrix)
-
-    def summary(self, steps: tuple[Step, ...]) -> tuple[Formula, ...]:
-        """The wanted gradients, each with its last form."""
-        outputs = {f"{d}" for d in self.plan.program.outputs[1:]}
-        found = [
-            f
-            for s in steps
-            for f in s.formulas
-            if self.group(f.name) in outputs and self.wanted.includes(f.name, self.group)
-        ]
-        position = {name: k for k, name in enumerate(self.plan.program.outputs)}
-        found.sort(key=lambda f: position[self.group(f.name)])
-        return tuple(replace(f, sides=_ends(f.sides), beside=_ends(f.beside), worked=f.worked[-1:]) for f in found)
+def _summary(found: tuple[Step, ...], shown: Shown, wanted: Request) -> tuple[Formula, ...]:
+    """The wanted gradients, each with its last form."""
+    position = {name: k for k, name in enumerate(shown.plan.program.outputs) if k}  # behind the loss
+    gradients = [
+        f for s in found for f in s.formulas if shown.group(f.name) in position and wanted.includes(f.name, shown.group)
+    ]
+    gradients.sort(key=lambda f: position[shown.group(f.name)])
+    return tuple(replace(f, sides=_ends(f.sides), beside=_ends(f.beside), worked=f.worked[-1:]) for f in gradients)
 
 
 def _ends(sides: tuple[Said, ...]) -> tuple[Said, ...]:

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from symbp.program import Program
-from symbp.show.folded import Folded, unfolded
-from symbp.show.page_html import derivation_html
-from symbp.show.page_latex import notebook
-from symbp.show.page_latex import page as latex_page
-from symbp.show.page_markdown import page as markdown_page
-from symbp.show.page_text import page as text_page
-from symbp.show.pieces import Formula, Said, Step, SymbolRow
-from symbp.show.symbols import Names
+from symbp.show.fold.folded import Folded, unfolded
+from symbp.show.formulas.formula import Formula, Said
+from symbp.show.names.symbols import Names
+from symbp.show.pages.html import derivation_html
+from symbp.show.pages.latex import notebook
+from symbp.show.pages.latex import page as latex_page
+from symbp.show.pages.markdown import page as markdown_page
+from symbp.show.pages.text import page as text_page
+from symbp.show.steps.step import Step, SymbolRow
 
 
 @dataclass(frozen=True)

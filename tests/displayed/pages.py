@@ -10,7 +10,7 @@ from displayed.from_mathml import formulas, latex, math, tables, tokens
 from displayed.legend import MATH
 from displayed.reader import read
 from displayed.tree import Unreadable
-from symbp.show.mathml import MathML
+from symbp.show.pages.mathml import MathML
 
 
 def same(account: Account, written: list[str], found: list[str]) -> bool:

@@ -13,8 +13,8 @@ from displayed.account import free_indices
 from displayed.legend import MATH, legend
 from displayed.plain_text import Spelling, read_plain
 from displayed.reader import read, sides
-from symbp.show import breaks
-from symbp.show.pieces import Said
+from symbp.show.formulas.formula import Said
+from symbp.show.styles import breaks
 from symbp.show.words import LANGUAGES
 
 _CIRCLED = re.compile("[①-⑳] ")  # marks of formulas that are written out, which LaTeX has as boxes

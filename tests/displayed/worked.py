@@ -18,7 +18,7 @@ from displayed.plain_text import Spelling, read_plain
 from displayed.reader import END, LAYOUT, Reader, read
 from displayed.same import normal
 from displayed.slices import Slices
-from symbp.show import breaks
+from symbp.show.styles import breaks
 
 DIGITS = 5  # as the pages say
 LARGE, WIDE = 24, 8  # arrays of more entries, or with longer rows, aren't written out
