@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import blake2b
 
 Number = int | Fraction
 _interned: dict[tuple[type[Expr], str, tuple[Expr, ...]], Expr] = {}
+_MADE = 1 << 17  # sums and products of this many lists of operands are kept: most are asked for again and again
 _WALKED = 64  # the nodes of expressions up to this size are kept: they are walked again and again
 
 
@@ -238,6 +240,7 @@ def _order(e: Expr) -> tuple[bytes, bytes]:
 # ------------------------------------------------------------------------------------------------- leaves
 
 
+@lru_cache(1 << 10, typed=True)
 def num(value: Number) -> Num:
     """A rational number."""
     return _node(Num, str(value), ())  # type: ignore[return-value]
@@ -297,6 +300,11 @@ def base_exponent(e: Expr) -> tuple[Expr, Expr]:
 
 def add(*operands: Expr | Number) -> Expr:
     """The sum, flat, equal terms collected. A sum whose leading sign is minus is kept as -(its opposite)."""
+    return _add(operands)
+
+
+@lru_cache(_MADE)
+def _add(operands: tuple[Expr | Number, ...]) -> Expr:
     collected: dict[Expr, Number] = {}
     stack = [as_expr(o) for o in reversed(operands)]
     while stack:
@@ -342,6 +350,11 @@ def _leading(term: tuple[Expr, Number]) -> tuple[bool, str, bytes]:
 
 def mul(*operands: Expr | Number) -> Expr:
     """The product, flat, equal bases collected, exponentials merged."""
+    return _mul(operands)
+
+
+@lru_cache(_MADE)
+def _mul(operands: tuple[Expr | Number, ...]) -> Expr:
     c: Number = 1
     exponents: dict[Expr, Expr] = {}
     in_exp: list[Expr] = []
