@@ -92,7 +92,7 @@ class Exact:
         costs = whole.costs_by_place(names)
         found = {last: self.amounts(whole, last <= few)}
         for n in range(FIRST, last):
-            part = prefix.at(n, names, costs)
+            part = prefix.at(n, names, costs if n <= few else {})
             found[n] = self.amounts(part.run(whole.kinds) if part else self.computed({**fixed, name: n}), n <= few)
         return found
 

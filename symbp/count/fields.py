@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from symbp.count.depth import BEHIND, FIRST, LAST, MARKS, OTHER
 from symbp.count.places import Layout, Sum, adding_up, joined
 from symbp.count.plans import Costs, Plan, Term, tangent_plan, value_plan
 from symbp.count.polynomial import ZERO as zero
-from symbp.count.polynomial import Polynomial
+from symbp.count.polynomial import Coefficient, Polynomial, whole
 from symbp.count.regions import Region
 from symbp.count.shapes import Shapes
 from symbp.count.written import Amounts
@@ -64,6 +65,22 @@ class Own:
         return (self.start + self.growth * blocks).astype(object)
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How numbers are added up for every entry that reads them. layout: of the result. order: of their axes, for
+    `places`. each: how often every one counts. spreads: whether the result has more of them.
+    """
+
+    places: Sum
+    layout: Layout
+    order: tuple[int, ...]
+    each: int
+    spreads: bool
+
+    def of(self, numbers: np.ndarray) -> np.ndarray:
+        return self.places.of(numbers.transpose(self.order))
+
+
 @dataclass
 class Fields:
     """A forward program's values and tangents, written out.
@@ -92,7 +109,7 @@ class Fields:
             self.plans[e.name] = value_plan(self.shapes, e), tangents
         self.prepared: dict[str, list[tuple[list[Own], list[tuple[Term, Times]]]]] = {}
         self.counted: dict[object, Sum] = {}
-        self.sums: dict[object, tuple[Sum, Layout, list[int], int]] = {}
+        self.readings: dict[object, Reading] = {}
         self.together: dict[object, tuple[Layout, list[dict[int, np.ndarray]]]] = {}
 
     def run(self, kinds: Sequence[str] | None = None) -> Fields:
@@ -197,13 +214,19 @@ class Fields:
 
     def filled(self, e: Equation, own: Sequence[Own], reads: Sequence[tuple[Term, Times]], blocks: int) -> Field:
         pieces = {o.layout.key: (o.layout, o.at(blocks)) for o in own}
+        spread: dict[Reading, np.ndarray] = {}  # few numbers that stand for many are added up beforehand
         for term, times in reads:
-            assert term.read is not None
-            source = (self.tangents if term.tangents else self.values).get(term.read.label)
+            source = (self.tangents if term.tangents else self.values).get(term.read.label)  # type: ignore[union-attr]
             if source is not None:
-                layout, numbers = self.read(e, term.where, term.read, source, times.at(blocks))
-                known = pieces.get(layout.key)
-                pieces[layout.key] = layout, numbers if known is None else known[1] + numbers
+                reading = self.reading(e, term, source.layout)
+                n = times.at(blocks) * reading.each
+                if reading.spreads:
+                    numbers = multiplied(source.numbers, n)
+                    spread[reading] = spread[reading] + numbers if reading in spread else numbers
+                else:
+                    put(pieces, reading.layout, multiplied(reading.of(source.numbers), n))
+        for reading, numbers in spread.items():
+            put(pieces, reading.layout, reading.of(numbers))
         return self.added(e, pieces)
 
     def places(self, e: Equation, where: Region) -> Sum:
@@ -215,18 +238,17 @@ class Fields:
             self.counted[key] = adding_up(axes, columns, self.lengths(axes), (), (), len(where.rows))
         return self.counted[key]
 
-    def read(self, e: Equation, where: Region, read: Access, source: Field, times: int) -> tuple[Layout, np.ndarray]:
-        """The numbers of what is read, added up over the places of a region that an entry of the target has."""
-        key = where.key, read.args, self.shapes.tensors[read.label].indices, source.layout.key, e.target.args
-        found = self.sums.get(key)
+    def reading(self, e: Equation, term: Term, source: Layout) -> Reading:
+        """What it takes to add up numbers that are laid out so over the places of the term's region."""
+        read, where = term.read, term.where
+        assert read is not None
+        key = where.key, read.args, self.shapes.tensors[read.label].indices, source.key, e.target.args
+        found = self.readings.get(key)
         if found is None:
-            found = self.sums[key] = self.reading(e, where, read, source.layout)
-        places, layout, order, each = found
-        out = places.of(source.numbers.transpose(order))
-        return layout, out if times * each == 1 else out * (times * each)
+            found = self.readings[key] = self._reading(e, where, read, source)
+        return found
 
-    def reading(self, e: Equation, where: Region, read: Access, source: Layout) -> tuple[Sum, Layout, list[int], int]:
-        """(what is added up, the layout of the result, the order of axes that this takes, how often each counts)."""
+    def _reading(self, e: Equation, where: Region, read: Access, source: Layout) -> Reading:
         at = dict(zip(self.shapes.tensors[read.label].indices, read.args, strict=True))
         args = [at[i] for i in source.axes]
         outer = [
@@ -247,9 +269,10 @@ class Fields:
             places = self.places(e, where)
         axes = (*places.layout.axes, *(args[n] for n in outer))  # type: ignore[arg-type]
         layout = Layout(axes, (*places.layout.at, *(source.at[n] for n in outer)))
-        return places, layout, [*joint, *outer, len(args)], self.times(self.space.extents(summed)).start
+        spreads = prod(source.shape) < prod(layout.shape)
+        return Reading(places, layout, (*joint, *outer, len(args)), self.times(self.space.extents(summed)).start, spreads)
 
-    def added(self, e: Equation, pieces: Mapping[tuple[object, ...], tuple[Layout, np.ndarray]]) -> Field:
+    def added(self, e: Equation, pieces: Pieces) -> Field:
         """The sum, without an axis along which all is the same."""
         if not pieces:
             return Field(Layout((), ()), np.zeros(len(self.kinds), object))
@@ -279,8 +302,28 @@ class Fields:
 
     def times(self, n: Polynomial) -> Times:
         """A number in place of the sizes in it."""
-        found = n.at(self.numbers)
-        start = found.at({BLOCKS: 0}).number
-        if found.degree(BLOCKS) > 1:
-            raise SymbpError("the number of parameters grows faster than that of the blocks")
-        return Times(start, found.at({BLOCKS: 1}).number - start)
+        found: list[Coefficient] = [0, 0]
+        for monomial, c in n.terms.items():
+            blocks = 0
+            for name, power in monomial:
+                if name == BLOCKS:
+                    blocks = power
+                else:
+                    c *= self.numbers[name] ** power
+            if blocks > 1:
+                raise SymbpError("parameters of two blocks at once have a cost")
+            found[blocks] += c
+        return Times(*map(whole, found))
+
+
+Pieces = dict[tuple[object, ...], tuple[Layout, np.ndarray]]
+
+
+def put(pieces: Pieces, layout: Layout, numbers: np.ndarray) -> None:
+    """Adds numbers to those that are laid out alike."""
+    known = pieces.get(layout.key)
+    pieces[layout.key] = layout, numbers if known is None else known[1] + numbers
+
+
+def multiplied(numbers: np.ndarray, n: int) -> np.ndarray:
+    return numbers if n == 1 else numbers * n

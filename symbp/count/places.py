@@ -101,7 +101,7 @@ def alike(column: np.ndarray, length: int, others: np.ndarray, times: np.ndarray
     values, first = np.unique(column[order], return_index=True)
     at = np.full(length, -1)
     found: dict[tuple[bytes, bytes], int] = {}
-    kept = []
+    kept: list[np.ndarray] = []
     for value, start, end in zip(values.tolist(), first.tolist(), [*first[1:].tolist(), len(order)], strict=True):
         rows = order[start:end]
         place = at[value] = found.setdefault((others[rows].tobytes(), times[rows].tobytes()), len(found))

@@ -100,10 +100,7 @@ class Polynomial:
         """The value of a polynomial without sizes. Raises SymbpError if there is a size, or a fraction is left."""
         if self.sizes:
             raise SymbpError(f"give a value for {', '.join(self.sizes)} to have a number")
-        value = Fraction(self.terms.get((), 0))
-        if value.denominator != 1:
-            raise SymbpError(f"a count of {value} is no whole number")
-        return value.numerator
+        return whole(self.terms.get((), 0))
 
     def at(self, values: Mapping[str, Polynomial | int]) -> Polynomial:
         """With some sizes replaced by numbers or polynomials."""
@@ -159,6 +156,13 @@ class Polynomial:
     def latex(self) -> str:
         """The polynomial for a mathematical formula."""
         return self.text(r" \, ", "^{{{}}}").replace(",", "{,}").replace(r" \{,} ", r" \, ")
+
+
+def whole(c: Coefficient) -> int:
+    """Raises SymbpError for a fraction."""
+    if c.denominator != 1:
+        raise SymbpError(f"a count of {c} is no whole number")
+    return c.numerator
 
 
 def _plain(c: Coefficient) -> Coefficient:
