@@ -208,7 +208,7 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str], depth: Depth |
             break
         except NeedsSize as e:
             varied.add(e.label)
-            looks.free.clear()
+            looks.forget()
     return {k: n.at({name: int(name) for name in varied if name.isdigit()}) for k, n in found.items()}
 
 

@@ -206,7 +206,7 @@ class Space:
         key_a = self._key(a.rows[:, [a.axes.index(i) for i in shared]], shared)
         key_b = self._key(b.rows[:, [b.axes.index(i) for i in shared]], shared)
         if not new:
-            return Region(a.axes, a.rows[np.isin(key_a, key_b)])
+            return Region(a.axes, a.rows[among(key_a, key_b)])
         order = np.argsort(key_b, kind="stable")
         low, high = (np.searchsorted(key_b[order], key_a, side) for side in ("left", "right"))
         times = high - low
@@ -319,7 +319,7 @@ class Space:
         wanted = np.stack([self.affine(table[f], at, len(rows)) for f in inside.axes], 1)
         valid = np.all((wanted >= 0) & (wanted < lengths), 1)
         known = self._key(inside.rows, inside.axes)
-        return self._settled(arranged(axes, rows[valid & np.isin(self._key(wanted, inside.axes), known)]))
+        return self._settled(arranged(axes, rows[valid & among(self._key(wanted, inside.axes), known)]))
 
     def entries(self, read: Access, formals: Sequence[Index], where: Region) -> Region:
         """Which entries of its tensor a read takes where it's made there."""
@@ -346,6 +346,11 @@ class Space:
         lengths = [self.length(f) for f, _ in constrained]
         rows = rows[np.all((rows >= 0) & (rows < lengths), 1)]
         return self._settled(arranged(tuple(f for f, _ in constrained), rows))
+
+
+def among(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Whether each of some numbers is one of those known, which are sorted."""
+    return known[np.searchsorted(known[:-1], keys)] == keys
 
 
 def _sorted(indices: Iterable[Index]) -> tuple[Index, ...]:
