@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from symbp.count.depth import Depth
-from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
 from symbp.count.shapes import Reading, Template, contains, given, in_whole, ties
+from symbp.count.tally import summed
 from symbp.count.tensors import Tensors
 from symbp.count.work import Work
 from symbp.count.written import Amounts, plus
@@ -143,9 +143,7 @@ class Alone:
             tally = Reading(self.work, e.name)
             self.work.constrained.discard(e.name)
             tally.as_tree(e.value, where, e.target.free.union(q for q in own if q in need.template))  # type: ignore[misc]
-            amounts: Amounts = {}
-            for r in tally.records:
-                amounts[r.kind] = amounts.get(r.kind, zero) + r.amount
+            amounts = summed(((r, 1) for r in tally.records), self.space)
             reads = dict.fromkeys(
                 (names.index(read.label), *self.reached(own, need.template, read, there))
                 for read, there, _ in tally.reads if read.label in self.work.alive and not there.empty

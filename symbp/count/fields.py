@@ -269,8 +269,8 @@ class Fields:
             places = self.places(e, where)
         axes = (*places.layout.axes, *(args[n] for n in outer))  # type: ignore[arg-type]
         layout = Layout(axes, (*places.layout.at, *(source.at[n] for n in outer)))
-        spreads = prod(source.shape) < prod(layout.shape)
-        return Reading(places, layout, (*joint, *outer, len(args)), self.times(self.space.extents(summed)).start, spreads)
+        order, each = (*joint, *outer, len(args)), self.times(self.space.extents(summed)).start
+        return Reading(places, layout, order, each, prod(source.shape) < prod(layout.shape))
 
     def added(self, e: Equation, pieces: Pieces) -> Field:
         """The sum, without an axis along which all is the same."""

@@ -10,7 +10,7 @@ from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial
 from symbp.count.regions import Region
 from symbp.count.shapes import Reading, Shapes, Unit
-from symbp.count.work import MAC
+from symbp.count.tally import MAC
 from symbp.expr import Access, Index
 from symbp.program import Equation
 
