@@ -36,7 +36,15 @@ class Need:
     where: Region
 
 
-Taken = tuple[Amounts, list[tuple[int, Template, Region]]]  # operations; what is read: which tensor, as in Need
+Passed = tuple[int, Template, Region]  # which of the tensors read is needed, as in Need
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What an equation takes: operations, and reads: which of its tensors, at which places, where."""
+
+    amounts: Amounts
+    reads: tuple[tuple[int, tuple[Expr, ...], Region], ...]
 
 
 @dataclass
@@ -87,8 +95,9 @@ class Alone:
         """
         self.work = Work(self.listing, self.space)
         self.owned: dict[str, Template] = {}
-        self.times: dict[tuple[int, int], tuple[Amounts, list[Polynomial]]] = {}  # what equations take, and for whom
+        self.times: dict[tuple[int, int], tuple[Taken, list[Polynomial]]] = {}  # what equations take, and for whom
         self.seen: dict[object, Taken] = {}
+        self.passed: dict[tuple[int, Template, Template], list[Passed]] = {}
         for group in self.listing.groups:
             self.work.find_alive(group)
         self.parameters = [self.listing.tensors[p] for p in self.gradients.values()]
@@ -98,8 +107,8 @@ class Alone:
         for group in reversed(self.listing.groups):
             self.group(group)
         operations: dict[int, Amounts] = {}
-        for (place, _), (amounts, weights) in self.times.items():
-            operations[place] = plus(operations.get(place, {}), amounts, total(weights))
+        for (place, _), (taken, weights) in self.times.items():
+            operations[place] = plus(operations.get(place, {}), taken.amounts, total(weights))
         return self.depth.whole(operations)
 
     def group(self, group: Group) -> None:
@@ -125,33 +134,40 @@ class Alone:
         look = alike, tuple(self.work.alive[n].key if n in self.work.alive else None for n in names)
         place = self.depth.place(self.listing.tensors[e.name])
         for need in self.joined(e):
-            amounts, reads = self.taken(e, need, look, names)
+            taken = self.taken(e, need, look, names)
             if counted:
-                self.times.setdefault((place, id(amounts)), (amounts, []))[1].append(self.weight(need))
-            for n, template, where in reads:
+                self.times.setdefault((place, id(taken)), (taken, []))[1].append(self.weight(need))
+            for n, template, where in self.passed_on(taken, need, names):
                 known = self.needs.setdefault(names[n], {})
                 if Need(need.bits, need.parameter, template, ALL) not in known:
                     known[Need(need.bits, need.parameter, template, where)] = None
 
     def taken(self, e: Equation, need: Need, look: object, names: Sequence[str]) -> Taken:
-        """What an equation takes for a need, and what it needs of others. Those that look alike are counted once."""
-        where, own = self.space.both(need.where, self.work.alive[e.name]), self.own(need.parameter)
-        key = look, where.key, own, need.template
+        """What an equation takes for a need. Those that look alike are counted once."""
+        where = self.space.both(need.where, self.work.alive[e.name])
+        own = frozenset(q for q in self.own(need.parameter) if q in need.template)
+        key = look, where.key, own
         known = self.looks.free if where.is_all and not own else self.seen
         found = known.get(key)
         if found is None:
             tally = Reading(self.work, e.name)
             self.work.constrained.discard(e.name)
-            tally.as_tree(e.value, where, e.target.free.union(q for q in own if q in need.template))  # type: ignore[misc]
-            amounts = summed(((r, 1) for r in tally.records), self.space)
-            reads = dict.fromkeys(
-                (names.index(read.label), *self.reached(own, need.template, read, there))
-                for read, there, _ in tally.reads if read.label in self.work.alive and not there.empty
-            )  # fmt: skip
-            conditions = e.name in self.work.constrained or not all(there.is_all for _, there, _ in tally.reads)
-            if conditions or not all(entries.is_all for _, _, entries in reads):
+            tally.as_tree(e.value, where, e.target.free | own)  # type: ignore[operator]
+            reads = tuple((names.index(r.label), r.args, there) for r, there, _ in tally.reads
+                          if r.label in self.work.alive and not there.empty)  # fmt: skip
+            if e.name in self.work.constrained or not all(there.is_all for _, _, there in reads):
                 known = self.seen
-            found = known[key] = amounts, list(reads)
+            found = known[key] = Taken(summed(((r, 1) for r in tally.records), self.space), reads)
+        return found
+
+    def passed_on(self, taken: Taken, need: Need, names: Sequence[str]) -> list[Passed]:
+        """What is needed of the tensors that are read."""
+        key = id(taken), self.own(need.parameter), need.template
+        found = self.passed.get(key)
+        if found is None:
+            reads = ((n, access(names[n], args), there) for n, args, there in taken.reads)
+            wanted = ((n, *self.reached(*key[1:], read, there)) for n, read, there in reads)
+            found = self.passed[key] = list(dict.fromkeys(wanted))
         return found
 
     def formals(self, name: str) -> tuple[Index, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -357,17 +357,25 @@ def _sorted(indices: Iterable[Index]) -> tuple[Index, ...]:
     return tuple(sorted(indices, key=lambda i: (i.label, i.digest)))
 
 
+@cache
+def _in_order(axes: tuple[Index, ...]) -> tuple[tuple[Index, ...], list[int]]:
+    """Axes in their order, and where each comes from."""
+    order = _sorted(axes)
+    return order, [axes.index(i) for i in order]
+
+
 def arranged(axes: tuple[Index, ...], rows: np.ndarray) -> Region:
     """Axes brought to their order, rows sorted and each once."""
     if not len(rows):
         return NONE
     if not axes:
         return ALL
-    order = sorted(range(len(axes)), key=lambda n: (axes[n].label, axes[n].digest))
+    axes, order = _in_order(axes)
     rows = rows[:, order]
-    lengths = rows.max(0) + 1
-    key = np.zeros(len(rows), np.int64)
-    for n, length in enumerate(lengths):
-        key = key * length + rows[:, n]
-    _, first = np.unique(key, return_index=True)
-    return Region(tuple(axes[n] for n in order), rows[first])
+    key = rows[:, 0]
+    for n in range(1, len(axes)):
+        key = key * (int(rows[:, n].max()) + 1) + rows[:, n]
+    if not (key[1:] > key[:-1]).all():
+        _, first = np.unique(key, return_index=True)
+        rows = rows[first]
+    return Region(axes, rows)
