@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 
 from symbp.count.depth import OTHER
-from symbp.count.fields import Field, Fields
-from symbp.count.places import Layout
+from symbp.count.fields import Fields
+from symbp.count.places import Field, Layout
 from symbp.count.plans import Costs
 from symbp.count.regions import Region, Space, arranged
 from symbp.count.shapes import Shapes

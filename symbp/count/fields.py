@@ -14,8 +14,8 @@ from math import prod
 import numpy as np
 
 from symbp.count.depth import BEHIND, FIRST, LAST, MARKS, OTHER
-from symbp.count.places import Layout, Sum, adding_up, joined
-from symbp.count.plans import Costs, Plan, Term, tangent_plan, value_plan
+from symbp.count.places import Field, Layout, Pieces, Reading, Sum, adding_up, joined, multiplied, put
+from symbp.count.plans import Costs, Own, Plan, Term, Times, tangent_plan, value_plan
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Coefficient, Polynomial, whole
 from symbp.count.regions import Region
@@ -28,57 +28,6 @@ from symbp.program import Equation
 
 BLOCKS = MARKS[FIRST]  # how many blocks the first one stands for
 EXACT = 1 << 62  # machine integers below it don't overflow when two are added
-
-
-@dataclass(frozen=True)
-class Field:
-    """Numbers for every entry of a tensor: by the places of a layout, then by kind along the last axis."""
-
-    layout: Layout
-    numbers: np.ndarray
-
-    def same(self, other: Field) -> bool:
-        """Whether it has the same numbers, laid out alike."""
-        return self.layout.key == other.layout.key and np.array_equal(self.numbers, other.numbers)
-
-
-@dataclass(frozen=True)
-class Times:
-    """A number that grows with every block that the first one stands for."""
-
-    start: int
-    growth: int
-
-    def at(self, blocks: int) -> int:
-        return self.start + self.growth * blocks
-
-
-@dataclass(frozen=True)
-class Own:
-    """An equation's own operations for every entry: numbers as in Field, which grow like Times."""
-
-    layout: Layout
-    start: np.ndarray
-    growth: np.ndarray
-
-    def at(self, blocks: int) -> np.ndarray:
-        return (self.start + self.growth * blocks).astype(object)
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """How numbers are added up for every entry that reads them. layout: of the result. order: of their axes, for
-    `places`. each: how often every one counts. spreads: whether the result has more of them.
-    """
-
-    places: Sum
-    layout: Layout
-    order: tuple[int, ...]
-    each: int
-    spreads: bool
-
-    def of(self, numbers: np.ndarray) -> np.ndarray:
-        return self.places.of(numbers.transpose(self.order))
 
 
 @dataclass
@@ -314,16 +263,3 @@ class Fields:
                 raise SymbpError("parameters of two blocks at once have a cost")
             found[blocks] += c
         return Times(*map(whole, found))
-
-
-Pieces = dict[tuple[object, ...], tuple[Layout, np.ndarray]]
-
-
-def put(pieces: Pieces, layout: Layout, numbers: np.ndarray) -> None:
-    """Adds numbers to those that are laid out alike."""
-    known = pieces.get(layout.key)
-    pieces[layout.key] = layout, numbers if known is None else known[1] + numbers
-
-
-def multiplied(numbers: np.ndarray, n: int) -> np.ndarray:
-    return numbers if n == 1 else numbers * n

@@ -13,6 +13,7 @@ from symbp.expr import Index
 
 Columns = Sequence[np.ndarray]
 Places = tuple[np.ndarray, ...]
+Pieces = dict[tuple[object, ...], tuple["Layout", np.ndarray]]  # numbers by the key of their layout
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ class Layout:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         return tuple(int(a.max()) + 1 for a in self.at)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Numbers for every entry of a tensor: by the places of a layout, then by kind along the last axis."""
+
+    layout: Layout
+    numbers: np.ndarray
+
+    def same(self, other: Field) -> bool:
+        """Whether it has the same numbers, laid out alike."""
+        return self.layout.key == other.layout.key and np.array_equal(self.numbers, other.numbers)
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,22 @@ class Sum:
         out = np.zeros(prod(self.layout.shape), np.int64)
         out[self.into] = np.add.reduceat(self.times, self.first)
         return out.reshape(self.layout.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How numbers are added up for every entry that reads them. layout: of the result. order: of their axes, for
+    `places`. each: how often every one counts. spreads: whether the result has more of them.
+    """
+
+    places: Sum
+    layout: Layout
+    order: tuple[int, ...]
+    each: int
+    spreads: bool
+
+    def of(self, numbers: np.ndarray) -> np.ndarray:
+        return self.places.of(numbers.transpose(self.order))
 
 
 def adding_up(axes: tuple[Index, ...], into: Columns, lengths: Sequence[int], source: Columns,
@@ -134,3 +163,13 @@ def joined(layouts: Sequence[Layout], axes: Sequence[Index]) -> tuple[Layout, li
             if not np.array_equal(place, lookup):
                 moved[n][layouts[n].axes.index(i)] = lookup[first]
     return Layout(used, tuple(at)), moved
+
+
+def put(pieces: Pieces, layout: Layout, numbers: np.ndarray) -> None:
+    """Adds numbers to those that are laid out alike."""
+    known = pieces.get(layout.key)
+    pieces[layout.key] = layout, numbers if known is None else known[1] + numbers
+
+
+def multiplied(numbers: np.ndarray, n: int) -> np.ndarray:
+    return numbers if n == 1 else numbers * n

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from symbp.count.places import Layout
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial
@@ -27,6 +30,29 @@ class Term:
     kind: str = ""
     read: Access | None = None
     tangents: bool = False
+
+
+@dataclass(frozen=True)
+class Times:
+    """A number that grows with every block that the first one stands for."""
+
+    start: int
+    growth: int
+
+    def at(self, blocks: int) -> int:
+        return self.start + self.growth * blocks
+
+
+@dataclass(frozen=True)
+class Own:
+    """An equation's own operations for every entry: numbers as in Field, which grow like Times."""
+
+    layout: Layout
+    start: np.ndarray
+    growth: np.ndarray
+
+    def at(self, blocks: int) -> np.ndarray:
+        return (self.start + self.growth * blocks).astype(object)
 
 
 Plan = dict[Term, Polynomial]  # how often
