@@ -95,9 +95,9 @@ class Alone:
         """
         self.work = Work(self.listing, self.space)
         self.owned: dict[str, Template] = {}
-        self.times: dict[tuple[int, int], tuple[Taken, list[Polynomial]]] = {}  # what equations take, and for whom
+        self.times: dict[tuple[int, Taken], list[Polynomial]] = {}  # what equations take, and for whom
         self.seen: dict[object, Taken] = {}
-        self.passed: dict[tuple[int, Template, Template], list[Passed]] = {}
+        self.passed: dict[tuple[Taken, Template, Template], list[Passed]] = {}
         for group in self.listing.groups:
             self.work.find_alive(group)
         self.parameters = [self.listing.tensors[p] for p in self.gradients.values()]
@@ -107,7 +107,7 @@ class Alone:
         for group in reversed(self.listing.groups):
             self.group(group)
         operations: dict[int, Amounts] = {}
-        for (place, _), (taken, weights) in self.times.items():
+        for (place, taken), weights in self.times.items():
             operations[place] = plus(operations.get(place, {}), taken.amounts, total(weights))
         return self.depth.whole(operations)
 
@@ -136,7 +136,7 @@ class Alone:
         for need in self.joined(e):
             taken = self.taken(e, need, look, names)
             if counted:
-                self.times.setdefault((place, id(taken)), (taken, []))[1].append(self.weight(need))
+                self.times.setdefault((place, taken), []).append(self.weight(need))
             for n, template, where in self.passed_on(taken, need, names):
                 known = self.needs.setdefault(names[n], {})
                 if Need(need.bits, need.parameter, template, ALL) not in known:
@@ -148,7 +148,7 @@ class Alone:
         own = frozenset(q for q in self.own(need.parameter) if q in need.template)
         key = look, where.key, own
         known = self.looks.free if where.is_all and not own else self.seen
-        found = known.get(key)
+        found = known.get(key) or self.seen.get(key)
         if found is None:
             tally = Reading(self.work, e.name)
             self.work.constrained.discard(e.name)
@@ -162,7 +162,7 @@ class Alone:
 
     def passed_on(self, taken: Taken, need: Need, names: Sequence[str]) -> list[Passed]:
         """What is needed of the tensors that are read."""
-        key = id(taken), self.own(need.parameter), need.template
+        key = taken, self.own(need.parameter), need.template
         found = self.passed.get(key)
         if found is None:
             reads = ((n, access(names[n], args), there) for n, args, there in taken.reads)
