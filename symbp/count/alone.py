@@ -16,7 +16,7 @@ from symbp.count.shapes import Reading, Template, contains, given, in_whole, tie
 from symbp.count.tally import summed
 from symbp.count.tensors import Tensors
 from symbp.count.work import Work
-from symbp.count.written import Amounts, plus
+from symbp.count.written import Amounts, added, plus
 from symbp.expr import Access, Expr, Index, Num, access, index, transform
 from symbp.program import Equation
 from symbp.recurrence import Group
@@ -106,10 +106,10 @@ class Alone:
             self.needs[output] = {Need(0, parameter, self.listing.tensors[output].indices, ALL): None}
         for group in reversed(self.listing.groups):
             self.group(group)
-        operations: dict[int, Amounts] = {}
+        operations: dict[int, list[Amounts]] = {}
         for (place, taken), weights in self.times.items():
-            operations[place] = plus(operations.get(place, {}), taken.amounts, total(weights))
-        return self.depth.whole(operations)
+            operations.setdefault(place, []).append(plus({}, taken.amounts, total(weights)))
+        return self.depth.whole({place: added(parts) for place, parts in operations.items()})
 
     def group(self, group: Group) -> None:
         if group.time is None:

@@ -20,7 +20,7 @@ from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Coefficient, Polynomial, whole
 from symbp.count.regions import Region
 from symbp.count.shapes import Shapes
-from symbp.count.written import Amounts
+from symbp.count.written import Amounts, added
 from symbp.errors import SymbpError
 from symbp.expr import Access, Index
 from symbp.operations import KINDS
@@ -120,12 +120,11 @@ class Fields:
 
     def forward_mode(self) -> Amounts:
         """The operations of all tangents, by kind."""
-        found: dict[int, Amounts] = {}
+        found: dict[int, list[Amounts]] = {}
         for place, costs in (*self.costs_by_place(self.costs).items(), *self.taken_over.items()):
-            amounts = found.setdefault(place, {})
-            for (kind, where, over), n in costs.items():
-                amounts[kind] = amounts.get(kind, zero) + self.space.count(where, over) * n
-        return self.depth.whole(found)
+            amounts = ({kind: self.space.count(where, over) * n} for (kind, where, over), n in costs.items())
+            found.setdefault(place, []).extend(amounts)
+        return self.depth.whole({place: added(parts) for place, parts in found.items()})
 
     def costs_by_place(self, names: Iterable[str]) -> dict[int, Costs]:
         out: dict[int, Costs] = {}
