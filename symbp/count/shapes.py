@@ -153,6 +153,7 @@ class Shapes:
             self.note(name, shapes)
         self.at_hand = Known(self.listing.tensors) if like is None else like.at_hand
         self.through = self.find_reads() if like is None else like.through
+        self.sizes = {} if like is None else like.sizes
 
     def note(self, name: str, shapes: Sequence[Shape]) -> None:
         """Makes tangents readable as tensors."""
