@@ -7,6 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
+from symbp.architectures import load
+from symbp.count import Ledger, fields
 from symbp.count.places import Layout, adding_up, joined
 from symbp.count.polynomial import Polynomial, through_points, variable
 from symbp.count.rows import among
@@ -89,3 +91,21 @@ def test_through_many_points() -> None:
 def test_membership() -> None:
     known = np.array([1, 4, 9])
     assert among(np.array([0, 1, 2, 9, 10, 4, -3]), known).tolist() == [False, True, False, True, False, True, False]
+
+
+def test_a_further_block_finds_its_sums_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def counted(*given: object) -> object:
+        nonlocal made
+        made += 1
+        return adding_up(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fields, "adding_up", counted)
+    seen = []
+    for layers in (6, 11):
+        made = 0
+        ledger = Ledger(load(f"gpt:layers={layers},heads=2,width=4,context=4,vocabulary=5"))
+        assert ledger.blocks is not None and ledger["expanded"].exact
+        seen.append(made)
+    assert seen[0] == seen[1] > 0
