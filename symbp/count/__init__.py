@@ -8,8 +8,8 @@ What an operation is, `symbp.operations` says. From the programs of all strategi
   counted at a few of them;
 - `tangents` has forward mode and naive expansion by recurrence, `needs` each gradient alone, in any sizes, with
   conditions on indices taken to hold; where there are any, `shapes` and `fields` do the same entry by entry (`plans`:
-  what an equation takes; `places`: entries that are alike share a number), `alone` each gradient alone, and `exact`
-  makes closed forms of it (`causal`: most of it is counted at one size alone);
+  what an equation takes; `places`: entries that are alike share a number; `templates`: entries of parameters), `alone`
+  each gradient alone, and `exact` makes closed forms of it (`causal`: most of it is counted at one size alone);
 - `ledger` is the account of a network, `comparison`, `parts`, `sweep` and `sidebyside` are what people see of it;
 - `neurons`, `scalars` and `repeats` do the same on the unrolled network, where each operation can be looked at: the
   proof, and what small networks show besides.

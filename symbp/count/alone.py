@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
-from symbp.count.shapes import Reading, Template, contains, given, in_whole, ties
+from symbp.count.shapes import Reading
 from symbp.count.tally import summed
+from symbp.count.templates import Template, contains, given, in_whole, ties
 from symbp.count.tensors import Tensors
 from symbp.count.work import Work
 from symbp.count.written import Amounts, added, plus
