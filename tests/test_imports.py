@@ -30,7 +30,8 @@ RANK = {name: n for n, stage in enumerate(STAGES) for name in ((stage,) if isins
 LATER_ON_USE = {"program"}
 # Imports inside functions: what is slow to import and not always needed.
 SLOW = {"mpmath", "matplotlib", "matplotlib.pyplot"}
-LAZY = {"", "cli", "program", "notation.reader"}  # `symbp --help` and texts without layers don't wait for SymPy
+# `symbp --help` and texts without layers don't wait for SymPy, networks by name don't wait for the parser.
+LAZY = {"", "cli", "program", "notation.reader", "architectures"}
 
 
 MODULES = {

@@ -10,7 +10,6 @@ from symbp.architectures import cnn, gpt, mlp, recurrent, resnet
 from symbp.architectures.fields import Family
 from symbp.architectures.tables import from_toml
 from symbp.errors import SymbpError, nearest
-from symbp.notation import read, read_file
 from symbp.program import Program
 from symbp.python_file import run_file
 
@@ -31,8 +30,10 @@ def load(text: str) -> Program:
     if colon and name in FAMILIES:
         return FAMILIES[name].build(text)
     if text == "-":
+        from symbp.notation import read
+
         return read(sys.stdin.read(), "standard input")
-    readers = {".net": read_file, ".toml": from_toml, ".py": from_file}
+    readers = {".net": from_notation, ".toml": from_toml, ".py": from_file}
     path = Path(text)
     if path.suffix in readers:
         if not path.is_file():
@@ -44,6 +45,13 @@ def load(text: str) -> Program:
         f"{text!r} is neither a built-in network (mlp:..., cnn:..., see `symbp nets`), nor a file of layers (.toml), "
         f"nor one in the notation (.net), nor a Python file (.py), nor - for standard input"
     )
+
+
+def from_notation(path: Path) -> Program:
+    """The network in a file of the notation."""
+    from symbp.notation import read_file
+
+    return read_file(path)
 
 
 def from_file(path: Path) -> Program:

@@ -3,10 +3,12 @@
 What an operation is, `symbp.operations` says. From the programs of all strategies to the tables:
 
 - `tensors` brings a program into the form that is counted (`labels`: what integers do in it), `work` counts its
-  equations, `regions` holds the index values that conditions let through, `closed` makes closed forms (`polynomial`)
-  of that; `blocks` has a network of many equal blocks counted at a few of them;
+  equations (`tally`: one expression), `regions` holds the index values that conditions let through (`rows`: index
+  arithmetic on them), `closed` makes closed forms (`polynomial`) of that; `blocks` has a network of many equal blocks
+  counted at a few of them;
 - `tangents` has forward mode and naive expansion by recurrence, `needs` each gradient alone, in any sizes, with
-  conditions on indices taken to hold; where there are any, `shapes` and `fields` do the same entry by entry, `alone`
+  conditions on indices taken to hold; where there are any, `shapes` and `fields` do the same entry by entry (`plans`:
+  what an equation takes; `places`: entries that are alike share a number; `templates`: entries of parameters), `alone`
   each gradient alone, and `exact` makes closed forms of it (`causal`: most of it is counted at one size alone);
 - `ledger` is the account of a network, `comparison`, `parts`, `sweep` and `sidebyside` are what people see of it;
 - `neurons`, `scalars` and `repeats` do the same on the unrolled network, where each operation can be looked at: the

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from symbp.count.depth import Depth
-from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
-from symbp.count.shapes import Reading, Template, contains, given, in_whole, ties
+from symbp.count.shapes import Reading
+from symbp.count.tally import summed
+from symbp.count.templates import Template, contains, given, in_whole, ties
 from symbp.count.tensors import Tensors
 from symbp.count.work import Work
-from symbp.count.written import Amounts, plus
+from symbp.count.written import Amounts, added, plus
 from symbp.expr import Access, Expr, Index, Num, access, index, transform
 from symbp.program import Equation
 from symbp.recurrence import Group
@@ -36,30 +37,45 @@ class Need:
     where: Region
 
 
-Taken = tuple[Amounts, list[tuple[Access, Region]]]
+Passed = tuple[int, Template, Region]  # which of the tensors read is needed, as in Need
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What an equation takes: operations, and reads: which of its tensors, at which places, where."""
+
+    amounts: Amounts
+    reads: tuple[tuple[int, tuple[Expr, ...], Region], ...]
 
 
 @dataclass
 class Looks:
     """What equations look like but for the names of tensors. free: what those take, and read, that have nothing to do
-    with conditions: this is the same whatever the sizes."""
+    with conditions: this is the same whatever the sizes. weights: how many numbers some parameters hold."""
 
     listing: Tensors
-    free: dict[object, tuple[Amounts, list[tuple[int, tuple[Expr, ...], Region]]]] = field(default_factory=dict)
+    free: dict[object, Taken] = field(default_factory=dict)
+    weights: dict[int, Polynomial] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.place = {name: n for n, name in enumerate(self.listing.tensors)}
         self.known: dict[str, tuple[object, tuple[str, ...]]] = {}
 
     def of(self, e: Equation) -> tuple[object, tuple[str, ...]]:
-        """(equation with its tensors numbered, their names)."""
+        """(equation with its tensors numbered, and their indices; their names)."""
         found = self.known.get(e.name)
         if found is None:
             names = sorted(e.value.tensors, key=self.place.__getitem__)
             number = {name: str(n) for n, name in enumerate(names)}
             value = transform(e.value, lambda a: access(number[a.label], a.args) if isinstance(a, Access) else a)
-            found = self.known[e.name] = (e.target.args, value), tuple(names)
+            formals = tuple(self.listing.tensors[name].indices for name in names)
+            found = self.known[e.name] = (e.target.args, value, formals), tuple(names)
         return found
+
+    def forget(self) -> None:
+        """Where other sizes are to be varied."""
+        self.free.clear()
+        self.weights.clear()
 
 
 @dataclass
@@ -71,7 +87,7 @@ class Alone:
     gradients: Mapping[str, str]
     looks: Looks
     depth: Depth = field(default_factory=Depth)
-    needs: dict[str, list[Need]] = field(default_factory=dict)
+    needs: dict[str, dict[Need, None]] = field(default_factory=dict)  # in the order in which they came up
 
     def run(self) -> Amounts:
         """The operations, by kind.
@@ -80,21 +96,21 @@ class Alone:
         """
         self.work = Work(self.listing, self.space)
         self.owned: dict[str, Template] = {}
-        self.sizes: dict[int, Polynomial] = {}
-        self.times: dict[tuple[int, int], tuple[Amounts, list[Polynomial]]] = {}  # what equations take, and for whom
-        self.seen: dict[object, tuple[Amounts, list[tuple[int, tuple[Expr, ...], Region]]]] = {}
+        self.times: dict[tuple[int, Taken], list[Polynomial]] = {}  # what equations take, and for whom
+        self.seen: dict[object, Taken] = {}
+        self.passed: dict[tuple[Taken, Template, Template], list[Passed]] = {}
         for group in self.listing.groups:
             self.work.find_alive(group)
         self.parameters = [self.listing.tensors[p] for p in self.gradients.values()]
         self.bit = {t.name: 1 << n for n, t in enumerate(self.parameters)}
         for output, parameter in self.gradients.items():
-            self.needs[output] = [Need(0, parameter, self.listing.tensors[output].indices, ALL)]
+            self.needs[output] = {Need(0, parameter, self.listing.tensors[output].indices, ALL): None}
         for group in reversed(self.listing.groups):
             self.group(group)
-        operations: dict[int, Amounts] = {}
-        for (place, _), (amounts, weights) in self.times.items():
-            operations[place] = plus(operations.get(place, {}), amounts, total(weights))
-        return self.depth.whole(operations)
+        operations: dict[int, list[Amounts]] = {}
+        for (place, taken), weights in self.times.items():
+            operations.setdefault(place, []).append(plus({}, taken.amounts, total(weights)))
+        return self.depth.whole({place: added(parts) for place, parts in operations.items()})
 
     def group(self, group: Group) -> None:
         if group.time is None:
@@ -109,41 +125,51 @@ class Alone:
             after = {e.name: self.joined(e) for e in group.equations}
             settled = all(keys(before[name]) == keys(after[name]) for name in before)
             for name, needs in after.items():
-                self.needs[name] = needs
+                self.needs[name] = dict.fromkeys(needs)
         for e in reversed(group.equations):
             self.equation(e, True)
 
     def equation(self, e: Equation, counted: bool) -> None:
         """Notes what an equation needs, for those that need it; counts it."""
-        for need in self.joined(e):
-            where = self.space.both(need.where, self.work.alive[e.name])
-            own = frozenset(q for q in self.own(need.parameter) if q in need.template)
-            amounts, found = self.taken(e, where, own)  # type: ignore[arg-type]
-            if counted:
-                key = self.depth.place(self.listing.tensors[e.name]), id(amounts)
-                self.times.setdefault(key, (amounts, []))[1].append(self.weight(need))
-            for read, there in found:
-                self.note(need, read, there)
-
-    def taken(self, e: Equation, where: Region, own: frozenset[Index]) -> Taken:
-        """What an equation takes in some places, and what it reads there. Equations that are alike are counted once."""
         alike, names = self.looks.of(e)
-        here = tuple((self.work.alive[n].key if n in self.work.alive else None, self.formals(n)) for n in names)
-        key = alike, here, where.key, own
+        look = alike, tuple(self.work.alive[n].key if n in self.work.alive else None for n in names)
+        place = self.depth.place(self.listing.tensors[e.name])
+        for need in self.joined(e):
+            taken = self.taken(e, need, look, names)
+            if counted:
+                self.times.setdefault((place, taken), []).append(self.weight(need))
+            for n, template, where in self.passed_on(taken, need, names):
+                known = self.needs.setdefault(names[n], {})
+                if Need(need.bits, need.parameter, template, ALL) not in known:
+                    known[Need(need.bits, need.parameter, template, where)] = None
+
+    def taken(self, e: Equation, need: Need, look: object, names: Sequence[str]) -> Taken:
+        """What an equation takes for a need. Those that look alike are counted once."""
+        where = self.space.both(need.where, self.work.alive[e.name])
+        own = frozenset(q for q in self.own(need.parameter) if q in need.template)
+        key = look, where.key, own
         known = self.looks.free if where.is_all and not own else self.seen
-        found = known.get(key)
+        found = known.get(key) or self.seen.get(key)
         if found is None:
             tally = Reading(self.work, e.name)
             self.work.constrained.discard(e.name)
-            tally.as_tree(e.value, where, e.target.free | own)
-            amounts: Amounts = {}
-            for r in tally.records:
-                amounts[r.kind] = amounts.get(r.kind, zero) + r.amount
-            reads = [(names.index(read.label), read.args, there) for read, there, _ in tally.reads]
+            tally.as_tree(e.value, where, e.target.free | own)  # type: ignore[operator]
+            reads = tuple((names.index(r.label), r.args, there) for r, there, _ in tally.reads
+                          if r.label in self.work.alive and not there.empty)  # fmt: skip
             if e.name in self.work.constrained or not all(there.is_all for _, _, there in reads):
                 known = self.seen
-            found = known[key] = amounts, reads
-        return found[0], [(access(names[n], args), there) for n, args, there in found[1]]
+            found = known[key] = Taken(summed(((r, 1) for r in tally.records), self.space), reads)
+        return found
+
+    def passed_on(self, taken: Taken, need: Need, names: Sequence[str]) -> list[Passed]:
+        """What is needed of the tensors that are read."""
+        key = taken, self.own(need.parameter), need.template
+        found = self.passed.get(key)
+        if found is None:
+            reads = ((n, access(names[n], args), there) for n, args, there in taken.reads)
+            wanted = ((n, *self.reached(*key[1:], read, there)) for n, read, there in reads)
+            found = self.passed[key] = list(dict.fromkeys(wanted))
+        return found
 
     def formals(self, name: str) -> tuple[Index, ...]:
         return self.listing.tensors[name].indices
@@ -162,20 +188,19 @@ class Alone:
         """For how many numbers of parameters it is."""
         if need.parameter:
             return self.depth.mark(self.listing.tensors[need.parameter])
-        found = self.sizes.get(need.bits)
+        found = self.looks.weights.get(need.bits)
         if found is None:
             marked = [(self.depth.mark(t), t) for n, t in enumerate(self.parameters) if need.bits >> n & 1]
-            found = self.sizes[need.bits] = total(self.space.extents(t.indices) * mark for mark, t in marked)
+            found = total(self.space.extents(t.indices) * mark for mark, t in marked)
+            self.looks.weights[need.bits] = found
         return found
 
-    def note(self, need: Need, read: Access, where: Region) -> None:
-        """An entry of a tensor is needed where it is read."""
-        if read.label not in self.work.alive or where.empty:
-            return
-        formals = self.listing.tensors[read.label].indices
+    def reached(self, own: Template, tied: Template, read: Access, where: Region) -> tuple[Template, Region]:
+        """Which entries of a tensor a read reaches for a template, as in Need."""
+        formals = self.formals(read.label)
         template: list[Expr] = []
         more: dict[Index, Expr] = {}
-        for q, tie in zip(self.own(need.parameter), need.template, strict=True):
+        for q, tie in zip(own, tied, strict=True):
             same = [f for f, at in zip(formals, read.args, strict=True) if at is tie and f.size is tie.size]  # type: ignore[attr-defined]
             if isinstance(tie, Num):
                 template.append(tie)
@@ -185,16 +210,11 @@ class Alone:
                 template.append(q)
                 more[q] = tie  # type: ignore[index]
         wider = access(read.label, (*read.args, *more.values()))
-        found = self.space.entries(wider, (*formals, *more), where)
-        known = self.needs.setdefault(read.label, [])
-        new = Need(need.bits, need.parameter, tuple(template), found)
-        if not any(n.bits == new.bits and n.parameter == new.parameter and n.template == new.template
-                   and (n.where is new.where or n.where.is_all) for n in known):  # fmt: skip
-            known.append(new)
+        return tuple(template), self.space.entries(wider, (*formals, *more), where)
 
     def joined(self, e: Equation) -> list[Need]:
         """By whom an equation is needed, everyone once."""
-        found = self.needs.get(e.name, [])
+        found = list(self.needs.get(e.name, ()))
         partly = list(dict.fromkeys(n.parameter for n in found if n.parameter is not None))
         apart = 0
         for name in partly:

@@ -14,7 +14,9 @@ from functools import cache
 import numpy as np
 
 from symbp.count.depth import OTHER
-from symbp.count.fields import Costs, Field, Fields
+from symbp.count.fields import Fields
+from symbp.count.places import Field, Layout
+from symbp.count.plans import Costs
 from symbp.count.regions import Region, Space, arranged
 from symbp.count.shapes import Shapes
 from symbp.expr import Access, Expr, Index, Num, Size, walk
@@ -111,13 +113,12 @@ class Prefix:
 
     def cut_field(self, f: Field, size: int) -> Field:
         """The numbers of the entries within a smaller size."""
-        along = self.along(f.axes)
-        numbers, at = f.numbers, list(f.at)
-        for n, i in enumerate(f.axes):
-            if i in along:
-                used, at[n] = np.unique(f.at[n][:size], return_inverse=True)
-                numbers = numbers.take(used, n + 1)
-        return Field(f.axes, tuple(at), numbers)
+        axes, numbers, at = f.layout.axes, f.numbers, list(f.layout.at)
+        for n, i in enumerate(axes):
+            if has_size(i, self.name):
+                used, at[n] = np.unique(at[n][:size], return_inverse=True)
+                numbers = numbers.take(used, n)
+        return Field(Layout(axes, tuple(at)), numbers)
 
     def at(self, size: int, names: frozenset[str], costs: Mapping[int, Costs]) -> Fields | None:
         """The computation at a smaller size; None where more than those of `names` depends on it after all.

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from symbp.count.polynomial import Polynomial, through_points
 from symbp.count.regions import NeedsSize, Space
+from symbp.count.tally import Amounts
 from symbp.count.tensors import Tensors
-from symbp.count.work import Amounts, Work
+from symbp.count.work import Work
 from symbp.errors import SymbpError
 from symbp.expr import Condition, Delta, Expr, Index, Num, Size, walk
 

@@ -92,7 +92,7 @@ class Exact:
         costs = whole.costs_by_place(names)
         found = {last: self.amounts(whole, last <= few)}
         for n in range(FIRST, last):
-            part = prefix.at(n, names, costs)
+            part = prefix.at(n, names, costs if n <= few else {})
             found[n] = self.amounts(part.run(whole.kinds) if part else self.computed({**fixed, name: n}), n <= few)
         return found
 
@@ -208,7 +208,7 @@ def alone_exactly(listing: Tensors, gradients: Mapping[str, str], depth: Depth |
             break
         except NeedsSize as e:
             varied.add(e.label)
-            looks.free.clear()
+            looks.forget()
     return {k: n.at({name: int(name) for name in varied if name.isdigit()}) for k, n in found.items()}
 
 

@@ -9,64 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
 from symbp.count.depth import BEHIND, FIRST, LAST, MARKS, OTHER
-from symbp.count.polynomial import ONE as one
+from symbp.count.places import Field, Layout, Pieces, Reading, Sum, adding_up, joined, multiplied, put
+from symbp.count.plans import Costs, Own, Plan, Term, Times, tangent_plan, value_plan
 from symbp.count.polynomial import ZERO as zero
-from symbp.count.polynomial import Polynomial
+from symbp.count.polynomial import Coefficient, Polynomial, whole
 from symbp.count.regions import Region
-from symbp.count.shapes import Reading, Shapes, Unit
-from symbp.count.work import MAC
-from symbp.count.written import Amounts
+from symbp.count.shapes import Shapes
+from symbp.count.written import Amounts, added
 from symbp.errors import SymbpError
 from symbp.expr import Access, Index
 from symbp.operations import KINDS
 from symbp.program import Equation
 
-Count = int | Polynomial
-SMALL = 64  # values of an index, up to which each has a place of its own
-LIMIT = 4_000_000
-
-
-@dataclass(frozen=True)
-class Field:
-    """Numbers for every entry of a tensor. axes: of the tensor, those that they depend on.
-
-    at: for each of them, where in `numbers` a value of the index stands: many values may share one place. numbers: by
-    kind along the first axis, then by these places.
-    """
-
-    axes: tuple[Index, ...]
-    at: tuple[np.ndarray, ...]
-    numbers: np.ndarray
-
-    def same(self, other: Field) -> bool:
-        """Whether it has the same numbers, laid out alike."""
-        return (
-            self.axes == other.axes
-            and all(map(np.array_equal, self.at, other.at))
-            and np.array_equal(self.numbers, other.numbers)
-        )
-
-
-@dataclass(frozen=True)
-class Term:
-    """What an equation's entries take, at every place of a region: operations of a kind, or a read written out.
-
-    free: indices that the region leaves free, over which it's summed. tangents: whether the read is one of tangents.
-    """
-
-    where: Region
-    free: frozenset[Index]
-    kind: str = ""
-    read: Access | None = None
-    tangents: bool = False
-
-
-Plan = dict[Term, Polynomial]  # how often
-Costs = dict[tuple[str, Region, frozenset[Index]], Polynomial]  # operations at every place of a region over indices
+BLOCKS = MARKS[FIRST]  # how many blocks the first one stands for
+EXACT = 1 << 62  # machine integers below it don't overflow when two are added
 
 
 @dataclass
@@ -88,14 +49,17 @@ class Fields:
 
     def __post_init__(self) -> None:
         self.space = self.shapes.space
-        self.computed = {e.name for e in self.shapes.listing.equations}
         self.depth = self.shapes.depth
-        self.numbers = {**self.huge, **self.space.sizes, **dict.fromkeys(MARKS, 1)}
+        self.numbers = {**self.huge, **self.space.sizes, **{m: 1 for m in MARKS if m != BLOCKS}}
         self.equations = self.equations or self.shapes.listing.equations
-        self.counted: dict[object, tuple[tuple[np.ndarray, ...], np.ndarray]] = {}
         self.plans: dict[str, tuple[Plan, Plan]] = {}
         for e in self.equations:
-            self.plans[e.name] = self.value_plan(e), self.tangent_plan(e)
+            tangents, self.costs[e.name] = tangent_plan(self.shapes, e)
+            self.plans[e.name] = value_plan(self.shapes, e), tangents
+        self.prepared: dict[str, list[tuple[list[Own], list[tuple[Term, Times]]]]] = {}
+        self.counted: dict[object, Sum] = {}
+        self.readings: dict[object, Reading] = {}
+        self.together: dict[object, tuple[Layout, list[dict[int, np.ndarray]]]] = {}
 
     def run(self, kinds: Sequence[str] | None = None) -> Fields:
         """Writes everything out. kinds: of operations that there may be."""
@@ -115,10 +79,11 @@ class Fields:
 
     def fill(self, e: Equation, more: int) -> None:
         """more: how many blocks come before it that aren't kept."""
-        self.numbers[MARKS[FIRST]] = 1 + more
-        values, tangents = self.plans[e.name]
-        self.values[e.name] = self.filled(e, values)
-        self.tangents[e.name] = self.filled(e, tangents)
+        if e.name not in self.prepared:
+            self.prepared[e.name] = [self.prepare(e, plan) for plan in self.plans[e.name]]
+        values, tangents = self.prepared[e.name]
+        self.values[e.name] = self.filled(e, *values, 1 + more)
+        self.tangents[e.name] = self.filled(e, *tangents, 1 + more)
 
     def repeat(self, block: Sequence[Equation]) -> None:
         """Fills the second middle block again and again, each time from what it has just given.
@@ -128,7 +93,7 @@ class Fields:
         last = [e.name for e in block]
         before = [self.depth.earlier[name] for name in last]
         first = [self.depth.earlier[name] for name in before]
-        read = self.computed & frozenset().union(*(e.value.tensors for e in block))
+        read = self.shapes.computed & frozenset().union(*(e.value.tensors for e in block))
         if not read <= {*last, *before} or not self.values.keys() >= {*before, *first}:
             raise SymbpError("a block reads more than the one before it")
         kept = [(found, name, found[name]) for found in (self.values, self.tangents) for name in before]
@@ -149,57 +114,17 @@ class Fields:
             indices = dict(zip(self.shapes.tensors[name].indices, self.shapes.tensors[new].indices, strict=True))
             for found in (self.values, self.tangents):
                 f = found[name]
-                found[new] = Field(tuple(indices[i] for i in f.axes), f.at, f.numbers)
+                found[new] = Field(Layout(tuple(indices[i] for i in f.layout.axes), f.layout.at), f.numbers)
 
-    # ---------------------------------------------------------------------------------- what there is to do
-
-    def value_plan(self, e: Equation) -> Plan:
-        work = self.shapes.work
-        where = self.space.both(work.needed.get(e.name, work.alive[e.name]), work.alive[e.name])
-        return self.plan(e, Unit(e.value, where, e.target.free, one))
-
-    def tangent_plan(self, e: Equation) -> Plan:
-        out: Plan = {}
-        costs = self.costs[e.name] = {}
-        for unit in self.shapes.units.get(e.name, ()):
-            plan = self.plan(e, unit)
-            for term, n in plan.items():
-                out[term] = out.get(term, zero) + n * unit.weight * unit.sign
-                if term.kind:
-                    key = term.kind, term.where, unit.scope.union(term.free, term.where.axes)
-                    costs[key] = costs.get(key, zero) + n * unit.weight * unit.sign
-        for read, where, scope in self.shapes.uses[e.name]:
-            term = Term(where, self.free(e, where, scope, read), "", read, True)
-            out[term] = out.get(term, zero) + 1
-        return out
-
-    def plan(self, e: Equation, unit: Unit) -> Plan:
-        """What an expression takes, for every entry of the equation's target."""
-        tally = Reading(self.shapes.work, e.name)
-        tally.as_tree(unit.value, unit.where, unit.scope)
-        out: Plan = {}
-        for r in tally.records:
-            if r.kind != MAC:
-                term = Term(r.counted, self.free(e, r.counted, r.over, None), r.kind)
-                out[term] = out.get(term, zero) + r.each
-        for read, where, scope in tally.reads:
-            if read.label in self.computed:
-                term = Term(where, self.free(e, where, scope, read), "", read)
-                out[term] = out.get(term, zero) + 1
-        return out
-
-    def free(self, e: Equation, where: Region, over: Iterable[Index], read: Access | None) -> frozenset[Index]:
-        used = e.target.free if read is None else e.target.free | read.free
-        return frozenset(i for i in over if i not in where.axes and i not in used)
+    # ------------------------------------------------------------------------------------------ forward mode
 
     def forward_mode(self) -> Amounts:
         """The operations of all tangents, by kind."""
-        found: dict[int, Amounts] = {}
+        found: dict[int, list[Amounts]] = {}
         for place, costs in (*self.costs_by_place(self.costs).items(), *self.taken_over.items()):
-            amounts = found.setdefault(place, {})
-            for (kind, where, over), n in costs.items():
-                amounts[kind] = amounts.get(kind, zero) + self.space.count(where, over) * n
-        return self.depth.whole(found)
+            amounts = ({kind: self.space.count(where, over) * n} for (kind, where, over), n in costs.items())
+            found.setdefault(place, []).extend(amounts)
+        return self.depth.whole({place: added(parts) for place, parts in found.items()})
 
     def costs_by_place(self, names: Iterable[str]) -> dict[int, Costs]:
         out: dict[int, Costs] = {}
@@ -211,36 +136,67 @@ class Fields:
 
     # ----------------------------------------------------------------------------------------- the numbers
 
-    def filled(self, e: Equation, plan: Plan) -> Field:
-        pieces: list[Field] = []
+    def prepare(self, e: Equation, plan: Plan) -> tuple[list[Own], list[tuple[Term, Times]]]:
+        """A plan's operations entry by entry, those of one layout together, and its reads with how often."""
+        own: dict[object, list[tuple[Sum, int, Times]]] = {}
+        reads = []
         for term, n in plan.items():
-            times = self.plain(n * self.space.extents(term.free))
+            times = self.times(n * self.space.extents(term.free))
             if term.read is None:
-                axes, at, numbers = self.places(e, term.where)
-                apart = np.zeros((len(self.kinds), *numbers.shape), object)
-                apart[self.kinds.index(term.kind)] = numbers * times
-                pieces.append(Field(axes, at, apart))
+                counted = self.places(e, term.where)
+                own.setdefault(counted.layout.key, []).append((counted, self.kinds.index(term.kind), times))
             else:
-                source = (self.tangents if term.tangents else self.values).get(term.read.label)
-                if source is not None:
-                    pieces.append(self.read(e, term.where, term.read, source, times))
+                reads.append((term, times))
+        return [self.own(found) for found in own.values()], reads
+
+    def own(self, found: Sequence[tuple[Sum, int, Times]]) -> Own:
+        blocks = self.depth.left_out + 1
+        largest = sum(int(c.counts.max()) * (abs(t.start) + abs(t.growth) * blocks) for c, _, t in found)
+        layout = found[0][0].layout
+        numbers = np.zeros((2, *layout.shape, len(self.kinds)), np.int64 if largest < EXACT else object)
+        for counted, kind, times in found:
+            counts = counted.counts.astype(numbers.dtype)
+            numbers[0, ..., kind] += counts * times.start
+            numbers[1, ..., kind] += counts * times.growth
+        return Own(layout, *numbers)
+
+    def filled(self, e: Equation, own: Sequence[Own], reads: Sequence[tuple[Term, Times]], blocks: int) -> Field:
+        pieces = {o.layout.key: (o.layout, o.at(blocks)) for o in own}
+        spread: dict[Reading, np.ndarray] = {}  # few numbers that stand for many are added up beforehand
+        for term, times in reads:
+            source = (self.tangents if term.tangents else self.values).get(term.read.label)  # type: ignore[union-attr]
+            if source is not None:
+                reading = self.reading(e, term, source.layout)
+                n = times.at(blocks) * reading.each
+                if reading.spreads:
+                    numbers = multiplied(source.numbers, n)
+                    spread[reading] = spread[reading] + numbers if reading in spread else numbers
+                else:
+                    put(pieces, reading.layout, multiplied(reading.of(source.numbers), n))
+        for reading, numbers in spread.items():
+            put(pieces, reading.layout, reading.of(numbers))
         return self.added(e, pieces)
 
-    def places(self, e: Equation, where: Region) -> tuple[tuple[Index, ...], tuple[np.ndarray, ...], np.ndarray]:
-        """How many places of a region an entry of the target has: axes, at and numbers as in Field."""
+    def places(self, e: Equation, where: Region) -> Sum:
+        """How many places of a region an entry of the target has."""
         axes: tuple[Index, ...] = tuple(i for i in e.target.args if i in where.axes)
         key = where.key, axes
         if key not in self.counted:
-            given, into, lengths = occurring([where.rows[:, where.axes.index(i)] for i in axes], self.lengths(axes))
-            out = np.full(lengths, 0 if axes else len(where.rows))
-            if axes:
-                np.add.at(out, into, 1)
-            at, out = shared(out, len(axes))
-            self.counted[key] = tuple(a[g] for a, g in zip(at, given, strict=True)), out.astype(object)
-        return axes, *self.counted[key]
+            columns = [where.rows[:, where.axes.index(i)] for i in axes]
+            self.counted[key] = adding_up(axes, columns, self.lengths(axes), (), (), len(where.rows))
+        return self.counted[key]
 
-    def read(self, e: Equation, where: Region, read: Access, source: Field, times: int) -> Field:
-        """The numbers of what is read, added up over the places of a region that an entry of the target has."""
+    def reading(self, e: Equation, term: Term, source: Layout) -> Reading:
+        """What it takes to add up numbers that are laid out so over the places of the term's region."""
+        read, where = term.read, term.where
+        assert read is not None
+        key = where.key, read.args, self.shapes.tensors[read.label].indices, source.key, e.target.args
+        found = self.readings.get(key)
+        if found is None:
+            found = self.readings[key] = self._reading(e, where, read, source)
+        return found
+
+    def _reading(self, e: Equation, where: Region, read: Access, source: Layout) -> Reading:
         at = dict(zip(self.shapes.tensors[read.label].indices, read.args, strict=True))
         args = [at[i] for i in source.axes]
         outer = [
@@ -250,117 +206,59 @@ class Fields:
         joint = [n for n in range(len(args)) if n not in outer]
         needed = sorted({i for n in joint for i in args[n].free}, key=lambda i: (i.label, i.digest))
         summed = [i for i in read.free if i not in e.target.free and i not in where.axes and i not in needed]
-        times = times * self.plain(self.space.extents(summed))
-        numbers = source.numbers.transpose(*(n + 1 for n in joint), 0, *(n + 1 for n in outer))
-        if not joint:
-            axes, places, found = self.places(e, where)
-            out = found.reshape(*found.shape, *(1 for _ in numbers.shape)) * numbers
-        else:
+        if joint:
             where = self.space.spread(where, needed)
             rows = {i: where.rows[:, n] for n, i in enumerate(where.axes)}
             steps = [source.at[n][self.space.affine(args[n], rows, len(where.rows)).astype(np.int64)] for n in joint]
-            axes = tuple(i for i in e.target.args if i in where.axes)
-            places, out = self.summed([rows[i] for i in axes], self.lengths(axes), steps, numbers)
-        out = np.moveaxis(out, len(axes), 0)
-        axes = (*axes, *(args[n] for n in outer))  # type: ignore[arg-type]
-        return Field(axes, (*places, *(source.at[n] for n in outer)), out if times == 1 else out * times)
+            axes: tuple[Index, ...] = tuple(i for i in e.target.args if i in where.axes)
+            shape = [source.shape[n] for n in joint]
+            places = adding_up(axes, [rows[i] for i in axes], self.lengths(axes), steps, shape, len(where.rows))
+        else:
+            places = self.places(e, where)
+        axes = (*places.layout.axes, *(args[n] for n in outer))  # type: ignore[arg-type]
+        layout = Layout(axes, (*places.layout.at, *(source.at[n] for n in outer)))
+        order, each = (*joint, *outer, len(args)), self.times(self.space.extents(summed)).start
+        return Reading(places, layout, order, each, prod(source.shape) < prod(layout.shape))
 
-    def summed(self, into: Sequence[np.ndarray], lengths: tuple[int, ...], steps: Sequence[np.ndarray],
-               numbers: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:  # fmt: skip
-        """numbers[steps] of all rows, added up by the columns `into`."""
-        shape = numbers.shape[: len(steps)]
-        given, into, lengths = occurring(into, lengths)
-        at, _, times = distinct([*into, *steps], [*lengths, *shape])
-        dense = int(np.prod((*lengths, *shape), dtype=object))
-        if max(lengths, default=0) > SMALL and dense <= LIMIT:
-            counts = np.zeros((*lengths, *shape), np.int64)
-            counts[at] = times
-            found, counts = shared(counts, len(lengths))
-            given = tuple(f[g] for f, g in zip(found, given, strict=True))
-            rows = np.nonzero(counts)
-            times, at, lengths = counts[rows], rows, counts.shape[: len(lengths)]
-        each = numbers[at[len(lengths) :]]
-        each = each * times.astype(object).reshape(-1, *(1 for _ in each.shape[1:]))
-        if not lengths:
-            return (), each.sum(0)
-        out = np.zeros((*lengths, *each.shape[1:]), object)
-        np.add.at(out, at[: len(lengths)], each)
-        return given, out
-
-    def added(self, e: Equation, pieces: Sequence[Field]) -> Field:
+    def added(self, e: Equation, pieces: Pieces) -> Field:
         """The sum, without an axis along which all is the same."""
-        axes: tuple[Index, ...] = tuple(i for i in e.target.args if any(i in p.axes for p in pieces))  # type: ignore[misc]
-        at: list[np.ndarray] = []
-        of: list[dict[Index, np.ndarray]] = [{} for _ in pieces]  # piece -> axis -> its place for each of the sum's
-        for i in axes:
-            with_it = [n for n, p in enumerate(pieces) if i in p.axes]
-            lookups = [pieces[n].at[pieces[n].axes.index(i)] for n in with_it]
-            if all(a is lookups[0] or np.array_equal(a, lookups[0]) for a in lookups):
-                at.append(lookups[0])
-            else:
-                found, inverse, _ = distinct(lookups, [int(a.max()) + 1 for a in lookups])
-                at.append(inverse)
-                for n, places in zip(with_it, found, strict=True):
-                    of[n][i] = places
-        out = np.zeros((len(self.kinds), *(int(a.max()) + 1 for a in at)), object)
-        for p, moved in zip(pieces, of, strict=True):
-            numbers = p.numbers
-            for i, take in moved.items():
-                numbers = numbers.take(take, p.axes.index(i) + 1)
-            order = [0, *(p.axes.index(i) + 1 for i in axes if i in p.axes)]
-            shape = [len(self.kinds), *(int(a.max()) + 1 if i in p.axes else 1 for i, a in zip(axes, at, strict=True))]
-            out += numbers.transpose(order).reshape(shape)
+        if not pieces:
+            return Field(Layout((), ()), np.zeros(len(self.kinds), object))
+        key = *pieces, e.target.args
+        if key not in self.together:
+            self.together[key] = joined([layout for layout, _ in pieces.values()], e.target.args)  # type: ignore[arg-type]
+        layout, moved = self.together[key]
+        spread = []
+        for (own, numbers), places in zip(pieces.values(), moved, strict=True):
+            for n, place in places.items():
+                numbers = numbers.take(place, n)
+            order = [own.axes.index(i) for i in layout.axes if i in own.axes]
+            shape = [k if i in own.axes else 1 for i, k in zip(layout.axes, layout.shape, strict=True)]
+            spread.append(numbers.transpose(*order, len(order)).reshape(*shape, len(self.kinds)))
+        out, *others = sorted(spread, key=np.size)
+        for numbers in others:
+            out = out + numbers
+        axes, at = layout.axes, layout.at
         for n in reversed(range(len(axes))):
-            first = out.take([0], n + 1)
-            if np.equal(out, first).all():
-                out, axes, at = first.squeeze(n + 1), axes[:n] + axes[n + 1 :], at[:n] + at[n + 1 :]
-        return Field(axes, tuple(at), out)
+            first = out.take([0], n)
+            if np.equal(out.take([-1], n), first).all() and np.equal(out, first).all():
+                out, axes, at = first.squeeze(n), axes[:n] + axes[n + 1 :], at[:n] + at[n + 1 :]
+        return Field(Layout(axes, at), out)
 
     def lengths(self, axes: Iterable[Index]) -> tuple[int, ...]:
         return tuple(self.space.length(i) for i in axes)
 
-    def plain(self, n: Count) -> int:
+    def times(self, n: Polynomial) -> Times:
         """A number in place of the sizes in it."""
-        return n if isinstance(n, int) else n.at(self.numbers).number
-
-
-def distinct(
-    columns: Sequence[np.ndarray], lengths: Sequence[int]
-) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
-    """The distinct rows of some columns, which of them each row is, and how many rows each is."""
-    key = np.ravel_multi_index(tuple(columns), tuple(lengths))
-    found, inverse, times = np.unique(key, return_inverse=True, return_counts=True)
-    return np.unravel_index(found, tuple(lengths)), inverse, times
-
-
-def occurring(
-    columns: Sequence[np.ndarray], lengths: Sequence[int]
-) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], tuple[int, ...]]:
-    """One place for all values of a long axis that don't occur: (value -> place, the columns as places, lengths)."""
-    at, places, out = [], [], []
-    for column, length in zip(columns, lengths, strict=True):
-        if length > SMALL:
-            values, column = np.unique(column, return_inverse=True)
-            new = np.full(length, len(values))
-            new[values] = np.arange(len(values))
-            at.append(new)
-            length = int(new.max()) + 1
-        else:
-            at.append(np.arange(length))
-        places.append(column)
-        out.append(length)
-    return tuple(at), tuple(places), tuple(out)
-
-
-def shared(numbers: np.ndarray, axes: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """One place for all values of a long axis that have the same numbers: (for each axis, value -> place; the rest)."""
-    at = []
-    for n in range(axes):
-        if numbers.shape[n] > SMALL:
-            rows = np.moveaxis(numbers, n, 0).reshape(numbers.shape[n], -1)
-            _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-            at.append(inverse.reshape(-1))
-            numbers = numbers.take(first, n)
-        else:
-            at.append(np.arange(numbers.shape[n]))
-    return tuple(at), numbers
+        found: list[Coefficient] = [0, 0]
+        for monomial, c in n.terms.items():
+            blocks = 0
+            for name, power in monomial:
+                if name == BLOCKS:
+                    blocks = power
+                else:
+                    c *= self.numbers[name] ** power
+            if blocks > 1:
+                raise SymbpError("parameters of two blocks at once have a cost")
+            found[blocks] += c
+        return Times(*map(whole, found))

@@ -17,9 +17,9 @@ from symbp.count.depth import Depth
 from symbp.count.exact import Exact, alone_exactly
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
+from symbp.count.tally import MAC
 from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
-from symbp.count.work import MAC
 from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
+from math import lcm
 
 from symbp.errors import SymbpError
 from symbp.expr import Add, Expr, Mul, Num, Pow, Size
@@ -100,10 +101,7 @@ class Polynomial:
         """The value of a polynomial without sizes. Raises SymbpError if there is a size, or a fraction is left."""
         if self.sizes:
             raise SymbpError(f"give a value for {', '.join(self.sizes)} to have a number")
-        value = Fraction(self.terms.get((), 0))
-        if value.denominator != 1:
-            raise SymbpError(f"a count of {value} is no whole number")
-        return value.numerator
+        return whole(self.terms.get((), 0))
 
     def at(self, values: Mapping[str, Polynomial | int]) -> Polynomial:
         """With some sizes replaced by numbers or polynomials."""
@@ -159,6 +157,13 @@ class Polynomial:
     def latex(self) -> str:
         """The polynomial for a mathematical formula."""
         return self.text(r" \, ", "^{{{}}}").replace(",", "{,}").replace(r" \{,} ", r" \, ")
+
+
+def whole(c: Coefficient) -> int:
+    """Raises SymbpError for a fraction."""
+    if c.denominator != 1:
+        raise SymbpError(f"a count of {c} is no whole number")
+    return c.numerator
 
 
 def _plain(c: Coefficient) -> Coefficient:
@@ -226,15 +231,32 @@ def total(values: Iterable[Polynomial | int]) -> Polynomial:
 
 
 def through_points(name: str, points: Mapping[int, Polynomial]) -> Polynomial:
-    """The polynomial of least degree in one more size that has these values (Newton's divided differences)."""
-    at = sorted(points)
-    table: list[Polynomial] = [points[x] for x in at]
-    out, basis = ZERO, ONE
-    for k in range(len(at)):
-        if not any(table):
-            break
-        out = out + basis * table[0]
-        basis = basis * (variable(name) - at[k])
-        gaps = [at[i + k + 1] - at[i] for i in range(len(table) - 1)]
-        table = [(table[i + 1] - table[i]) * (Fraction(1, gap) if gap > 1 else 1) for i, gap in enumerate(gaps)]
-    return out
+    """The polynomial of least degree in one more size that has these values."""
+    at = tuple(sorted(points))
+    shares, divisor = _lagrange(at)
+    terms: dict[Monomial, Coefficient] = {}
+    for m in dict.fromkeys(m for x in at for m in points[x].terms):
+        values = [points[x].terms.get(m, 0) for x in at]
+        for power in range(len(at)):
+            c = sum(value * share[power] for value, share in zip(values, shares, strict=True))
+            if c:
+                monomial = _times(m, ((name, power),) if power else ())
+                terms[monomial] = Fraction(c) / divisor if c % divisor else c // divisor
+    return Polynomial(terms)
+
+
+@cache
+def _lagrange(at: tuple[int, ...]) -> tuple[list[list[int]], int]:
+    """For each point, the coefficients, from the lowest, of the polynomial that is 1 there and 0 at all others; times a
+    common divisor."""
+    bases, values = [], []
+    for x in at:
+        basis, value = [1], 1
+        for other in at:
+            if other != x:
+                basis = [a - other * b for a, b in zip([0, *basis], [*basis, 0], strict=True)]
+                value *= x - other
+        bases.append(basis)
+        values.append(value)
+    divisor = lcm(*values)
+    return [[c * (divisor // value) for c in basis] for basis, value in zip(bases, values, strict=True)], divisor

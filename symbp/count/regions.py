@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from symbp.count.polynomial import ONE, Polynomial, of_size, variable
+from symbp.count.rows import At, among, truth, values
 from symbp.errors import SymbpError
-from symbp.expr import Access, Add, Condition, Delta, Expr, Index, Mul, Num, Pow, Size, walk
+from symbp.expr import Access, Add, Delta, Expr, Index, Mul, Num, Size, walk
 
 LIMIT = 4_000_000  # tuples
 Known = dict[tuple[object, ...], "Region"]
@@ -140,8 +140,8 @@ class Space:
                     return self._equal(i, other)
         axes = _sorted(condition.free)
         rows = self.grid(axes)
-        truth = self._truth(condition, {i: rows[:, n] for n, i in enumerate(axes)}, len(rows))
-        return arranged(axes, rows[truth if holds else ~truth])
+        found = truth(condition, {i: rows[:, n] for n, i in enumerate(axes)}, len(rows), self.value)
+        return arranged(axes, rows[found if holds else ~found])
 
     def _equal(self, i: Index, other: Expr) -> Region:
         """Where an index equals an expression of others: one row for each of their values."""
@@ -151,42 +151,9 @@ class Space:
         inside = (value >= 0) & (value < self.length(i))
         return arranged((*axes, i), np.column_stack([rows, value])[inside].astype(np.int64))
 
-    def _truth(self, c: Expr, at: Mapping[Index, np.ndarray], n: int) -> np.ndarray:
-        if isinstance(c, Delta):
-            return self.affine(c.args[0], at, n) == self.affine(c.args[1], at, n)
-        assert isinstance(c, Condition)
-        if c.label in ("and", "or"):
-            parts = [self._truth(a, at, n) for a in c.args]
-            return np.logical_and.reduce(parts) if c.label == "and" else np.logical_or.reduce(parts)
-        if c.label == "not":
-            return ~self._truth(c.args[0], at, n)
-        if not c.args:
-            return np.full(n, c.label == "true")
-        a, b = (self.affine(x, at, n) for x in c.args)
-        compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal,
-                   "!=": np.not_equal}  # fmt: skip
-        return compare[c.label](a, b).astype(bool)
-
-    def affine(self, e: Expr, at: Mapping[Index, np.ndarray], n: int) -> np.ndarray:
-        """The values of an index expression at rows."""
-        match e:
-            case Index():
-                return at[e]
-            case Num():
-                return np.full(n, e.value)  # a fraction makes it an array of objects, which is exact
-            case Size():
-                return np.full(n, self.value(e))
-            case Add():
-                return sum((self.affine(t, at, n) for t in e.args), np.zeros(n, np.int64))
-            case Mul():
-                out = np.ones(n, np.int64)
-                for f in e.args:
-                    out = out * self.affine(f, at, n)
-                return out
-            case Pow() if isinstance(e.args[0], Num):  # (-1)^i
-                exponents = self.affine(e.args[1], at, n).astype(object)
-                return np.array([Fraction(e.args[0].value) ** k for k in exponents], dtype=object)
-        raise SymbpError(f"{e!r} is no index arithmetic")
+    def affine(self, e: Expr, at: At, n: int) -> np.ndarray:
+        """The values of an index expression at n rows."""
+        return values(e, at, n, self.value)
 
     # --------------------------------------------------------------------------------------- using them
 
@@ -206,7 +173,7 @@ class Space:
         key_a = self._key(a.rows[:, [a.axes.index(i) for i in shared]], shared)
         key_b = self._key(b.rows[:, [b.axes.index(i) for i in shared]], shared)
         if not new:
-            return Region(a.axes, a.rows[np.isin(key_a, key_b)])
+            return Region(a.axes, a.rows[among(key_a, key_b)])
         order = np.argsort(key_b, kind="stable")
         low, high = (np.searchsorted(key_b[order], key_a, side) for side in ("left", "right"))
         times = high - low
@@ -319,7 +286,7 @@ class Space:
         wanted = np.stack([self.affine(table[f], at, len(rows)) for f in inside.axes], 1)
         valid = np.all((wanted >= 0) & (wanted < lengths), 1)
         known = self._key(inside.rows, inside.axes)
-        return self._settled(arranged(axes, rows[valid & np.isin(self._key(wanted, inside.axes), known)]))
+        return self._settled(arranged(axes, rows[valid & among(self._key(wanted, inside.axes), known)]))
 
     def entries(self, read: Access, formals: Sequence[Index], where: Region) -> Region:
         """Which entries of its tensor a read takes where it's made there."""
@@ -352,17 +319,25 @@ def _sorted(indices: Iterable[Index]) -> tuple[Index, ...]:
     return tuple(sorted(indices, key=lambda i: (i.label, i.digest)))
 
 
+@cache
+def _in_order(axes: tuple[Index, ...]) -> tuple[tuple[Index, ...], list[int]]:
+    """Axes in their order, and where each comes from."""
+    order = _sorted(axes)
+    return order, [axes.index(i) for i in order]
+
+
 def arranged(axes: tuple[Index, ...], rows: np.ndarray) -> Region:
     """Axes brought to their order, rows sorted and each once."""
     if not len(rows):
         return NONE
     if not axes:
         return ALL
-    order = sorted(range(len(axes)), key=lambda n: (axes[n].label, axes[n].digest))
+    axes, order = _in_order(axes)
     rows = rows[:, order]
-    lengths = rows.max(0) + 1
-    key = np.zeros(len(rows), np.int64)
-    for n, length in enumerate(lengths):
-        key = key * length + rows[:, n]
-    _, first = np.unique(key, return_index=True)
-    return Region(tuple(axes[n] for n in order), rows[first])
+    key = rows[:, 0]
+    for n in range(1, len(axes)):
+        key = key * (int(rows[:, n].max()) + 1) + rows[:, n]
+    if not (key[1:] > key[:-1]).all():
+        _, first = np.unique(key, return_index=True)
+        rows = rows[first]
+    return Region(axes, rows)

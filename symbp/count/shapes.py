@@ -7,16 +7,17 @@ let them through. One expression is counted for all tangents of a kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
-from typing import Protocol, TypeVar
 
 from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
+from symbp.count.tally import Tally, is_index_mask
+from symbp.count.templates import Template, contains, given, in_whole, meeting, ties, total_bits
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
-from symbp.count.work import Tally, Work, is_index_mask
+from symbp.count.work import Work
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
 from symbp.expr import (
@@ -40,16 +41,6 @@ from symbp.expr import (
 from symbp.functions import diff
 from symbp.program import Equation, Tensor
 from symbp.recurrence import Group
-
-Template = tuple[Expr, ...]  # for each axis of a parameter: the entry's index or the place that it equals, or its own
-HasBits = TypeVar("HasBits", bound="WithBits")
-
-
-class WithBits(Protocol):
-    """What whole parameters, as bits, have to do with."""
-
-    @property
-    def bits(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -152,6 +143,7 @@ class Shapes:
             self.note(name, shapes)
         self.at_hand = Known(self.listing.tensors) if like is None else like.at_hand
         self.through = self.find_reads() if like is None else like.through
+        self.sizes = {} if like is None else like.sizes
 
     def note(self, name: str, shapes: Sequence[Shape]) -> None:
         """Makes tangents readable as tensors."""
@@ -368,53 +360,6 @@ def masked_parts(e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
         else:
             rest.append(term)
     return [*out, *(parts(Equation(e.target, add(*rest))) if rest else ())]
-
-
-def in_whole(pieces: Sequence[HasBits], apart: int) -> list[tuple[int, tuple[HasBits, ...]]]:
-    """Parameters, as bits, parted by which pieces have them; not those that are set apart."""
-    out: list[tuple[int, tuple[HasBits, ...]]] = [(-1 & ~apart, ())]
-    for p in pieces:
-        if p.bits:
-            out = [
-                part
-                for bits, members in out
-                for part in ((bits & p.bits, (*members, p)), (bits & ~p.bits, members))
-                if part[0]
-            ]
-    return [(bits, members) for bits, members in out if members]
-
-
-def meeting(templates: Sequence[Template], own: Template) -> tuple[Template, list[Expr]]:
-    """The entries that are in all of some templates: a template, and conditions besides."""
-    out, same = [], []
-    for q, at in zip(own, zip(*templates, strict=True), strict=True):
-        tied = list(dict.fromkeys(a for a in at if a is not q))
-        tied.sort(key=lambda a: not isinstance(a, Num))
-        out.append(tied[0] if tied else q)
-        same += [delta(tied[0], a) for a in tied[1:]]
-    return tuple(out), same
-
-
-def ties(wide: Template, narrow: Template) -> list[Expr]:
-    """Where the wider template has the entries of the narrower one."""
-    return [delta(a, b) for a, b in zip(wide, narrow, strict=True) if a is not b]
-
-
-def given(wide: Template, narrow: Template) -> dict[Expr, Expr]:
-    """The narrower template's values for the indices of the wider one."""
-    return {a: b for a, b in zip(wide, narrow, strict=True) if a is not b}
-
-
-def total_bits(bits: Iterable[int]) -> int:
-    out = 0
-    for b in bits:
-        out |= b
-    return out
-
-
-def contains(wide: Template, narrow: Template, own: Template) -> bool:
-    """Whether a template has all entries of another one."""
-    return all(a is q or a is b for a, b, q in zip(wide, narrow, own, strict=True))
 
 
 @dataclass

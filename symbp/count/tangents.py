@@ -163,13 +163,16 @@ class Tangents:
             inside = written(whole).reads.get(names[p.read, p.part])
             if inside:  # all pieces of one read take its tangents equally often
                 times[p.read, p.part] = inside * sizes_of(p.fixed)
+        by_value: dict[Expr, list[Polynomial]] = {}
         for region in self.regions(pieces):
             value = add(*(wholes[n] for n in region.pieces))
             if value is not ZERO:
-                cost = written(value)
-                own = plus(own, cost.operations, region.parameters)
-                grown = plus(grown, self.expanded(cost), region.parameters)
+                by_value.setdefault(value, []).append(region.parameters)
                 self.note(found, region, value)
+        for value, parameters in by_value.items():
+            cost, n = written(value), total(parameters)
+            own = plus(own, cost.operations, n)
+            grown = plus(grown, self.expanded(cost), n)
         for (read, _), n_reads in times.items():
             grown = plus(grown, self.tangent.get(read.label, {}), n_reads)
         return own, grown, found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from symbp.count.labels import fix_labels, picked_apart
 from symbp.errors import SymbpError
@@ -100,9 +100,15 @@ def is_guarded(e: Expr) -> bool:
     return isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:] and ONE not in e.args[1:]
 
 
+@cache
+def holds_sum(e: Expr) -> bool:
+    """Whether there is a sum in it, a maximum or a guarded value."""
+    return isinstance(e, Reduce) or is_guarded(e) or any(map(holds_sum, e.args))
+
+
 def own_indices(e: Expr, taken: set[str]) -> Expr:
     """The expression with the indices of every sum renamed where they are taken by what stands around it."""
-    if not e.args or isinstance(e, (Index, Access)) or not any(isinstance(n, Reduce) or is_guarded(n) for n in walk(e)):
+    if not e.args or isinstance(e, (Index, Access)) or not holds_sum(e):
         return e
     if is_guarded(e):  # a factor that is 1 or 0: what doesn't depend on a sum's index can leave the sum
         condition, then, other = e.args

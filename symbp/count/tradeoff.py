@@ -11,7 +11,7 @@ from symbp.count.memory import STRATEGIES, Memory
 from symbp.count.polynomial import total
 from symbp.count.sweep import values_of, written
 from symbp.count.table import Cell, Table, figure
-from symbp.count.work import MAC
+from symbp.count.tally import MAC
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.schedule import Plan, Planner

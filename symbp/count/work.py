@@ -8,39 +8,16 @@ are settled before anything is computed; it is found without unrolling, region b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space, arranged
+from symbp.count.tally import Amounts, Record, Tally, is_index_mask, summed
 from symbp.count.tensors import Tensors
-from symbp.expr import (
-    ONE,
-    ZERO,
-    Access,
-    Add,
-    Call,
-    Delta,
-    Expr,
-    Index,
-    Mul,
-    Num,
-    Pow,
-    Reduce,
-    Select,
-    coefficient,
-    index,
-    mul,
-    substitute,
-)
-from symbp.operations import EITHER, MINUS, PLUS, step, swappable
+from symbp.expr import ZERO, Access, Add, Delta, Expr, Index, Mul, Num, Pow, Reduce, Select, index, substitute
 from symbp.program import Equation
 from symbp.recurrence import Group
-
-Amounts = dict[str, Polynomial]  # by kind; "mac": sums of products, term by term, counted among add and mul too
-Operand = tuple[Expr, Region, int]
-MAC = "mac"
 
 
 @dataclass
@@ -66,7 +43,9 @@ class Work:
             self.find_alive(group)
         found = self.find_needed(self.listing.groups)
         in_order = [(e.name, found[e.name]) for group in self.listing.groups for e in group.equations]
-        return self.once(in_order) if self.share else {name: summed(records) for name, records in in_order}
+        if self.share:
+            return self.once(in_order)
+        return {name: summed(((r, 1) for r in records), self.space) for name, records in in_order}
 
     def find_needed(self, groups: Sequence[Group]) -> dict[str, list[Record]]:
         """What their equations take; notes what they need."""
@@ -89,7 +68,7 @@ class Work:
             for r in records:
                 if r.node not in new:
                     new[r.node] = self.part(r, seen) if occurrences[r.node.skeleton] > 1 else Fraction(1)
-            out[name] = summed(r if new[r.node] == 1 else replace(r, amount=r.amount * new[r.node]) for r in records)
+            out[name] = summed(((r, new[r.node]) for r in records), self.space)
         return out
 
     def part(self, r: Record, seen: dict[Expr, Region]) -> Fraction:
@@ -197,164 +176,6 @@ class Work:
             self.needed[read.label] = self.space.either((self.needed.get(read.label, NONE), entries))
 
 
-@dataclass
-class Tally:
-    """Counts one expression. scope: where it's written out, the indices of the equation and of the sums around a node:
-    it is computed for each of their values. As a graph, a node is computed for the values of its own indices."""
-
-    work: Work
-    equation: str
-    scope: frozenset[Index] | None = None
-    records: list[Record] = field(default_factory=list)
-
-    def add(self, kind: str, node: Expr, places: Region, where: Region, each: int = 1) -> None:
-        """Notes operations of a node that is computed in some places; of this kind, at every one of a region."""
-        if each and not where.empty:
-            self.records.append(self.record(kind, node, places, where, node, each))
-
-    def note_read(self, read: Access, where: Region) -> None:
-        self.work.note_read(self.equation, read, where)
-
-    def record(self, kind: str, node: Expr, places: Region, where: Region, at: Expr, each: int = 1) -> Record:
-        """What is done at every place of a region where an expression is computed."""
-        return Record(kind, node, places, self.size(where, at) * each, where, self.scope or at.free, each)
-
-    def size(self, where: Region, e: Expr) -> Polynomial:
-        """In how many places of a region the node is computed."""
-        if not where.is_all:
-            self.work.constrained.add(self.equation)
-        return self.work.space.count(where, (e.free if self.scope is None else self.scope) | set(where.axes))
-
-    def as_tree(self, e: Expr, where: Region, scope: frozenset[Index], sign: int = PLUS) -> None:
-        """The expression as it is written: a subexpression costs as often as it appears."""
-        self.scope = scope
-        minus = sign == MINUS
-        swapped = minus and swappable(e)
-        inside = self.kept(e, where)
-        if minus and not swapped and e.accesses:
-            self.add("neg", e, inside, inside)
-        inner = scope.union(e.indices) if isinstance(e, Reduce) else scope
-        for operand, there, wanted in self.one(e, inside, swapped):
-            self.as_tree(operand, there, inner, wanted)
-
-    def as_graph(self, root: Expr, where: Region) -> None:
-        """Each distinct subexpression once, wherever one of those that read it needs it."""
-        order: list[Expr] = []
-        self._order(root, order, set())
-        asked: dict[Expr, list[tuple[Region, int]]] = {root: [(where, PLUS)]}
-        for e in reversed(order):
-            signs = {sign for _, sign in asked.get(e, ())}
-            if not signs:
-                continue
-            inside = self.kept(e, self.work.space.either(r for r, _ in asked[e]))
-            swapped = MINUS in signs and PLUS not in signs and swappable(e)
-            for operand, r, sign in self.one(e, inside, swapped):
-                asked.setdefault(operand, []).append((r, sign))
-            if MINUS in signs and not swapped and e.accesses:
-                self.add("neg", e, inside, inside)
-
-    def _order(self, e: Expr, order: list[Expr], seen: set[Expr]) -> None:
-        if e not in seen:
-            seen.add(e)
-            for operand in operands(e):
-                self._order(operand, order, seen)
-            order.append(e)
-
-    def kept(self, e: Expr, where: Region) -> Region:
-        """Where it's needed and not known to be zero, by its own indices."""
-        space = self.work.space
-        inside = space.both(where, self.work.not_zero(e))
-        return inside if self.scope is not None else space.without(inside, [i for i in inside.axes if i not in e.free])
-
-    def one(self, e: Expr, where: Region, swapped: bool) -> list[Operand]:
-        """Counts this node alone; returns what it's computed from."""
-        space = self.work.space
-        if where.empty:
-            return []
-        match e:
-            case Access():
-                self.note_read(e, where)
-                return []
-            case _ if not e.accesses:
-                return []
-            case Add():
-                return self.sum(e, where, swapped)
-            case Mul() if masks(e):
-                rest = mul(*(f for f in e.args if not is_index_mask(f)))
-                return [(rest, where, MINUS if swapped else PLUS)]
-            case Reduce():
-                body = space.both(where, self.work.not_zero(e.body) if e.label == "sum" else ALL)
-                kind = "add" if e.label == "sum" else "compare"
-                self.add(kind, e, where, where, -1)
-                outside = self.scope
-                self.scope = None if outside is None else outside.union(e.indices)
-                each_term = self.record(kind, e, where, body, e.body)
-                self.scope = outside
-                self.records.append(each_term)
-                if e.label == "sum" and isinstance(without_condition(e.body), Mul):
-                    self.records.append(replace(each_term, kind=MAC))
-                return [(e.body, body, PLUS)]
-            case Select() if not e.args[0].accesses:
-                return [
-                    (branch, space.both(where, space.where(e.args[0], holds)), PLUS)
-                    for branch, holds in ((e.args[1], True), (e.args[2], False))
-                ]
-        here = step(e, swapped)
-        inside = where
-        if isinstance(e, Call) and len(e.args) == 1:  # of a known zero it's a constant
-            inside = space.both(where, self.work.not_zero(e.args[0]))
-        for kind, n in here.operations:
-            self.add(kind, e, where, inside, n)
-        return [(operand, where, sign) for operand, sign in here.operands]
-
-    def sum(self, e: Expr, where: Region, swapped: bool) -> list[Operand]:
-        """Terms that aren't zero, one addition between two; constants are one term."""
-        out: list[Operand] = []
-        constant = False
-        positive: list[Region] = []
-        for term in e.args:
-            if not term.accesses and not term.free:
-                constant = True
-                continue
-            number, _ = coefficient(term)
-            inside = self.work.space.both(where, self.work.not_zero(term))
-            self.add("add", e, where, inside)
-            out.append((-term if number < 0 else term, inside, EITHER if (number < 0) != swapped else PLUS))
-            if (number < 0) == swapped or swappable(out[-1][0]):  # one that comes out positive for nothing
-                positive.append(inside)
-        if not constant:
-            self.add("add", e, where, where, -1)
-            first = self.work.space.either(positive)
-            if not first.is_all:  # where only negative terms are left
-                self.add("neg", e, where, where)
-                self.add("neg", e, where, self.work.space.both(where, first), -1)
-        return out
-
-
-@dataclass(frozen=True)
-class Record:
-    """Operations of one kind that a node takes, in all. where: in which places it's computed.
-
-    counted, over, each: of these the amount is made, so many at every place of a region over these indices.
-    """
-
-    kind: str
-    node: Expr
-    where: Region
-    amount: Polynomial
-    counted: Region = ALL
-    over: frozenset[Index] = frozenset()
-    each: int = 1
-
-
-def summed(records: Iterable[Record]) -> Amounts:
-    """By kind."""
-    by_kind: dict[str, list[Polynomial]] = {}
-    for r in records:
-        by_kind.setdefault(r.kind, []).append(r.amount)
-    return {kind: n for kind, amounts in by_kind.items() if (n := total(amounts))}
-
-
 def canonical_indices(e: Expr) -> dict[Expr, Expr]:
     """New names for the free indices, by the order in which the expression reads them."""
     found: dict[Expr, Expr] = {}
@@ -376,38 +197,3 @@ def canonical_indices(e: Expr) -> dict[Expr, Expr]:
 def rename_axes(r: Region, names: Mapping[Expr, Expr]) -> Region:
     """The region over renamed indices."""
     return arranged(tuple(names[i] for i in r.axes), r.rows) if r.axes else r  # type: ignore[misc]
-
-
-def without_condition(e: Expr) -> Expr:
-    """What a term of a sum is where a condition on indices holds."""
-    if isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:]:
-        return without_condition(next(a for a in e.args[1:] if a is not ZERO))
-    return mul(*(f for f in e.args if not is_index_mask(f))) if isinstance(e, Mul) and masks(e) else e
-
-
-def is_index_mask(e: Expr) -> bool:
-    """Whether a factor is 1 or 0 by a condition on indices alone."""
-    if e.accesses:
-        return False
-    return isinstance(e, Delta) or (isinstance(e, Select) and e.args[1] is ONE and e.args[2] is ZERO)
-
-
-def masks(e: Expr) -> bool:
-    return any(map(is_index_mask, e.args))
-
-
-def operands(e: Expr) -> tuple[Expr, ...]:
-    """What a node is computed from, as `Tally.one` has it."""
-    if isinstance(e, Access) or not e.accesses:
-        return ()
-    if isinstance(e, Add):
-        return tuple(-t if coefficient(t)[0] < 0 else t for t in e.args if t.accesses or t.free)
-    if isinstance(e, Mul) and masks(e):
-        return (mul(*(f for f in e.args if not is_index_mask(f))),)
-    if isinstance(e, Reduce):
-        return (e.body,)
-    if isinstance(e, Select) and not e.args[0].accesses:
-        return e.args[1:]
-    return tuple(o for swapped in (False, True) for o, _ in step(e, swapped and swappable(e)).operands)
-
-

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from symbp.count.polynomial import ONE as one
-from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, as_polynomial, of_size, total
 from symbp.expr import (
     ONE,
@@ -136,7 +135,7 @@ def plus(a: Mapping[str, Polynomial], b: Mapping[str, Polynomial], times: Polyno
         return dict(a)
     out = dict(a)
     for kind, n in b.items():
-        out[kind] = out.get(kind, zero) + n * times
+        out[kind] = out[kind] + n * times if kind in out else n * times
     return {k: n for k, n in out.items() if n}
 
 

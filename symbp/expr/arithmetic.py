@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 
 from symbp.expr.nodes import Node, node, order
 
 Number = int | Fraction
+_MADE = 1 << 17  # sums and products of this many lists of operands are kept: most are asked for again and again
 
 
 class Expr(Node):
@@ -140,6 +142,7 @@ class Select(Expr):
 # ------------------------------------------------------------------------------------------------- leaves
 
 
+@lru_cache(1 << 10, typed=True)
 def num(value: Number) -> Num:
     """A rational number."""
     return node(Num, str(value), ())
@@ -199,6 +202,11 @@ def base_exponent(e: Expr) -> tuple[Expr, Expr]:
 
 def add(*operands: Expr | Number) -> Expr:
     """The sum, flat, equal terms collected. A sum whose leading sign is minus is kept as -(its opposite)."""
+    return _add(operands)
+
+
+@lru_cache(_MADE)
+def _add(operands: tuple[Expr | Number, ...]) -> Expr:
     collected: dict[Expr, Number] = {}
     stack = [as_expr(o) for o in reversed(operands)]
     while stack:
@@ -244,6 +252,11 @@ def _leading(term: tuple[Expr, Number]) -> tuple[bool, str, bytes]:
 
 def mul(*operands: Expr | Number) -> Expr:
     """The product, flat, equal bases collected, exponentials merged."""
+    return _mul(operands)
+
+
+@lru_cache(_MADE)
+def _mul(operands: tuple[Expr | Number, ...]) -> Expr:
     c: Number = 1
     exponents: dict[Expr, Expr] = {}
     in_exp: list[Expr] = []

@@ -65,7 +65,7 @@ def transform(e: Expr, rule: Callable[[Expr], Expr], memo: dict[Expr, Expr] | No
         if not e.args or type(e) is Index:
             found = rule(e)
         else:
-            args = tuple([transform(a, rule, memo) for a in e.args])
+            args = tuple([memo[a] if a in memo else transform(a, rule, memo) for a in e.args])
             found = rule(e if args == e.args else rebuild(e, args))
         memo[e] = found
     return found
