@@ -146,8 +146,8 @@ def loss(params, x, target):
 def workspace(flat, flat_grads, x, target):
     """step(x, target) for arguments of these shapes: it returns L.
 
-    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change
-    it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
+    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change it
+    in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
     B = x.shape[0]
     T = x.shape[1]
@@ -358,9 +358,9 @@ def workspace(flat, flat_grads, x, target):
             else:
                 work1_10.fill(0)
             multiply(h1_view[t], tanh_c1_view[t], work1_9)
-            subtract(work1_9, o1_view[t], work1_9)
+            subtract(o1_view[t], work1_9, work1_9)
             multiply(d_h1, work1_9, work1_2)
-            subtract(work1_10, work1_2, d_c1_view[t])             # dL/dc1, from (10), (7)  (B, 16)
+            add(work1_10, work1_2, d_c1_view[t])                  # dL/dc1, from (10), (7)  (B, 16)
             multiply(d_c1_view[t], i1_view[t], d_g1)              # dL/dg1, from (7)  (B, 16)
             multiply(g1_view[t], g1_view[t], work1_10)
             subtract(one, work1_10, work1_10)
@@ -396,7 +396,9 @@ def loss_and_grads(params, x, target):
     flat, views = flatten({name: np.asarray(params[name], DTYPE) for name in LAYERS})
     flat_grads, grads = flatten(views)
     x = np.asarray(x, DTYPE)
-    return workspace(flat, flat_grads, x, target)(x, target), grads
+    step = workspace(flat, flat_grads, x, target)
+    value = step(x, target)
+    return value, grads
 
 
 def empty(shape, dtype):
