@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from symbp.lower.array import Array
 from symbp.lower.loops import with_start
-from symbp.lower.messages import Message
 from symbp.lower.recorder import WORD
 from symbp.lower.statements import Loop, Lowered, Statement
 
@@ -32,19 +30,14 @@ def _of_one_array(lowered: Lowered) -> list[set[str]]:
     """The names that are views of one array, and its own."""
     found: list[set[str]] = []
     for item in lowered.statements:
+        new: list[set[str]] = []
         if isinstance(item, Loop):
             new = [{view, of, with_start(of, lowered.program)} for view, of in item.shifted.items()]
-        else:
-            new = [{item.name, seen.form} for seen in _seen(item)]
+        elif isinstance(item, Statement) and item.array.op == "view" and not item.array.args[0].args:
+            new = [{item.name, item.array.args[0].form}]
         for names in new:
             found = [s for s in found if s.isdisjoint(names)] + [names.union(*(s for s in found if s & names))]
     return found
-
-
-def _seen(item: Statement | Message) -> tuple[Array, ...]:
-    """The array of which a statement makes nothing but a view."""
-    of = item.array.args if isinstance(item, Statement) and item.array.op == "view" else ()
-    return of if of and not of[0].args else ()
 
 
 def by_layer(lowered: Lowered, places: Mapping[int, list[str]]) -> dict[int, list[str]]:

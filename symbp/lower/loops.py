@@ -187,7 +187,7 @@ def left_by_step_before(e: Expr, group: Group) -> Access | None:
     """h[n, t - 1, j] of an expression that is that, and zero at the first step; None for any other."""
     if group.time is None or not isinstance(e, Select) or e.args[2] is not ZERO or not isinstance(e.args[1], Access):
         return None
-    condition, read, _ = e.args
+    condition, read = e.args[0], e.args[1]
     if read.label not in group.names or abs(step(read, group.time)) != 1 or condition.free != {group.time}:
         return None
     inside = (bound for at in read.args if group.time in at.free for bound in (at, group.time.size - at - 1))
