@@ -86,8 +86,8 @@ def loss(params, x, t):
 def workspace(flat, flat_grads, x, t):
     """step(x, t) for arguments of these shapes: it returns L.
 
-    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change
-    it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
+    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change it
+    in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
     B = x.shape[0]
     add, maximum, subtract = np.add, np.maximum, np.subtract
@@ -182,7 +182,9 @@ def loss_and_grads(params, x, t):
     flat, views = flatten({name: np.asarray(params[name], DTYPE) for name in LAYERS})
     flat_grads, grads = flatten(views)
     x = np.asarray(x, DTYPE)
-    return workspace(flat, flat_grads, x, t)(x, t), grads
+    step = workspace(flat, flat_grads, x, t)
+    value = step(x, t)
+    return value, grads
 
 
 def empty(shape, dtype):

@@ -86,26 +86,26 @@ def forward(params, x):
     b2 = params["b2"]
     T = x.shape[1]
     B = x.shape[0]
-    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1         # (T, B, 16)
-    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1         # (T, B, 16)
-    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1         # (T, B, 16)
-    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1         # (T, B, 16)
-    c1 = np.empty((T, B, 16), DTYPE)
-    h1 = np.empty((T, B, 16), DTYPE)
+    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1  # (T, B, 16)
+    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1  # (T, B, 16)
+    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1  # (T, B, 16)
+    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1  # (T, B, 16)
+    h1_with_start = np.zeros((T + 1, B, 16), DTYPE)
+    h1_shifted, h1 = h1_with_start[:-1], h1_with_start[1:]  # h1_shifted: h1 a step before
+    c1 = np.zeros((B, 16), DTYPE)
     for t in range(T):
-        h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
-        s_i1 = h1_shifted @ U_i1 + s_i1_in[t]                # (B, 16)
-        i1 = sigmoid(s_i1)                                   # (B, 16)
-        s_f1 = h1_shifted @ U_f1 + s_f1_in[t]                # (B, 16)
-        f1 = sigmoid(s_f1)                                   # (B, 16)
-        s_g1 = h1_shifted @ U_g1 + s_g1_in[t]                # (B, 16)
-        g1 = np.tanh(s_g1)                                   # (B, 16)
-        c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1  # (B, 16)
-        s_o1 = h1_shifted @ U_o1 + s_o1_in[t]                # (B, 16)
-        o1 = sigmoid(s_o1)                                   # (B, 16)
-        h1[t] = o1 * np.tanh(c1[t])                          # (B, 16)
-    last1 = h1[T - 1]                                    # (B, 16)
-    y = last1 @ W2 + b2                                  # (B, 4)
+        s_i1 = h1_shifted[t] @ U_i1 + s_i1_in[t]      # (B, 16)
+        i1 = sigmoid(s_i1)                            # (B, 16)
+        s_f1 = h1_shifted[t] @ U_f1 + s_f1_in[t]      # (B, 16)
+        f1 = sigmoid(s_f1)                            # (B, 16)
+        s_g1 = h1_shifted[t] @ U_g1 + s_g1_in[t]      # (B, 16)
+        g1 = np.tanh(s_g1)                            # (B, 16)
+        c1 = c1 * f1 + g1 * i1                        # (B, 16)
+        s_o1 = h1_shifted[t] @ U_o1 + s_o1_in[t]      # (B, 16)
+        o1 = sigmoid(s_o1)                            # (B, 16)
+        h1[t] = o1 * np.tanh(c1)                      # (B, 16)
+    last1 = h1[T - 1]                             # (B, 16)
+    y = last1 @ W2 + b2                           # (B, 4)
     return y
 
 
@@ -117,28 +117,28 @@ def loss(params, x, target):
     b2 = params["b2"]
     T = x.shape[1]
     B = x.shape[0]
-    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1         # (T, B, 16)
-    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1         # (T, B, 16)
-    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1         # (T, B, 16)
-    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1         # (T, B, 16)
-    c1 = np.empty((T, B, 16), DTYPE)
-    h1 = np.empty((T, B, 16), DTYPE)
+    s_i1_in = x.transpose(1, 0, 2) @ W_i1 + b_i1     # (T, B, 16)
+    s_f1_in = x.transpose(1, 0, 2) @ W_f1 + b_f1     # (T, B, 16)
+    s_g1_in = x.transpose(1, 0, 2) @ W_g1 + b_g1     # (T, B, 16)
+    s_o1_in = x.transpose(1, 0, 2) @ W_o1 + b_o1     # (T, B, 16)
+    h1_with_start = np.zeros((T + 1, B, 16), DTYPE)
+    h1_shifted, h1 = h1_with_start[:-1], h1_with_start[1:]  # h1_shifted: h1 a step before
+    c1 = np.zeros((B, 16), DTYPE)
     for t in range(T):
-        h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
-        s_i1 = h1_shifted @ U_i1 + s_i1_in[t]                # (B, 16)
-        i1 = sigmoid(s_i1)                                   # (B, 16)
-        s_f1 = h1_shifted @ U_f1 + s_f1_in[t]                # (B, 16)
-        f1 = sigmoid(s_f1)                                   # (B, 16)
-        s_g1 = h1_shifted @ U_g1 + s_g1_in[t]                # (B, 16)
-        g1 = np.tanh(s_g1)                                   # (B, 16)
-        c1[t] = f1 * (c1[t - 1] if t != 0 else 0) + g1 * i1  # (B, 16)
-        s_o1 = h1_shifted @ U_o1 + s_o1_in[t]                # (B, 16)
-        o1 = sigmoid(s_o1)                                   # (B, 16)
-        h1[t] = o1 * np.tanh(c1[t])                          # (B, 16)
-    last1 = h1[T - 1]                                    # (B, 16)
-    y = last1 @ W2 + b2                                  # (B, 4)
-    y_max = y.max(axis=1)                                # (B,)
-    p2_sum = np.exp(y - y_max[:, None]).sum(axis=1)      # (B,)
+        s_i1 = h1_shifted[t] @ U_i1 + s_i1_in[t]         # (B, 16)
+        i1 = sigmoid(s_i1)                               # (B, 16)
+        s_f1 = h1_shifted[t] @ U_f1 + s_f1_in[t]         # (B, 16)
+        f1 = sigmoid(s_f1)                               # (B, 16)
+        s_g1 = h1_shifted[t] @ U_g1 + s_g1_in[t]         # (B, 16)
+        g1 = np.tanh(s_g1)                               # (B, 16)
+        c1 = c1 * f1 + g1 * i1                           # (B, 16)
+        s_o1 = h1_shifted[t] @ U_o1 + s_o1_in[t]         # (B, 16)
+        o1 = sigmoid(s_o1)                               # (B, 16)
+        h1[t] = o1 * np.tanh(c1)                         # (B, 16)
+    last1 = h1[T - 1]                                # (B, 16)
+    y = last1 @ W2 + b2                              # (B, 4)
+    y_max = y.max(axis=1)                            # (B,)
+    p2_sum = np.exp(y - y_max[:, None]).sum(axis=1)  # (B,)
     L = (np.log(p2_sum) + y_max - y[np.arange(B), target]).mean()  # scalar
     return L
 
@@ -146,8 +146,8 @@ def loss(params, x, target):
 def workspace(flat, flat_grads, x, target):
     """step(x, target) for arguments of these shapes: it returns L.
 
-    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change
-    it in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
+    flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change it
+    in place. flat_grads: such an array for the gradients. All other arrays are made here, once.
     """
     B = x.shape[0]
     T = x.shape[1]
@@ -357,9 +357,9 @@ def workspace(flat, flat_grads, x, target):
             else:
                 work1_10.fill(0)
             multiply(h1_view[t], tanh_c1_view[t], work1_9)
-            subtract(work1_9, o1_view[t], work1_9)
+            subtract(o1_view[t], work1_9, work1_9)
             multiply(d_h1, work1_9, work1_2)
-            subtract(work1_10, work1_2, d_c1_view[t])             # dL/dc1, from (10), (7)  (B, 16)
+            add(work1_10, work1_2, d_c1_view[t])                  # dL/dc1, from (10), (7)  (B, 16)
             multiply(d_c1_view[t], i1_view[t], d_g1)              # dL/dg1, from (7)  (B, 16)
             multiply(g1_view[t], g1_view[t], work1_10)
             subtract(one, work1_10, work1_10)
@@ -395,7 +395,9 @@ def loss_and_grads(params, x, target):
     flat, views = flatten({name: np.asarray(params[name], DTYPE) for name in LAYERS})
     flat_grads, grads = flatten(views)
     x = np.asarray(x, DTYPE)
-    return workspace(flat, flat_grads, x, target)(x, target), grads
+    step = workspace(flat, flat_grads, x, target)
+    value = step(x, target)
+    return value, grads
 
 
 def empty(shape, dtype):
@@ -698,21 +700,21 @@ def activations(params, x):
     i1 = np.empty((B, T, 16), DTYPE)
     f1 = np.empty((B, T, 16), DTYPE)
     g1 = np.empty((B, T, 16), DTYPE)
-    c1 = np.empty((T, B, 16), DTYPE)
     o1 = np.empty((B, T, 16), DTYPE)
-    h1 = np.empty((T, B, 16), DTYPE)
+    h1_with_start = np.zeros((T + 1, B, 16), DTYPE)
+    h1_shifted, h1 = h1_with_start[:-1], h1_with_start[1:]  # h1_shifted: h1 a step before
+    c1 = np.zeros((B, 16), DTYPE)
     for t in range(T):
-        h1_shifted = h1[t - 1] if t != 0 else np.zeros((B, 16), DTYPE)  # (B, 16)
-        s_i1 = h1_shifted @ U_i1 + s_i1_in[t]         # (B, 16)
+        s_i1 = h1_shifted[t] @ U_i1 + s_i1_in[t]      # (B, 16)
         i1[:, t] = sigmoid(s_i1)                      # (B, 16)
-        s_f1 = h1_shifted @ U_f1 + s_f1_in[t]         # (B, 16)
+        s_f1 = h1_shifted[t] @ U_f1 + s_f1_in[t]      # (B, 16)
         f1[:, t] = sigmoid(s_f1)                      # (B, 16)
-        s_g1 = h1_shifted @ U_g1 + s_g1_in[t]         # (B, 16)
+        s_g1 = h1_shifted[t] @ U_g1 + s_g1_in[t]      # (B, 16)
         g1[:, t] = np.tanh(s_g1)                      # (B, 16)
-        c1[t] = f1[:, t] * (c1[t - 1] if t != 0 else 0) + g1[:, t] * i1[:, t]  # (B, 16)
-        s_o1 = h1_shifted @ U_o1 + s_o1_in[t]         # (B, 16)
+        c1 = f1[:, t] * c1 + g1[:, t] * i1[:, t]      # (B, 16)
+        s_o1 = h1_shifted[t] @ U_o1 + s_o1_in[t]      # (B, 16)
         o1[:, t] = sigmoid(s_o1)                      # (B, 16)
-        h1[t] = o1[:, t] * np.tanh(c1[t])             # (B, 16)
+        h1[t] = o1[:, t] * np.tanh(c1)                # (B, 16)
     return {"i1": i1, "f1": f1, "g1": g1, "o1": o1}
 
 

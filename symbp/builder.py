@@ -16,6 +16,7 @@ from symbp.program import Equation, Program, Tensor
 from symbp.verify import verify
 
 _LETTERS = "ijklmpqrsuvw"
+MOST_LAYERS = 5000  # in a network, those inside of others included: with more, deriving would take minutes
 
 
 class Builder:
@@ -28,6 +29,7 @@ class Builder:
         self._training = training
         self.two_forms = False
         self.layer = 0
+        self.defined = 0
         self.place = ""  # of the layer that is being defined, for messages: "layer 2 (Conv2D)"
         self.init_of_next = ""
         self.equations: list[tuple[str, Any]] = []
@@ -53,9 +55,23 @@ class Builder:
         for k, layer in enumerate(layers):
             self.place = f"{outside}{', ' if outside else ''}layer {k + 1} ({type(layer).__name__})"
             self.init_of_next = next((later.init for later in layers[k + 1 :] if later.init), after or "xavier")
-            x = layer.define(self, x)
+            self.defined += 1
+            if self.defined > MOST_LAYERS:
+                raise self.fail(f"the network has more than {MOST_LAYERS:,} layers: take fewer")
+            x = self.checked(layer).define(self, x)
         self.place, self.init_of_next = outside, after
         return x
+
+    def checked(self, part: Any) -> Any:
+        """A layer or a loss. Raises SymbpError for an option whose value lies elsewhere than it says."""
+        for name, within in part.within.items():
+            value = sp.nsimplify(getattr(part, name))
+            if value.is_number and value not in within:
+                bounds = [f"{'more than' if within.left_open else 'at least'} {within.start}"]
+                if within.end is not sp.oo:
+                    bounds.append(f"{'less than' if within.right_open else 'at most'} {within.end}")
+                raise self.fail(f"the {name} is {getattr(part, name)}: it must be {' and '.join(bounds)}")
+        return part
 
     def fail(self, message: str) -> SymbpError:
         """An error about what the layer that is being defined was given."""

@@ -90,11 +90,14 @@ def digits_part(out: Path, data: Path) -> float:
 
 
 def digits_file() -> Path:
-    """The digits data of the source tree. Raises SymbpError where symbp was installed without it."""
-    path = Path(__file__).resolve().parents[1] / "examples" / "data" / "digits.npz"
-    if not path.is_file():
-        raise SymbpError("the demo needs examples/data/digits.npz: run it from a checkout of symbp")
-    return path
+    """The digits data of the source tree: symbp's own, or the one that the command runs in. Raises SymbpError where
+    there is neither.
+    """
+    for tree in (Path(__file__).resolve().parents[1], Path.cwd()):
+        path = tree / "examples" / "data" / "digits.npz"
+        if path.is_file():
+            return path
+    raise SymbpError("there is no examples/data/digits.npz here: run this in a checkout of symbp")
 
 
 def held_out_fifth(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

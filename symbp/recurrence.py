@@ -158,3 +158,20 @@ def local_to_step(group: Group, program: Program) -> set[str]:
             if read.label in group.names and (e.name not in group.names or step(read, group.time) != 0):
                 kept.add(read.label)
     return set(group.names) - kept
+
+
+def carried(group: Group, program: Program) -> set[str]:
+    """The members that only the same step reads and, up to where it computes them anew, the next one: a single value is
+    enough, carried from step to step.
+    """
+    assert group.time is not None
+    place = {e.name: n for n, e in enumerate(group.equations)}
+    out = set(place) - {*program.outputs, *program.updates.values(), program.prediction}
+    for e in program.equations:
+        for read in e.value.accesses:
+            if read.label in out:
+                shift = step(read, group.time) if e.name in place else None
+                early = e.name in place and place[e.name] <= place[read.label]
+                if shift is None or abs(shift) > 1 or bool(shift) != early:
+                    out.discard(read.label)
+    return out - local_to_step(group, program)

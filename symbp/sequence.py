@@ -52,7 +52,7 @@ def Sequential(
         x = _input(net, sample, integers, getattr(layers[0], "names", ""))
         y = net.chain(layers, x)
         net.place = f"the loss ({type(loss).__name__})"
-        return net.program(title or "sequential", y, loss.define(net, y), loss.task), net.two_forms
+        return net.program(title or "sequential", y, net.checked(loss).define(net, y), loss.task), net.two_forms
 
     training, two_forms = build(True)
     inference = build(False)[0] if two_forms else training

@@ -288,3 +288,8 @@ def test_help_names_all_forms() -> None:
     for command in ("derive", "count", "generate"):
         text = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
         assert all(word in text for word in ("mlp:", "cnn", ".toml", ".net", "Python file", "`symbp nets`"))
+
+
+def test_a_gpt_has_a_largest_number_of_layers() -> None:
+    with pytest.raises(SymbpError, match="layers must be a positive integer of at most 5,000, not '999999999'"):
+        load("gpt:layers=999999999,heads=2,width=8,context=4,vocabulary=5")

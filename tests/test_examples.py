@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from symbp.errors import SymbpError
 from symbp.program import Program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -402,3 +403,17 @@ def test_largest_curvature_is_the_largest_eigenvalue() -> None:
     np.testing.assert_allclose(H, H.T, atol=1e-14)
     values = np.linalg.eigvalsh(H)
     assert max(values, key=abs) == pytest.approx(curvature.largest(params, 200), rel=1e-6)
+
+
+def test_the_digits_are_found_where_symbp_is_installed_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the checkout that a command runs in, too."""
+    from symbp import demo
+
+    monkeypatch.setattr(demo, "__file__", str(tmp_path / "site-packages" / "symbp" / "demo.py"))
+    monkeypatch.chdir(Path(__file__).resolve().parents[1])
+    assert demo.digits_file().is_file()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SymbpError, match=r"there is no examples/data/digits\.npz here: run this in a checkout"):
+        demo.digits_file()

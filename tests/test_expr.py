@@ -354,3 +354,12 @@ def test_digests_and_their_order_are_the_same_in_every_process():
         printed.add(ran.stdout)
     assert len(printed) == 1
     assert len(printed.pop().splitlines()) > 15
+
+
+def test_a_comparison_of_a_lone_index_has_one_form() -> None:
+    size = ex.size("T")
+    t, u = ex.index("t", size), ex.index("u", size)
+    for left, right in ((t, size - 1), (size, t + 1), (t + 1, size), (mul(-1, t), 1 - size)):
+        assert ex.compare("!=", left, right) is ex.compare("!=", t, size - 1)
+    assert ex.compare("==", t + 1, 3) is ex.compare("==", t, 2)
+    assert ex.compare("==", t + 1, u).args == (t + 1, u)  # of two indices as it stands

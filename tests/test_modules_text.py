@@ -11,12 +11,14 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from training_modules import OPTIMIZERS, fresh
 
 from symbp import cli
 from symbp.architectures import load
 from symbp.emit import generate
+from symbp.emit.loading import load_module
 
 ROOT = Path(__file__).resolve().parents[1]
 NETS = [
@@ -30,6 +32,7 @@ NETS = [
     "gpt:nano",
     "lstm:3-4-2,cross_entropy",
     "gru:3-4-2,bidirectional,each,cross_entropy",
+    "gpt:layers=1,heads=2,width=8,context=4,vocabulary=5,dropout=0.1",
 ]
 
 
@@ -86,3 +89,20 @@ def test_the_readme_names_the_important_ones(capsys: pytest.CaptureFixture[str])
     named = set(re.findall(r"--[a-z][a-z-]+", section))
     assert options("train", capsys) - named <= {"--seed", "--save-every", "--every", "--quiet"}
     assert named <= options("train", capsys)
+
+
+@pytest.mark.parametrize("parallel", [None, "processes"])
+def test_many_arguments_keep_to_the_width(parallel: str | None) -> None:
+    """A mask for each of many layers with dropout: calls, docstrings and lists are broken where they are long."""
+    net = load("mlp:4-3-3-3-3-3-3-3-3-3-3-3-3-3-3-2,batch_norm+relu+dropout0.1,cross_entropy")
+    text = generate(net, style="fast", parallel=parallel)  # which raises for longer lines
+    module = load_module(text)
+    data = module.draw(np.random.default_rng(0), np.ones((6, 4)), np.zeros(6, int))
+    assert len(data) == 16
+    value, grads, moved = module.loss_and_grads(module.init_params(), *data)
+    assert np.isfinite(value) and set(grads) == set(module.LAYERS) and len(moved) == 28
+
+
+def test_a_rate_of_dropout_divides_as_a_decimal() -> None:
+    text = generate(load("mlp:4-8-3,tanh+dropout0.1,cross_entropy"))
+    assert re.search(r"^    u1 = h1 \* keep / 0\.9 +#", text, re.MULTILINE) and "/ 9" not in text

@@ -42,11 +42,12 @@ class Field:
     def error(self, message: str) -> SymbpError:
         return SymbpError(f"{self.whole!r}: field {self.place} {self.text!r}: {message}")
 
-    def integer(self, digits: str, what: str, least: int = 1) -> int:
-        """The number that the digits write."""
-        if not is_integer(digits) or int(digits) < least:
+    def integer(self, digits: str, what: str, least: int = 1, most: int | None = None) -> int:
+        """The number that the digits write. most: the largest; left out, any of not too many digits."""
+        if not is_integer(digits) or int(digits) < least or (most is not None and int(digits) > most):
             kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
-            raise self.error(f"{what} must be {kind} of up to {DIGITS} digits, not {digits!r}")
+            limit = f"of up to {DIGITS} digits" if most is None else f"of at most {most:,}"
+            raise self.error(f"{what} must be {kind} {limit}, not {digits!r}")
         return int(digits)
 
     def sizes(self, between: str, form: str, counts: Sequence[int]) -> list[int]:
@@ -110,11 +111,11 @@ class Settings:
                 raise field.error(f"{name} is given twice: keep one")
             self.values[name] = (field, value)
 
-    def integer(self, name: str, default: int, least: int = 1) -> int:
+    def integer(self, name: str, default: int, least: int = 1, most: int | None = None) -> int:
         if name not in self.values:
             return default
         field, value = self.values[name]
-        return field.integer(value, name, least)
+        return field.integer(value, name, least, most)
 
     def word(self, name: str, known: Iterable[str], default: str) -> str:
         if name not in self.values:

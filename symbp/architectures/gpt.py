@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symbp.architectures.fields import ACTIVATIONS, Family, Settings, built, fields
+from symbp.builder import MOST_LAYERS
 from symbp.errors import SymbpError
 from symbp.layers import (
     LOSSES,
@@ -53,7 +54,9 @@ def gpt(text: str) -> Program:
         names = ", ".join(missing)
         raise SymbpError(f"{text!r}: {names} missing: write gpt:layers=4,heads=4,width=128,context=64,vocabulary=256, "
                          f"or a preset as in gpt:nano (of {', '.join(PRESETS)})")  # fmt: skip
-    layers, heads, width, vocabulary = (given.integer(s, preset.get(s, 0)) for s in SIZES if s != "context")
+    layers, heads, width, vocabulary = (
+        given.integer(s, preset.get(s, 0), most=MOST_LAYERS if s == "layers" else None) for s in SIZES if s != "context"
+    )
     anything = given.values.get("context", ("", ""))[1] == "T"
     context = "T" if anything else given.integer("context", preset.get("context", 0)) or "T"
     rate, loss = given.rate("dropout"), given.word("loss", LOSSES, "cross_entropy")

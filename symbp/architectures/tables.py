@@ -15,6 +15,7 @@ from typing import Any
 import sympy as sp
 
 from symbp.architectures.catalogue import LAYERS, LOSS_KINDS, REQUIRED, Kind, Option
+from symbp.builder import MOST_LAYERS
 from symbp.errors import SymbpError, nearest
 from symbp.layers import Layer
 from symbp.program import Program
@@ -33,7 +34,7 @@ batch = 32                   # left out: any batch B
 [[layers]]                   # one table a layer, in their order
 kind = "dense"               # its name, and its options:
 units = 32
-repeat = 2                   # so many of it, one after another (1)
+repeat = 2                   # so many of it, one after another (1, at most 5000)
 """
 TOP, INPUTS = ("title", "input", "layers", "loss"), ("features", "shape", "tokens")
 LARGEST = 10**9
@@ -132,7 +133,7 @@ def _layers(place: Place, value: Any) -> list[Layer]:
 def _several(place: Place, value: Any) -> list[Layer]:
     """The layers of one entry: more than one where it says repeat."""
     layer = made_of(place, value, LAYERS, "layer", ("repeat",))
-    return [layer] * (_whole(place.key("repeat"), value["repeat"]) if "repeat" in value else 1)
+    return [layer] * (_whole(place.key("repeat"), value["repeat"], most=MOST_LAYERS) if "repeat" in value else 1)
 
 
 def made_of(place: Place, value: Any, kinds: Mapping[str, Kind], what: str, more: tuple[str, ...] = ()) -> Any:
@@ -187,9 +188,9 @@ def _value(place: Place, option: Option, value: Any) -> Any:
             return _size(place.item(1), value[0]), _whole(place.item(2), value[1])
 
 
-def _whole(place: Place, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
-        raise place.error(f"it is a whole number of {least} or more, not {shown(value)}")
+def _whole(place: Place, value: Any, least: int = 1, most: int = LARGEST) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise place.error(f"it is a whole number from {least} to {most:,}, not {shown(value)}")
     return value
 
 

@@ -36,7 +36,7 @@ from symbp.simplify.nominal import nominal
 
 LICENCE = "MIT"
 LARGE = 10**5  # more numbers than this in a step: the system's part in giving memory and taking it back is felt
-HUGE = 10**7  # so many that readable code gives arrays back, layer by layer
+HUGE = 10**6  # so many that readable code gives arrays back, layer by layer
 ROOM = 100  # columns of names in a line that gives arrays back
 SMALL = 1000  # but none with less than this part of them
 COLUMN = 60  # comments start in one column, as far right as this
@@ -160,11 +160,26 @@ def _numbers(t: Tensor) -> int:
     return math.prod(map(nominal, t.indices))
 
 
-def _large(program: Program) -> frozenset[str]:
-    """The large ones among what a step computes and doesn't return, where it computes very much."""
-    stays, total = {*program.outputs, *program.updates.values()}, _numbers_in(program)
-    computed = [t for t in program.tensors.values() if t.role == "computed" and t.name not in stays]
-    return frozenset(t.name for t in computed if total > HUGE and _numbers(t) * SMALL > total)
+def _given_back(lowered: Lowered) -> dict[int, list[str]]:
+    """Position of a statement -> the large arrays to give back behind it, where a function computes very much: at the
+    end of each layer, if there is as much to come as a tenth of what they hold.
+    """
+    total = _numbers_in(lowered.program)
+    if total <= HUGE:
+        return {}
+    tensors, stays = lowered.program.tensors, {*lowered.program.outputs, *lowered.program.updates.values()}
+    made: list[int] = []  # numbers by statement
+    for item in lowered.statements:
+        inside = item.body if isinstance(item, Loop) else (item,)
+        names = [s.name for s in inside if isinstance(s, Statement)]
+        made.append(sum(_numbers(tensors[name]) for name in names))
+        if isinstance(item, Loop):  # what it doesn't keep holds a single step
+            stays |= {*names} - item.axes.keys()
+    large = {t.name: n for t in tensors.values() if t.role == "computed" and (n := _numbers(t)) * SMALL > total}
+    places = by_layer(lowered, last_reads(lowered, large.keys() - stays))
+    return {
+        k: names for k, names in places.items() if sum(made[k + 1 :]) * 10 >= sum(large.get(name, 0) for name in names)
+    }
 
 
 def command(
@@ -309,7 +324,7 @@ def _body(
     lines = [f"{n} = {_size_of(n, program)}" for n in lowered.sizes if n in words and n != lowered.total]
     if lowered.total:
         lines.append(_total(lowered, program, batch))
-    done = last_reads(lowered, frees) if frees else by_layer(lowered, last_reads(lowered, _large(lowered.program)))
+    done = last_reads(lowered, frees) if frees else _given_back(lowered)
     note = "" if frees else "  # not read again: memory for the next layers"
     for k, item in enumerate(lowered.statements):
         if isinstance(item, Loop):

@@ -36,6 +36,10 @@ NEEDS = {  # by the way in which it is parallel
         "`--processes` share every batch, and compute what one would.",
     ],
 }
+WORKSPACE = (
+    "flat: all parameters in one array, in the order of LAYERS, see flatten(); read where it is, so change it in "
+    "place. flat_grads: such an array for the gradients. All other arrays are made here, once."
+)
 # Options of the emitted command line, which can't be those of arrays too.
 TAKEN = frozenset("""data epochs batch lr optimizer schedule warmup clip decay patience dtype seed validation out resume
     checkpoint save_every history plot every quiet processes label standardise net tolerance help h o""".split())
@@ -191,14 +195,19 @@ def _fast_strings(c: ModuleContext) -> dict[str, object]:
     arguments: tuple[Data | Random, ...] = (*c.inputs, *c.random, *c.targets)
     real = [d.name for d in arguments if isinstance(d, Random) or not d.integer]
     split = [d.split if isinstance(d, Random) else d.shape[:1] == (c.batch,) for d in arguments]
+    called = f"step({', '.join(a.name for a in arguments)})"
+    returns = c.loss_name + (" and the new state by name" if c.fast.moved else "")
+    state = " state: the arrays of the state by name, read where they are too." if c.state else ""
     return {
         "fast": True,
         "real_arguments": [f"{name} = np.asarray({name}, DTYPE)" for name in real],
-        "split_arguments": repr(tuple(split)),
+        "split_arguments": "\n".join(filled("SPLIT = [", [str(has) for has in split], "]")),
+        "workspace_docstring": docstring(
+            f"{called} for arguments of these shapes: it returns {returns}.", WORKSPACE + state
+        ),
         "setup_body": setup,
         "step_body": step,
         "step_return": "\n".join(indented(indented(lines))),
-        "step_returns": c.loss_name + (" and the new state by name" if c.fast.moved else ""),
     }
 
 

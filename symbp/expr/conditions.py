@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from symbp.expr.arithmetic import ONE, ZERO, Delta, Expr, Num, Number, Select, as_expr
+from symbp.expr.arithmetic import ONE, ZERO, Delta, Expr, Num, Number, Select, as_expr, coefficient, mul, terms
 from symbp.expr.nodes import node, order
 
 
@@ -28,8 +28,10 @@ TRUE, FALSE = node(Condition, "true", ()), node(Condition, "false", ())
 
 
 def compare(operator: str, a: Expr | Number, b: Expr | Number) -> Expr:
-    """A comparison of two values, numbers on the right, the larger one elsewhere."""
+    """A comparison of two values, numbers on the right, the larger one elsewhere; of a lone index t == T - 1."""
     left, right = as_expr(a), as_expr(b)
+    if operator in ("==", "!="):
+        left, right = _solved(left, right)
     if left is right:
         return TRUE if operator in ("<=", ">=", "==") else FALSE
     if isinstance(left, Num):
@@ -39,6 +41,19 @@ def compare(operator: str, a: Expr | Number, b: Expr | Number) -> Expr:
     elif operator in (">", ">=") and not isinstance(right, Num):  # of a >= b and b <= a, one
         left, right, operator = right, left, _MIRRORED[operator]
     return node(Condition, operator, (left, right))
+
+
+def _solved(left: Expr, right: Expr) -> tuple[Expr, Expr]:
+    """Two index expressions that are compared, as an index and what it is compared with, where they hold just one."""
+    if len(left.free | right.free) != 1 or left.accesses or right.accesses:
+        return left, right
+    (i,) = left.free | right.free
+    difference = left - right
+    for t in terms(difference):
+        c, at = coefficient(t)
+        if at is i and c in (1, -1) and not (rest := difference - t).free:
+            return i, mul(-c, rest)
+    return left, right
 
 
 def logic(operator: str, *conditions: Expr) -> Expr:

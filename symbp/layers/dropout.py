@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy as sp
 
 from symbp.builder import Builder
-from symbp.layers.layer import Layer
+from symbp.layers.layer import SHARE, Layer
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,10 @@ class Dropout(Layer):
     """
 
     rate: Any
+    within: ClassVar = {"rate": SHARE}
 
     def define(self, net: Builder, x: Any) -> Any:
         rate = sp.nsimplify(self.rate)
-        if not 0 <= rate < 1:
-            raise net.fail(f"the rate is {self.rate}: it must be at least 0 and less than 1")
         if not net.training:
             return x
         keep = net.input("keep", x.indices, symbol="m", init=f"bernoulli({1 - rate})")

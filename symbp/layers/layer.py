@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import sympy as sp
@@ -10,11 +10,18 @@ from sympy import Sum
 
 from symbp.builder import Builder
 
+AT_LEAST_ZERO, ABOVE_ZERO = sp.Interval(0, sp.oo), sp.Interval.open(0, sp.oo)
+SHARE, TO_ONE = sp.Interval.Ropen(0, 1), sp.Interval(0, 1)
+
 
 class Layer:
-    """A definition by equations. init: how the weights in front of this layer should start, where it matters."""
+    """A definition by equations. init: how the weights in front of this layer should start, where it matters.
+
+    within: where the values of options that are numbers must lie.
+    """
 
     init: ClassVar[str] = ""
+    within: ClassVar[Mapping[str, sp.Interval]] = {}
     reads_integers: ClassVar[bool] = False  # as the first layer of a chain: the input holds integers
 
     def define(self, net: Builder, x: Any) -> Any:
@@ -23,8 +30,12 @@ class Layer:
 
 
 class Loss:
-    """A scalar L of the prediction and a target that it declares. task: what the prediction is for."""
+    """A scalar L of the prediction and a target that it declares.
 
+    task: what the prediction is for. within: as for a layer.
+    """
+
+    within: ClassVar[Mapping[str, sp.Interval]] = {}
     task: ClassVar[str] = "regression"
     takes_scores: ClassVar[bool] = False  # the network's last layer then has no activation
 

@@ -11,7 +11,7 @@ from sympy import Abs, KroneckerDelta, Max, Sum
 from symbp.builder import Builder
 from symbp.language import FUNCTIONS
 from symbp.layers.activation import Softmax
-from symbp.layers.layer import Loss, axes, piecewise, size_of
+from symbp.layers.layer import ABOVE_ZERO, AT_LEAST_ZERO, SHARE, Loss, axes, piecewise, size_of
 
 
 class Elementwise(Loss):
@@ -56,6 +56,7 @@ class Huber(Elementwise):
     """The mean of r^2/2 where |r| <= delta, delta (|r| - delta/2) elsewhere, r = y - t (Huber 1964)."""
 
     delta: Any = 1
+    within: ClassVar = {"delta": ABOVE_ZERO}
 
     def of(self, y: Any, t: Any) -> Any:
         d = sp.nsimplify(self.delta)
@@ -67,6 +68,7 @@ class Quantile(Elementwise):
     """The mean of max(q (t - y), (q - 1) (t - y)): y estimates the q-quantile of t (Koenker & Bassett 1978)."""
 
     q: Any
+    within: ClassVar = {"q": sp.Interval.open(0, 1)}
 
     def of(self, y: Any, t: Any) -> Any:
         q = sp.nsimplify(self.q)
@@ -110,6 +112,7 @@ class CrossEntropy(Loss):
     targets: str = "integer"
     smoothing: Any = 0
     weighted: bool = False
+    within: ClassVar = {"smoothing": SHARE}
     task: ClassVar[str] = "classification"
     takes_scores: ClassVar[bool] = True
 
@@ -138,6 +141,7 @@ class BinaryCrossEntropy(Loss):
 
     positive: Any = 1
     smoothing: Any = 0
+    within: ClassVar = {"positive": ABOVE_ZERO, "smoothing": SHARE}
     task: ClassVar[str] = "binary"
     takes_scores: ClassVar[bool] = True
 
@@ -154,6 +158,7 @@ class Focal(Loss):
     """L = -Sum((1 - p_t)^gamma log p_t) / B, p_t the probability of the label (Lin et al. 2017, eq. 4)."""
 
     gamma: Any = 2
+    within: ClassVar = {"gamma": AT_LEAST_ZERO}
     task: ClassVar[str] = "classification"
     takes_scores: ClassVar[bool] = True
 
@@ -185,6 +190,7 @@ class MulticlassHinge(Loss):
     """L = Sum(max(0, margin + y[n, k] - y[n, t]), k != t) / B (Weston & Watkins 1999)."""
 
     margin: Any = 1
+    within: ClassVar = {"margin": AT_LEAST_ZERO}
     task: ClassVar[str] = "classification"
     takes_scores: ClassVar[bool] = True
 
@@ -214,6 +220,7 @@ class Triplet(Loss):
     """
 
     margin: Any = 1
+    within: ClassVar = {"margin": AT_LEAST_ZERO}
 
     def define(self, net: Builder, y: Any) -> Any:
         n, r, k = axes(net, y, "n r k")
@@ -229,6 +236,7 @@ class InfoNCE(Loss):
     """L = -Sum(log p[n, n]) / B, p the softmax of cos(y[n, 0], y[m, 1]) / temperature over m (van den Oord 2018)."""
 
     temperature: Any = "1/10"
+    within: ClassVar = {"temperature": ABOVE_ZERO}
 
     def define(self, net: Builder, y: Any) -> Any:
         n, r, k = axes(net, y, "n r k")
@@ -249,13 +257,14 @@ class Penalised(Loss):
     loss: Loss
     l1: Any = 0
     l2: Any = 0
+    within: ClassVar = {"l1": AT_LEAST_ZERO, "l2": AT_LEAST_ZERO}
 
     @property
     def task(self) -> str:  # type: ignore[override]
         return self.loss.task
 
     def define(self, net: Builder, y: Any) -> Any:
-        value = self.loss.define(net, y)
+        value = net.checked(self.loss).define(net, y)
         for W in net.weights():
             value += sp.nsimplify(self.l1) * Sum(Abs(W), *W.indices) + sp.nsimplify(self.l2) * Sum(W**2, *W.indices)
         return value

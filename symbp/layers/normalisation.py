@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy as sp
 from sympy import Sum
 
 from symbp.builder import Builder
-from symbp.layers.layer import Layer, axes, merge, size_of
+from symbp.layers.layer import AT_LEAST_ZERO, TO_ONE, Layer, axes, merge, size_of
 
 _EPSILON, _MOMENTUM = sp.Rational(1, 100_000), sp.Rational(1, 10)
 
@@ -41,6 +41,7 @@ class BatchNorm(Layer):
     epsilon: Any = _EPSILON
     momentum: Any = _MOMENTUM
     axis: int = 1
+    within: ClassVar = {"epsilon": AT_LEAST_ZERO, "momentum": TO_ONE}
 
     def define(self, net: Builder, x: Any) -> Any:
         if not 0 < self.axis < len(x.indices):
@@ -67,6 +68,7 @@ class LayerNorm(Layer):
 
     axes: int = 1
     epsilon: Any = _EPSILON
+    within: ClassVar = {"epsilon": AT_LEAST_ZERO}
 
     def define(self, net: Builder, x: Any) -> Any:
         if len(x.indices) <= self.axes:
@@ -80,6 +82,7 @@ class RMSNorm(Layer):
     """u[n, j] = gamma[j] x[n, j] / sqrt(Sum(x[n, i]^2, i) / J + epsilon) (Zhang & Sennrich 2019, eq. 4)."""
 
     epsilon: Any = _EPSILON
+    within: ClassVar = {"epsilon": AT_LEAST_ZERO}
 
     def define(self, net: Builder, x: Any) -> Any:
         *lead, j = axes(net, x, "... j")
@@ -93,6 +96,7 @@ class InstanceNorm(Layer):
     """Normalises every channel of every sample over its space (Ulyanov et al. 2016), then scales and shifts it."""
 
     epsilon: Any = _EPSILON
+    within: ClassVar = {"epsilon": AT_LEAST_ZERO}
 
     def define(self, net: Builder, x: Any) -> Any:
         _, c, *space = axes(net, x, "... c h")
@@ -105,6 +109,7 @@ class GroupNorm(Layer):
 
     groups: int
     epsilon: Any = _EPSILON
+    within: ClassVar = {"epsilon": AT_LEAST_ZERO}
 
     def define(self, net: Builder, x: Any) -> Any:
         n, c, *space = axes(net, x, "... c h")

@@ -81,6 +81,8 @@ def fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
         if isinstance(f, Num) and isinstance(f.value, Fraction):
             if is_decimal(f.value):
                 above.append(f)
+            elif f.value > 1 and is_decimal(1 / f.value):  # x / 0.9, not 10 * x / 9
+                below.append(num(1 / f.value))
             else:
                 if f.value.numerator != 1:
                     above.append(num(f.value.numerator))

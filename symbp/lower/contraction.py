@@ -46,6 +46,7 @@ from symbp.lower.array import (
 )
 from symbp.lower.conditions import choice
 from symbp.lower.reads import is_symbolic
+from symbp.lower.recorder import typical
 from symbp.lower.scatter import scatter
 from symbp.lower.writer import Writer
 from symbp.verify import reads_in_range
@@ -171,6 +172,8 @@ def _flat(writer: Writer, x: Array, y: Array, left: Axes, bound: Axes, right: Ax
     both = tuple(i for i in x.axes if i in bound)
     groups = {x.axes: ((*left, *both), (*both, *left)), y.axes: ((*both, *right), (*right, *both))}
     if x.axes not in groups[x.axes] or y.axes not in groups[y.axes]:
+        larger = max(x, y, key=lambda a: typical(mul(*a.dims)))  # in its order it needn't be copied
+        both = tuple(i for i in larger.axes if i in bound)
         axes = ", ".join(f"[{', '.join(str(a.axes.index(i)) for i in both)}]" for a in (x, y))
         return replace(opaque(f"np.tensordot({{}}, {{}}, axes=({axes}))", x, y, axes=(*left, *right)), op="tensordot")
     a = _matrix(writer, x, x.axes[: len(left)] == left, left, both)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from symbp.lower.loops import with_start
 from symbp.lower.recorder import WORD
 from symbp.lower.statements import Loop, Lowered, Statement
 
@@ -15,10 +16,28 @@ def last_reads(lowered: Lowered, names: Collection[str]) -> dict[int, list[str]]
         inside = item.body if isinstance(item, Loop) else (item,)
         lines = [*(item.head if isinstance(item, Loop) else ()), *(line for s in inside for line in s.lines)]
         last |= {word: k for line in lines for word in WORD.findall(line) if word in names}
+    for seen in _of_one_array(lowered):  # it is there as long as any of them
+        if seen & last.keys():
+            end = max(last.get(name, 0) for name in seen)
+            last |= {name: end for name in sorted(seen) if name in last or name not in lowered.program.tensors}
     out: dict[int, list[str]] = {}
     for name, k in last.items():
         out.setdefault(k, []).append(name)
     return out
+
+
+def _of_one_array(lowered: Lowered) -> list[set[str]]:
+    """The names that are views of one array, and its own."""
+    found: list[set[str]] = []
+    for item in lowered.statements:
+        new: list[set[str]] = []
+        if isinstance(item, Loop):
+            new = [{view, of, with_start(of, lowered.program)} for view, of in item.shifted.items()]
+        elif isinstance(item, Statement) and item.array.op == "view" and not item.array.args[0].args:
+            new = [{item.name, item.array.args[0].form}]
+        for names in new:
+            found = [s for s in found if s.isdisjoint(names)] + [names.union(*(s for s in found if s & names))]
+    return found
 
 
 def by_layer(lowered: Lowered, places: Mapping[int, list[str]]) -> dict[int, list[str]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from symbp.affine import decide, is_mask, learn, opposite, where_nonzero
 from symbp.expr import (
     FALSE,
     ONE,
     TRUE,
+    ZERO,
+    Access,
     Add,
     Delta,
     Expr,
@@ -25,17 +29,19 @@ from symbp.expr import (
     transform,
     walk,
 )
-from symbp.lower.array import Array, copy
+from symbp.lower.array import Array, Axes, copy
 from symbp.program import Equation, Program, Reason, Tensor
-from symbp.recurrence import Group, groups, local_to_step
+from symbp.recurrence import Group, groups, local_to_step, step
 from symbp.simplify.share import unused
+
+if TYPE_CHECKING:
+    from symbp.lower.writer import Writer
 
 
 def hoist_invariants(program: Program) -> Program:
     """Terms of a recurrence that don't read it and hold a sum, such as input projections, come out of it.
 
-    What is left out at some times, such as the gradient by the last state, is the same at the others: it needs no axis
-    of time.
+    What is the same at all times, such as the gradient by the last state, or by the mean of all, needs no axis of time.
     """
     new: dict[str, Tensor] = {}
     equations: list[Equation] = []
@@ -71,7 +77,7 @@ def _invariants_apart(
         mask, value = _at_some_times(t, time)
         apart.setdefault(mask, []).append(value)
     for mask, values in apart.items():
-        indices = tuple(i for i in tensor.indices if mask is ONE or i is not time)
+        indices = tuple(i for i in tensor.indices if i is not time or any(time in v.free for v in values))
         name = unused(f"{at.name}_in", program, new)
         new[name] = Tensor(name, indices, layer=tensor.layer)
         target = access(name, indices)
@@ -161,5 +167,57 @@ def time_first(program: Program) -> dict[str, tuple[int, ...]]:
                 if free and len(steps) == 1 and not any(i.accesses for i in a.args):
                     rest = (n for n in range(len(a.args)) if n != steps[0])
                     out.setdefault(a.label, (*steps, *rest))
-    local = {name for g in groups(program.equations) if g.time is not None for name in local_to_step(g, program)}
+    looped = [g for g in groups(program.equations) if g.time is not None]
+    local = {name for g in looped for name in local_to_step(g, program) - shifted(g).keys()}
     return {name: order for name, order in out.items() if name not in local}
+
+
+def shifted(group: Group) -> dict[str, str]:
+    """What another tensor was a step before, zero at the first step: name -> which other. No work, but a view."""
+    out: dict[str, str] = {}
+    for e in group.equations:
+        read = left_by_step_before(e.value, group)
+        if read is not None and len(read.args) == len(e.target.args):
+            if all(at is i or group.time in at.free for at, i in zip(read.args, e.target.args, strict=True)):
+                out[e.name] = read.label
+    return out
+
+
+def left_by_step_before(e: Expr, group: Group) -> Access | None:
+    """h[n, t - 1, j] of an expression that is that, and zero at the first step; None for any other."""
+    if group.time is None or not isinstance(e, Select) or e.args[2] is not ZERO or not isinstance(e.args[1], Access):
+        return None
+    condition, read = e.args[0], e.args[1]
+    if read.label not in group.names or abs(step(read, group.time)) != 1 or condition.free != {group.time}:
+        return None
+    inside = (bound for at in read.args if group.time in at.free for bound in (at, group.time.size - at - 1))
+    return read if decide(condition, tuple(inside)) is TRUE else None
+
+
+def made_before(
+    writer: Writer, kept: Mapping[str, Axes], shared: Mapping[str, str], alone: Mapping[str, Axes], backwards: bool
+) -> Iterator[str]:
+    """The lines that make a loop's arrays.
+
+    kept: over time. shared: of these, views of others, which begin with a step of zeros. alone: of a step, carried to
+    the next one.
+    """
+    for name, axes in kept.items():
+        later = [view for view, of in shared.items() if of == name]
+        if later:
+            whole = with_start(name, writer.program)
+            sizes = (writer.size(n) for n in (axes[0].size + 1, *(i.size for i in axes[1:])))
+            yield f"{whole} = np.zeros(({', '.join(sizes)}), DTYPE)"
+            parts = dict.fromkeys(later, "[1:]" if backwards else "[:-1]")
+            parts[name] = "[:-1]" if backwards else "[1:]"
+            views = ", ".join(f"{whole}{part}" for part in parts.values())
+            yield f"{', '.join(parts)} = {views}  # {later[0]}: {name} a step before"
+        elif name not in shared:
+            yield f"{name} = np.empty({writer.shape(axes)}, DTYPE)"
+    for name, axes in alone.items():
+        yield f"{name} = np.zeros({writer.shape(axes)}, DTYPE)"
+
+
+def with_start(name: str, program: Program) -> str:
+    """What an array over time is called together with the step of zeros where its recurrence starts."""
+    return unused(f"{name}_with_start", program)

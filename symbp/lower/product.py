@@ -104,3 +104,9 @@ def flip(e: Mul) -> Expr:
                 args = ([front] if front is not ONE else []) + [opposite, *rest]
                 return args[0] if len(args) == 1 else node(Mul, "*", tuple(args))
     return e
+
+
+def turns_positive(e: Expr) -> bool:
+    """Whether `flip` gives a product without a sign, and a sum in it whose first term has none either."""
+    sums = [f for f in e.args if isinstance(f, Add)] if isinstance(e, Mul) else []
+    return bool(sums) and any(coefficient(t)[0] < 0 for t in sums[0].args)

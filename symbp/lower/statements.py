@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 
 from symbp.expr import Access, Expr, Index, access, mul, transform
 from symbp.lower.array import Array, Axes, arrange, as_float, copy, opaque, own, spread
 from symbp.lower.constants import into_coefficients
 from symbp.lower.contraction import contract, factors_of_sums
 from symbp.lower.layouts import layouts
-from symbp.lower.loops import hoist_invariants, time_first, turned_before
+from symbp.lower.loops import hoist_invariants, left_by_step_before, made_before, shifted, time_first, turned_before
 from symbp.lower.messages import Message, schedule
 from symbp.lower.parallel import Sharded, shard
 from symbp.lower.precision import in_precision
@@ -18,7 +19,7 @@ from symbp.lower.stabilise import stabilise
 from symbp.lower.wrapping import break_line
 from symbp.lower.writer import Writer
 from symbp.program import Equation, Program, Tensor, shape_text
-from symbp.recurrence import Group, groups, local_to_step
+from symbp.recurrence import Group, carried, groups, local_to_step
 from symbp.simplify.share import unused
 
 
@@ -47,7 +48,8 @@ class Loop:
     """A recurrence: arrays over time, then `for time in steps` with the statements of one step.
 
     time: its index; clock: the name of the step's number. axes: of each array, in its order in memory. before: what is
-    computed before the first step, by name.
+    computed before the first step, by name. shifted: arrays that are views of others, a step of zeros in front of
+    these: name -> which other.
     """
 
     arrays: tuple[str, ...]
@@ -57,6 +59,8 @@ class Loop:
     before: dict[str, Array]
     time: Index
     clock: str
+    shifted: dict[str, str] = field(default_factory=dict)
+    backwards: bool = False
 
     @property
     def head(self) -> list[str]:
@@ -154,36 +158,52 @@ def _or_less(a: Array) -> Array:
 def _loop(writer: Writer, group: Group, time: Index) -> Loop:
     length = writer.size(time.size)
     steps = f"reversed(range({length}))" if group.backwards else f"range({length})"
-    local = local_to_step(group, writer.program)
-    arrays: list[str] = []
+    moved = {a: b for a, b in shifted(group).items() if all(_stored(writer, n)[0] is time for n in (a, b))}
+    views = {a: b for a, b in moved.items() if b not in moved}
+    alone: dict[str, Axes] = {}
+    if writer.layouts is None:
+        names = carried(group, writer.program) - {*views, *views.values()}
+        indices = {e.name: writer.tensors[e.name].indices for e in group.equations if e.name in names}
+        alone = {name: tuple(i for i in own if i is not time) for name, own in indices.items()}
+    local = local_to_step(group, writer.program) - views.keys() | alone.keys()
     kept: dict[str, Axes] = {}
     before: dict[str, Array] = {}
     body: list[Statement] = []
     clock = unused(time.label, writer.program)
-    inner = replace(writer, time=time, clock=clock, program=_without_time(writer.program, local, time))
+    layout = {name: order for name, order in writer.layout.items() if name not in local}
+    program = _without_time(writer.program, local, time)
+    inner = replace(writer, time=time, clock=clock, program=program, layout=layout)
     for e in group.equations:
         tensor = writer.tensors[e.name]
+        if e.name not in local:
+            kept[e.name] = _stored(writer, e.name)
+        if e.name in views:
+            continue
         left = tuple(i for i in tensor.indices if i is not time)
-        value = transform(e.value, lambda node: _now(node, local, time))
+        value = transform(e.value, lambda node: _carried(node, alone, group))
+        value = transform(value, lambda node: _now(node, local, time))
         statement = _statement(inner, replace(tensor, indices=left), Equation(access(e.name, left), value, e.reason))
         statement = replace(statement, array=turned_before(statement.array, group, writer.program, before))
-        if e.name in local:
-            target = e.name
-            if left and _may_be_zero(statement.array) and writer.layouts is None:
-                # a later statement may multiply it as a matrix
-                code = statement.array.code
-                zeros = f"np.zeros({writer.shape(left)}, DTYPE)"
-                code = f"{code[:-2]}{zeros})" if statement.array.op == "choice" else f"{zeros} + {code}"
-                statement = replace(statement, array=Array(code, left, op=statement.array.op))
-        else:
-            axes = kept[e.name] = tuple(writer.stored(e.name, tensor.indices))
-            arrays.append(f"{e.name} = np.empty({writer.shape(axes)}, DTYPE)")
-            slots = [clock if i is time else ":" for i in axes]
+        target = e.name
+        if e.name in kept:
+            slots = [clock if i is time else ":" for i in kept[e.name]]
             while slots[-1] == ":":
                 slots.pop()
             target = f"{e.name}[{', '.join(slots)}]"
+        elif left and _may_be_zero(statement.array) and writer.layouts is None:
+            # a later statement may multiply it as a matrix
+            code = statement.array.code
+            zeros = f"np.zeros({writer.shape(left)}, DTYPE)"
+            code = f"{code[:-2]}{zeros})" if statement.array.op == "choice" else f"{zeros} + {code}"
+            statement = replace(statement, array=Array(code, left, op=statement.array.op))
         body.append(replace(statement, target=target, equation=e))
-    return Loop(tuple(arrays), kept, f"for {clock} in {steps}:", tuple(body), before, time, clock)
+    arrays = made_before(writer, kept, views, alone, group.backwards)
+    header = f"for {clock} in {steps}:"
+    return Loop(tuple(arrays), kept, header, tuple(body), before, time, clock, views, group.backwards)
+
+
+def _stored(writer: Writer, name: str) -> Axes:
+    return tuple(writer.stored(name, writer.tensors[name].indices))
 
 
 def _may_be_zero(a: Array) -> bool:
@@ -193,10 +213,16 @@ def _may_be_zero(a: Array) -> bool:
     return a.op in ("add", "subtract") and all(map(_may_be_zero, a.args))
 
 
+def _carried(node: Expr, alone: Container[str], group: Group) -> Expr:
+    """What the step before has left, zero at first, as what lies there."""
+    read = left_by_step_before(node, group)
+    return node if read is None or read.label not in alone else read
+
+
 def _now(node: Expr, local: set[str], time: Index) -> Expr:
-    """Reads of what is local to a step lose their index of time."""
+    """Reads of what is there for a step alone lose their index of time."""
     if isinstance(node, Access) and node.label in local:
-        return access(node.label, [a for a in node.args if a is not time])
+        return access(node.label, [a for a in node.args if time not in a.free])
     return node
 
 

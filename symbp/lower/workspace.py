@@ -11,6 +11,7 @@ from symbp.expr import ONE, ZERO, Expr, add, mul, size
 from symbp.lower.beside import Kinds, lay_beside, name_factors
 from symbp.lower.calls import Calls
 from symbp.lower.constants import constant
+from symbp.lower.loops import with_start
 from symbp.lower.messages import Message
 from symbp.lower.offsets import Affine, offsets_as_weights
 from symbp.lower.packing import packed_rooms
@@ -192,12 +193,11 @@ class _Builder:
 
     def _loop(self, loop: Loop) -> None:
         """Its arrays stay; what a step reads and writes of them are views that are made once."""
-        earlier = dict(_earlier(loop))
         for name, axes in loop.axes.items():
-            if name not in earlier:
+            if name not in loop.shifted:
                 self.calls.names[name] = self.calls.new(Value(tuple(i.size for i in axes), "DTYPE", name))
-        for name, (of, at) in earlier.items():
-            self._with_zeros(of, name, at)
+        for name, of in loop.shifted.items():
+            self._with_zeros(of, name, loop.backwards)
         for name, array in loop.before.items():
             self.calls.names[name] = self.calls.compute(array)
         names = self.calls.names
@@ -207,8 +207,6 @@ class _Builder:
         self.calls.open(loop.header)
         place: Value | None = None
         for s in loop.body:
-            if isinstance(s, Statement) and s.name in earlier:
-                continue
             self.calls.part += 1
             if isinstance(s, Message):  # about the statement before it
                 assert place is not None
@@ -230,19 +228,19 @@ class _Builder:
             if isinstance(s, Statement) and s.name in self.fixed:
                 self.calls.copy(self.calls.names[s.name], self.fixed[s.name])
 
-    def _with_zeros(self, name: str, earlier: str, at: int) -> None:
+    def _with_zeros(self, name: str, earlier: str, backwards: bool) -> None:
         """An array over time lies behind (or before) a step of zeros; so what it was a step earlier is a view too."""
         v = self.calls.names[name]
         length, *rest = v.dims
         if v.base is None:
             self.calls.values.remove(v)
             dims = (add(length, ONE), *rest)
-            zeros = Value(dims, name=f"{name}_with_start", form=f"np.zeros({_shape_code(dims)}, DTYPE)")
+            zeros = Value(dims, name=with_start(name, self.program), form=f"np.zeros({_shape_code(dims)}, DTYPE)")
             whole = self.calls.new(zeros)
-            v = self.calls.names[name] = self.calls.view(whole, "{}[1:]" if at < 0 else "{}[:-1]", v.dims)
+            v = self.calls.names[name] = self.calls.view(whole, "{}[:-1]" if backwards else "{}[1:]", v.dims)
             v.name = name
         assert v.base is not None
-        found = self.calls.view(v.base, "{}[:-1]" if at < 0 else "{}[1:]", v.dims)
+        found = self.calls.view(v.base, "{}[1:]" if backwards else "{}[:-1]", v.dims)
         found.name = found.name or earlier
         self.calls.names[earlier] = found
 
@@ -329,21 +327,6 @@ class _Builder:
                     yield whole.name, made
                 code = made if whole is v else whole.name + _cut(whole, v)
             yield v.name, code
-
-
-def _earlier(loop: Loop) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Arrays of the loop that hold what another was a step earlier, zero at first: (name, (of which, -1 or 1))."""
-    length = constant(loop.time.size).code
-    tests = {f"{loop.clock} != 0": -1, f"{loop.clock} + 1 < {length}": 1}
-    for s in loop.body:
-        if not isinstance(s, Statement) or s.array.op != "choice" or s.array.args[1].code != "0":
-            continue
-        at = tests.get(s.array.form[len("({} if ") : -len(" else {})")], 0)
-        of, _, place = s.array.args[0].form.removesuffix("]").partition("[")
-        axes = loop.axes.get(of)
-        fits = axes is not None and s.name in loop.axes and axes[0] is loop.axes[s.name][0] is loop.time
-        if at and fits and place == f"{loop.clock} {'-' if at < 0 else '+'} 1":
-            yield s.name, (of, at)
 
 
 def _rules(call: Call, rooms: dict[Value, Room]) -> tuple[tuple[str, Expr | None], ...]:

@@ -40,11 +40,12 @@ from symbp.lower.array import (
     reduction,
     spread,
     unmoved,
+    view,
 )
 from symbp.lower.conditions import condition, delta, select
 from symbp.lower.constants import constant, number
 from symbp.lower.layouts import Layouts
-from symbp.lower.product import product
+from symbp.lower.product import product, turns_positive
 from symbp.lower.reads import read, stored_axes
 from symbp.lower.scatter import scattered_axes
 from symbp.operations import is_constant
@@ -189,7 +190,7 @@ class Writer:
         """The array repeated along the axes that it lacks; a number as it is."""
         if a.axes == axes or not a.axes:
             return a
-        return opaque(f"np.broadcast_to({{}}, {self.shape(axes)})", spread(a, axes), axes=axes)
+        return view(f"np.broadcast_to({{}}, {self.shape(axes)})", spread(a, axes), axes)
 
     # ------------------------------------------------------------------------------------- arithmetic
 
@@ -198,12 +199,13 @@ class Writer:
         out: Array | None = None
         for t in sorted(e.args, key=self.term_order):
             c, rest = coefficient(t)
-            a = as_float(spread(self.write(mul(-c if c < 0 else c, rest), order), axes))
+            minus = c < 0 and (out is None or not turns_positive(t))  # rather x + c (b - a) than x - c (a - b)
+            a = as_float(spread(self.write(mul(-c, rest) if minus else t, order), axes))
             here = tuple(i for i in axes if i in a.axes or (out is not None and i in out.axes))
             if out is None:
-                out = elementwise("negative", a, axes=here) if c < 0 else a
+                out = elementwise("negative", a, axes=here) if minus else a
             else:
-                out = elementwise("subtract" if c < 0 else "add", out, a, axes=here)
+                out = elementwise("subtract" if minus else "add", out, a, axes=here)
         assert out is not None
         return out
 

@@ -241,9 +241,12 @@ def name_for(e: Expr, owner: str) -> str:
     def simple(a: Expr) -> str | None:
         return a.label if isinstance(a, Access) else None
 
+    def unmasked(a: Expr) -> Expr:
+        return a.args[1] if isinstance(a, Select) and a.args[2] is mul(-1, INFINITY) else a
+
     def leading(a: Expr) -> str | None:
         c, rest = coefficient(a)
-        positive = [simple(mul(c, t)) for t in terms(rest) if c * coefficient(t)[0] > 0]
+        positive = [simple(unmasked(mul(c, t))) for t in terms(rest) if c * coefficient(t)[0] > 0]
         return positive[0] if len(positive) == 1 else None
 
     def both(a: Expr) -> str | None:
