@@ -13,7 +13,9 @@ from functools import cached_property
 
 from symbp.count.labels import fix_labels
 from symbp.count.ledger import derive
-from symbp.count.scalars import Listing, expanded, listing, written_out
+from symbp.count.places import Places
+from symbp.count.scalars import Listing, expanded, listing
+from symbp.count.tensors import tensor_listing
 from symbp.errors import SymbpError
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
@@ -32,6 +34,7 @@ class Materialised:
     program: Program
     sizes: Mapping[str, int] | None = None
     built: dict[str, Listing] = field(default_factory=dict)
+    found: dict[str, Places] = field(default_factory=dict)
 
     @cached_property
     def all_sizes(self) -> dict[str, int]:
@@ -75,12 +78,17 @@ class Materialised:
         self.listing("forward")
         if strategy == "expanded":
             return self.expanded()
-        method, _, cse = strategy.partition(" + ")
-        if method == "forward mode":
+        if strategy == "forward mode":
             entries = len(self.listing("forward").equations) * self.parameters
             self.refuse(entries, TANGENT_LIMIT, "scalar equations")
-        derived = derive(self.symbolic, method.removesuffix(" mode"), bool(cse))
-        return listing(fix_sizes(derived, self.all_sizes), share=bool(cse))
+        return listing(self.derived(strategy), share="CSE" in strategy)
+
+    def derived(self, strategy: str) -> Program:
+        """The program of such a strategy, with numbers for its sizes."""
+        if strategy == "forward":
+            return self.concrete
+        method, _, cse = strategy.partition(" + ")
+        return fix_sizes(derive(self.symbolic, method.removesuffix(" mode"), bool(cse)), self.all_sizes)
 
     def expanded(self) -> Listing:
         """Each dL/dp as one expression of inputs and parameters, without the loss."""
@@ -103,16 +111,29 @@ class Materialised:
         p = self.parameters
         match strategy:
             case "expanded":
-                forward_mode = self.listing("forward mode")
-                return written_out(forward_mode.restricted(self.without_loss(forward_mode)))
+                return self.places("forward mode").written_out(self.gradients)
             case "per parameter":
-                reverse = self.listing("reverse")
-                return reverse.each_alone(self.without_loss(reverse))
+                return self.places("reverse").each_alone(self.gradients)
             case "one-sided differences":
-                return _times(self.listing("forward").operations(), p + 1) + Counter(add=2 * p, div=p)
+                return _times(self.operations("forward"), p + 1) + Counter(add=2 * p, div=p)
             case "central differences":
-                return _times(self.listing("forward").operations(), 2 * p) + Counter(add=3 * p, div=p)
-        return self.listing(strategy).operations()
+                return _times(self.operations("forward"), 2 * p) + Counter(add=3 * p, div=p)
+            case "reverse + CSE":
+                return self.listing(strategy).operations()
+        return self.places(strategy).operations()
+
+    def places(self, strategy: str) -> Places:
+        """The entries that such a strategy computes: forward, forward mode, reverse or reverse + CSE."""
+        found = self.found.get(strategy)
+        if found is None:
+            self.listing(strategy)
+            found = self.found[strategy] = Places(tensor_listing(self.derived(strategy)))
+        return found
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        """The tensors that every strategy but the first computes beside the loss."""
+        return tuple(o for o in self.derived("reverse").outputs if o != self.concrete.loss)
 
     def without_loss(self, found: Listing) -> tuple[str, ...]:
         return tuple(o for o in found.outputs if o != self.concrete.loss)

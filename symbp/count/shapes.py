@@ -15,8 +15,8 @@ from typing import Protocol, TypeVar
 from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
-from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
-from symbp.count.work import Tally, Work, is_index_mask
+from symbp.count.tensors import Known, Tensors, is_index_mask, kept_inside, own_indices
+from symbp.count.work import Tally, Work
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
 from symbp.expr import (

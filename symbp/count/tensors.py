@@ -16,6 +16,7 @@ from symbp.expr import (
     ZERO,
     Access,
     Add,
+    Delta,
     Expr,
     Index,
     Num,
@@ -48,12 +49,14 @@ class Tensors:
     """Equations in running order. tensors: every tensor by name. outputs: what they are for.
 
     picked: inputs that stand for what integers pick from a table, see `labels`: the table, and at which of its places.
+    masks: names in place of conditions, and what they stand for, over these indices: a sum isn't contracted by them.
     """
 
     equations: tuple[Equation, ...]
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     picked: Mapping[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
+    masks: Mapping[str, tuple[tuple[Expr, ...], Expr]] = field(default_factory=dict)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -77,7 +80,11 @@ def given_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[str, 
 
 
 def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> Tensors:
-    """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more."""
+    """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more.
+
+    Tangents aren't looked up as what others compute: what happens to equal one depends on the order of the parameters.
+    """
+    tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
     program = program.with_(replace(e, reason=None) for e in program.equations)
     program, stands_for = picked_apart(fix_sizes(program, sizes) if sizes else program)
     picked = {}
@@ -89,10 +96,18 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
     equations = []
     for equation in program.equations:
         value = known.read_through(equation.value)
-        copy = known.add(equation.target, value)
+        copy = known.add(equation.target, value, equation.name in tangents)
         if not copy or equation.name in program.outputs:
             equations.append(Equation(equation.target, own_indices(value, {i.label for i in equation.target.free})))
-    return Tensors(tuple(equations), program.outputs, program.tensors, picked).restricted(program.outputs)
+    found = Tensors(tuple(equations), program.outputs, program.tensors, picked, known.masks)
+    return found.restricted(program.outputs)
+
+
+def is_index_mask(e: Expr) -> bool:
+    """Whether a factor is 1 or 0 by a condition on indices alone."""
+    if e.accesses:
+        return False
+    return isinstance(e, Delta) or (isinstance(e, Select) and e.args[1] is ONE and e.args[2] is ZERO)
 
 
 def is_guarded(e: Expr) -> bool:
@@ -141,7 +156,7 @@ class Known:
         self.tensors = tensors
         self.copies: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
         self.values: dict[bytes, list[tuple[Expr, Access]]] = {}
-        self.memo: dict[Expr, Expr] = {}
+        self.masks: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
 
     def read_through(self, e: Expr) -> Expr:
         return transform(e, self.rule)
@@ -158,14 +173,29 @@ class Known:
                     return substitute(target, {i: found[i] for i in target.free})
         return e
 
-    def add(self, target: Access, value: Expr) -> bool:
-        """Notes what an equation computes; True if that's a copy."""
+    def add(self, target: Access, value: Expr, tangent: bool = False) -> bool:
+        """Notes what an equation computes; True if that's a copy, a tangent also where it's one but for known zeros."""
+        if tangent and (mask := self.masking(value)) is not ONE:
+            rest = mul(*(f for f in factors(value) if not self.is_mask(f)))
+            if isinstance(rest, Access) or is_constant(rest):
+                name = f"where {target.label}"
+                self.masks[name] = target.args, mask
+                self.copies[target.label] = target.args, mul(rest, access(name, target.args))
+                return True
         if isinstance(value, Access) or is_constant(value):
             self.copies[target.label] = (target.args, value)
             return True
-        if target.free <= value.free:
+        if target.free <= value.free and not tangent:
             self.values.setdefault(value.skeleton, []).append((value, target))
         return False
+
+
+    def is_mask(self, e: Expr) -> bool:
+        return is_index_mask(e) or (isinstance(e, Access) and e.label in self.masks)
+
+    def masking(self, e: Expr) -> Expr:
+        """The factors that are 1 or 0 by a condition on indices alone."""
+        return mul(*(f for f in factors(e) if self.is_mask(f)))
 
 
 def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:

@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
+
+import numpy as np
 
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space, arranged
-from symbp.count.tensors import Tensors
+from symbp.count.tensors import Tensors, is_index_mask
 from symbp.expr import (
     ONE,
     ZERO,
@@ -29,11 +32,14 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
+    call,
     coefficient,
     index,
     mul,
     substitute,
+    transform,
 )
+from symbp.functions import TABLE, expand
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
 from symbp.program import Equation
 from symbp.recurrence import Group
@@ -148,6 +154,8 @@ class Work:
                 return self.not_zero(e.args[0])
             case Reduce() if e.label == "sum":
                 return space.without(self.not_zero(e.body), e.indices)
+            case Call() if zero_of_zeros(e):
+                return space.either(self.not_zero(a) for a in e.args if a.accesses)
             case Delta() if not e.accesses:
                 return space.where(e)
             case Select():
@@ -301,33 +309,33 @@ class Tally:
                 ]
         here = step(e, swapped)
         inside = where
-        if isinstance(e, Call) and len(e.args) == 1:  # of a known zero it's a constant
-            inside = space.both(where, self.work.not_zero(e.args[0]))
+        if isinstance(e, Call):  # of known zeros it's a known number
+            inside = space.both(where, space.either(self.work.not_zero(a) for a in e.args if a.accesses))
         for kind, n in here.operations:
             self.add(kind, e, where, inside, n)
-        return [(operand, where, sign) for operand, sign in here.operands]
+        return [(operand, inside, sign) for operand, sign in here.operands]
 
     def sum(self, e: Expr, where: Region, swapped: bool) -> list[Operand]:
         """Terms that aren't zero, one addition between two; constants are one term."""
         out: list[Operand] = []
-        constant = False
+        numbers = NONE
         positive: list[Region] = []
         for term in e.args:
-            if not term.accesses and not term.free:
-                constant = True
+            inside = self.work.space.both(where, self.work.not_zero(term))
+            if not term.accesses:
+                numbers = self.work.space.either((numbers, inside))
                 continue
             number, _ = coefficient(term)
-            inside = self.work.space.both(where, self.work.not_zero(term))
             self.add("add", e, where, inside)
             out.append((-term if number < 0 else term, inside, EITHER if (number < 0) != swapped else PLUS))
             if (number < 0) == swapped or swappable(out[-1][0]):  # one that comes out positive for nothing
                 positive.append(inside)
-        if not constant:
-            self.add("add", e, where, where, -1)
-            first = self.work.space.either(positive)
-            if not first.is_all:  # where only negative terms are left
-                self.add("neg", e, where, where)
-                self.add("neg", e, where, self.work.space.both(where, first), -1)
+        self.add("add", e, where, numbers)
+        self.add("add", e, where, where, -1)
+        first = self.work.space.both(where, self.work.space.either((numbers, *positive)))
+        if not first.same(where):  # where only negative terms are left
+            self.add("neg", e, where, where)
+            self.add("neg", e, where, first, -1)
         return out
 
 
@@ -385,11 +393,20 @@ def without_condition(e: Expr) -> Expr:
     return mul(*(f for f in e.args if not is_index_mask(f))) if isinstance(e, Mul) and masks(e) else e
 
 
-def is_index_mask(e: Expr) -> bool:
-    """Whether a factor is 1 or 0 by a condition on indices alone."""
-    if e.accesses:
-        return False
-    return isinstance(e, Delta) or (isinstance(e, Select) and e.args[1] is ONE and e.args[2] is ZERO)
+@cache
+def zero_of_zeros(e: Call) -> bool:
+    """Whether a function is zero where all that it reads is, as tanh is."""
+    at_zero = call(e.label, *(ZERO if a.accesses else a for a in e.args))
+    return transform(at_zero, _evaluated) is ZERO
+
+
+def _evaluated(e: Expr) -> Expr:
+    e = expand(e)
+    if isinstance(e, Call) and all(isinstance(a, Num) for a in e.args):
+        with np.errstate(all="ignore"):
+            value = TABLE[e.label].evaluate(*(float(a.value) for a in e.args))  # type: ignore[attr-defined,misc]
+        return ZERO if value == 0 else e
+    return e
 
 
 def masks(e: Expr) -> bool:

@@ -1,0 +1,280 @@
+"""Tensor equations place by place: every entry with the operations that it takes and the entries that it reads.
+
+This is the neuron level as it is counted. An equation costs at each place what it costs as it stands there: conditions
+on indices say which of its parts there are, what is known to be zero is left out, and nothing else is simplified.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+from symbp.count.tensors import Tensors, is_index_mask
+from symbp.count.work import zero_of_zeros
+from symbp.errors import SymbpError
+from symbp.expr import (
+    TRUE,
+    ZERO,
+    Access,
+    Add,
+    Call,
+    Delta,
+    Expr,
+    Index,
+    Mul,
+    Num,
+    Pow,
+    Reduce,
+    Select,
+    coefficient,
+    compare,
+    mul,
+    num,
+    substitute,
+)
+from symbp.operations import EITHER, MINUS, PLUS, step, swappable
+
+Place = Mapping[Expr, int]
+Entry = tuple[str, tuple[int, ...]]  # a tensor, and where in it
+
+
+@dataclass
+class Computed:
+    """What one entry takes. reads: computed entries, each as often as it is read."""
+
+    operations: Counter[str] = field(default_factory=Counter)
+    reads: Counter[Entry] = field(default_factory=Counter)
+
+
+class Places:
+    """The entries of a listing whose sizes are numbers."""
+
+    def __init__(self, listing: Tensors) -> None:
+        self.listing = listing
+        self.equations = {e.name: e for e in listing.equations}
+        self.zero: dict[Entry, bool] = {}
+        self.memo: dict[tuple[Expr, tuple[int, ...]], bool] = {}
+        for group in listing.groups:
+            here = [(e, entry) for e in group.equations for entry in self.entries(e.name)]
+            self.zero.update((entry, True) for _, entry in here)
+            changed = True
+            while changed:  # a recurrence starts from zero
+                self.memo.clear()
+                changed = False
+                for e, entry in here:
+                    if self.zero[entry] and not self.is_zero(e.value, dict(zip(e.target.args, entry[1], strict=True))):
+                        self.zero[entry] = False
+                        changed = group.time is not None
+        self.memo.clear()
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        """Every entry of a computed tensor."""
+        return ((name, at) for at in places(self.equations[name].target.args))  # type: ignore[arg-type]
+
+    def computed(self, outputs: Sequence[str]) -> dict[Entry, Computed]:
+        """All that these outputs take, each entry after those that it reads."""
+        found: dict[Entry, Computed] = {}
+        out: dict[Entry, Computed] = {}
+        waiting = [(entry, False) for name in outputs for entry in self.entries(name)]
+        while waiting:
+            entry, done = waiting.pop()
+            if done:
+                out.setdefault(entry, found[entry])
+            elif entry not in found:
+                e = self.equations[entry[0]]
+                made = Written(self)
+                made.tree(e.value, dict(zip(e.target.args, entry[1], strict=True)), PLUS)
+                found[entry] = made.computed
+                waiting += [(entry, True), *((r, False) for r in made.computed.reads)]
+        return out
+
+    def operations(self) -> Counter[str]:
+        """Of all that the outputs take, by kind."""
+        total: Counter[str] = Counter()
+        for c in self.computed(self.listing.outputs).values():
+            total.update(c.operations)
+        return +total
+
+    def each_alone(self, outputs: Sequence[str]) -> Counter[str]:
+        """Operations of what each entry of the outputs takes alone, summed over the entries."""
+        asked: dict[Entry, int] = {}  # the outputs that need a value, as bits
+        for n, entry in enumerate(entry for name in outputs for entry in self.entries(name)):
+            asked[entry] = 1 << n
+        total: Counter[str] = Counter()
+        for entry, c in reversed(self.computed(outputs).items()):
+            by = asked.get(entry, 0)
+            for read in c.reads:
+                asked[read] = asked.get(read, 0) | by
+            for kind, n in c.operations.items():
+                total[kind] += n * by.bit_count()
+        return +total
+
+    def written_out(self, outputs: Sequence[str]) -> Counter[str]:
+        """Operations of the outputs with every entry in them replaced by what it stands for, nothing shared."""
+        size: dict[Entry, Counter[str]] = {}
+        for entry, c in self.computed(outputs).items():
+            own = size[entry] = Counter(c.operations)
+            for read, times in c.reads.items():
+                for kind, n in size[read].items():
+                    own[kind] += n * times
+        return +sum((size[entry] for name in outputs for entry in self.entries(name)), Counter())
+
+    # ------------------------------------------------------------------------------------ what is known to be zero
+
+    def is_zero(self, e: Expr, at: Place) -> bool:
+        """Whether an expression is known to be zero at a place."""
+        key = e, tuple(at[i] for i in sorted(e.free, key=lambda i: i.digest))
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = self._is_zero(e, at)
+        return found
+
+    def _is_zero(self, e: Expr, at: Place) -> bool:
+        match e:
+            case Num():
+                return e is ZERO
+            case Access() if e.label in self.listing.masks:
+                formals, mask = self.listing.masks[e.label]
+                return self.is_zero(substitute(mask, dict(zip(formals, e.args, strict=True))), at)
+            case Access():
+                return e.label in self.equations and self.zero[self.entry(e, at)]
+            case Add():
+                return all(self.is_zero(t, at) for t in e.args)
+            case Mul():
+                return any(self.is_zero(f, at) for f in sorted(e.args, key=lambda f: not self.is_mask(f)))
+            case Pow() if isinstance(e.args[1], Num) and e.args[1].value > 0:
+                return self.is_zero(e.args[0], at)
+            case Reduce() if e.label == "sum":
+                return all(self.is_zero(e.body, {**at, **inner}) for inner in over(e))
+            case Call() if zero_of_zeros(e):
+                return all(self.is_zero(a, at) for a in e.args if a.accesses)
+            case Delta() if not e.accesses:
+                return not truth(e, at)
+            case Select() if e.args[0].accesses:
+                return all(self.is_zero(a, at) for a in e.args[1:])
+            case Select():
+                return self.is_zero(chosen(e, at), at)
+        return False
+
+    def is_mask(self, e: Expr) -> bool:
+        """Whether it is 1 or 0 by a condition on indices."""
+        return is_index_mask(e) or (isinstance(e, Access) and e.label in self.listing.masks)
+
+    def is_number(self, e: Expr) -> bool:
+        """Whether an expression reads nothing."""
+        return e.tensors <= self.listing.masks.keys()
+
+    def entry(self, read: Access, at: Place) -> Entry:
+        return read.label, tuple(int(number(a, at)) for a in read.args)
+
+
+class Written:
+    """One entry's expression as it is written: a subexpression costs as often as it appears."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.computed = Computed()
+
+    def tree(self, e: Expr, at: Place, sign: int) -> None:
+        if self.places.is_zero(e, at):
+            return
+        minus = sign == MINUS
+        swapped = minus and swappable(e)
+        if minus and not swapped and not self.places.is_number(e):
+            self.computed.operations["neg"] += 1
+        for operand, there, wanted in self.one(e, at, swapped):
+            self.tree(operand, there, wanted)
+
+    def one(self, e: Expr, at: Place, swapped: bool) -> list[tuple[Expr, Place, int]]:
+        """Counts this node alone; returns what it's computed from."""
+        count = self.computed.operations
+        known = self.places.is_zero
+        match e:
+            case _ if self.places.is_number(e):
+                return []
+            case Access():
+                if e.label in self.places.equations:
+                    self.computed.reads[self.places.entry(e, at)] += 1
+                return []
+            case Add():
+                return self.sum(e, at, swapped)
+            case Mul() if any(map(self.places.is_mask, e.args)):
+                return [(mul(*(f for f in e.args if not self.places.is_mask(f))), at, MINUS if swapped else PLUS)]
+            case Reduce():
+                bodies = [{**at, **inner} for inner in over(e)]
+                if e.label == "sum":
+                    bodies = [there for there in bodies if not known(e.body, there)]
+                count["add" if e.label == "sum" else "compare"] += len(bodies) - 1
+                return [(e.body, there, PLUS) for there in bodies]
+            case Select() if not e.args[0].accesses:
+                return [(chosen(e, at), at, PLUS)]
+            case Call() if all(self.places.is_number(a) or known(a, at) for a in e.args):
+                return []  # of known zeros it's a known number
+        here = step(e, swapped)
+        for kind, n in here.operations:
+            count[kind] += n
+        return [(operand, at, sign) for operand, sign in here.operands]
+
+    def sum(self, e: Expr, at: Place, swapped: bool) -> list[tuple[Expr, Place, int]]:
+        """Terms that aren't zero, one addition between two; numbers are one term."""
+        out = []
+        numbers = positive = False
+        for term in e.args:
+            if self.places.is_zero(term, at):
+                continue
+            if self.places.is_number(term):
+                numbers = True
+                continue
+            c, _ = coefficient(term)
+            operand = -term if c < 0 else term
+            out.append((operand, at, EITHER if (c < 0) != swapped else PLUS))
+            positive |= (c < 0) == swapped or swappable(operand)
+        self.computed.operations["add"] += len(out) + numbers - 1
+        if out and not numbers and not positive:  # only what is subtracted is left
+            self.computed.operations["neg"] += 1
+        return out
+
+
+def places(indices: Sequence[Index]) -> Iterator[tuple[int, ...]]:
+    """Every tuple of values that they take."""
+    return product(*(range(int(i.size.value)) for i in indices))  # type: ignore[attr-defined]
+
+
+def over(e: Reduce) -> Iterator[Place]:
+    """The values of a sum's or a maximum's indices, one after another."""
+    return (dict(zip(e.indices, at, strict=True)) for at in places(e.indices))
+
+
+def chosen(e: Select, at: Place) -> Expr:
+    """The value of the two that a condition on indices chooses."""
+    return e.args[1] if truth(e.args[0], at) else e.args[2]
+
+
+def truth(c: Expr, at: Place) -> bool:
+    """Whether a condition on indices, or a delta of them, holds."""
+    if isinstance(c, Delta):
+        return number(c.args[0], at) == number(c.args[1], at)
+    if c.label in ("and", "or", "not"):
+        inner = [truth(a, at) for a in c.args]
+        return all(inner) if c.label == "and" else any(inner) if c.label == "or" else not inner[0]
+    return (compare(c.label, *(num(number(a, at)) for a in c.args)) if c.args else c) is TRUE
+
+
+def number(e: Expr, at: Place) -> int | Fraction:
+    """The value of index arithmetic."""
+    match e:
+        case Num():
+            return e.value
+        case Index():
+            return at[e]
+        case Add():
+            return sum(number(a, at) for a in e.args)
+        case Mul():
+            return prod(number(a, at) for a in e.args)
+        case Pow():
+            return Fraction(number(e.args[0], at)) ** int(number(e.args[1], at))
+    raise SymbpError(f"{e!r} is no index arithmetic")
