@@ -291,11 +291,6 @@ class Shapes:
     ) -> tuple[Region, Expr]:
         value = own_indices(value, {i.label for i in (*value.free, *e.target.free)})
         alive = self.work.not_zero(value)
-        computed = add(*(t for t in terms(value) if t.accesses))
-        if computed is not ZERO and computed is not value:  # a product with a constant tangent takes less
-            constant = self.work.not_zero(add(*(t for t in terms(value) if not t.accesses)))
-            if not self.space.both(constant, self.work.not_zero(computed)).same(constant):
-                raise SymbpError(f"some tangents of {e.name} are constants, and others by the same parameters aren't")
         scope = e.target.free | frozenset(q for q in own if isinstance(q, Index))
         where = self.space.both(alive, self.needed.get(e.name, NONE))
         self.units[e.name].append(Unit(value, where, scope, weight, sign))

@@ -19,11 +19,13 @@ from symbp.expr import (
     Delta,
     Expr,
     Index,
+    Mul,
     Num,
     Reduce,
     Select,
     access,
     add,
+    delta,
     factors,
     fresh_index,
     index,
@@ -39,9 +41,11 @@ from symbp.expr import (
 from symbp.operations import is_constant
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups, leading_to
+from symbp.simplify.share import canonical
 from symbp.unroll import fix_sizes
 
 SINGLE = index("one", 1)
+EQUAL, SIDES = "==", (index("a", 1), index("b", 1))
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,10 @@ class Known:
         if isinstance(e, Access):
             if e.label in self.copies:
                 formals, value = self.copies[e.label]
-                return substitute(value, dict(zip(formals, e.args, strict=True)))
+                found = substitute(value, dict(zip(formals, e.args, strict=True)))
+                return transform(found, equal) if EQUAL in found.tensors else found
+        elif isinstance(e, Mul) and (mask := self.masking(e)) is not ONE:
+            return mul(mask, self.rule(mul(*(f for f in e.args if not self.is_mask(f)))))
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
                 found: dict[Expr, Expr] = {}
@@ -175,12 +182,11 @@ class Known:
 
     def add(self, target: Access, value: Expr, tangent: bool = False) -> bool:
         """Notes what an equation computes; True if that's a copy, a tangent also where it's one but for known zeros."""
-        if tangent and (mask := self.masking(value)) is not ONE:
+        if tangent:
+            kept = [self.opaque(f) for f in factors(value) if self.is_mask(f)]
             rest = mul(*(f for f in factors(value) if not self.is_mask(f)))
             if isinstance(rest, Access) or is_constant(rest):
-                name = f"where {target.label}"
-                self.masks[name] = target.args, mask
-                self.copies[target.label] = target.args, mul(rest, access(name, target.args))
+                self.copies[target.label] = target.args, mul(rest, *kept)
                 return True
         if isinstance(value, Access) or is_constant(value):
             self.copies[target.label] = (target.args, value)
@@ -189,6 +195,17 @@ class Known:
             self.values.setdefault(value.skeleton, []).append((value, target))
         return False
 
+
+    def opaque(self, mask: Expr) -> Expr:
+        """A condition as the read of a tensor of ones and zeros, so that a sum isn't contracted by it."""
+        if isinstance(mask, Delta):
+            self.masks[EQUAL] = SIDES, delta(*SIDES)
+            return equal(access(EQUAL, mask.args))
+        if isinstance(mask, Access):
+            return mask
+        key, axes = canonical(mask)
+        self.masks[f"where {key.hex()}"] = axes, mask
+        return access(f"where {key.hex()}", axes)
 
     def is_mask(self, e: Expr) -> bool:
         return is_index_mask(e) or (isinstance(e, Access) and e.label in self.masks)
@@ -209,6 +226,14 @@ def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
     return all(match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
         set(found.values())
     ) == len(found)
+
+
+def equal(e: Expr) -> Expr:
+    """For `transform`: the opaque form of a delta in normal form."""
+    if not isinstance(e, Access) or e.label != EQUAL:
+        return e
+    found = delta(*e.args)
+    return access(EQUAL, found.args) if isinstance(found, Delta) else found
 
 
 def is_single(i: Expr) -> bool:
