@@ -178,8 +178,6 @@ class Ledger:
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
         short = self.shorter
-        if any(is_single_place(n) for e in (short or self).network.equations for n in walk(e.value)):
-            raise SymbpError("not counted where a condition singles out one place of a tensor, as t == 1 does")
         if short and self.blocks and any(has_condition(e.value) for e in short.listing("forward").equations):
             try:
                 return short.exact_tangents(self.blocks.depth)

@@ -36,8 +36,10 @@ from symbp.expr import (
     substitute,
     sum_over,
     terms,
+    transform,
 )
 from symbp.functions import diff
+from symbp.operations import is_constant
 from symbp.program import Equation, Tensor
 from symbp.recurrence import Group
 
@@ -300,6 +302,8 @@ class Shapes:
         """The tangents by the entries of a parameter that its template has; where templates differ, part by part."""
         own = self.own(name)
         templates = [p.template or own for p in pieces]
+        if len(set(templates)) > 1:
+            pieces = [self.kept_apart(p, n) for n, p in enumerate(pieces)]
         wide = tuple(at[0] if len(set(at)) == 1 else q for q, at in zip(own, zip(*templates, strict=True), strict=True))
         one = self.depth.mark(self.tensors[name])
         chain = sorted(set(templates), key=lambda t: sum(a is q for a, q in zip(t, own, strict=True)))
@@ -325,10 +329,22 @@ class Shapes:
                 alive = self.space.either((alive, here))
         return alive, wide, known
 
+    def kept_apart(self, p: Piece, n: int) -> Piece:
+        """A piece with names of its own for the tangents that it reads: two that meet at some places stay two."""
+
+        def rule(e: Expr) -> Expr:
+            if not isinstance(e, Access) or e.label in self.forward:
+                return e
+            name = f"{e.label} ({n})"
+            self.tensors[name], self.work.alive[name] = self.tensors[e.label], self.work.alive[e.label]
+            return access(name, e.args)
+
+        return replace(p, value=transform(p.value, rule))
+
     def is_copy(self, value: Expr) -> bool:
         """Whether a tangent is a constant, or a value of the forward pass: then it's read instead."""
         rest = mul(*(f for f in factors(value) if not is_index_mask(f)))
-        return not rest.accesses or (isinstance(rest, Access) and rest.label in self.forward)
+        return is_constant(rest) or (isinstance(rest, Access) and rest.label in self.forward)
 
     def overlapping(self, e: Equation, own: Template, wide: Template, one: Polynomial,
                     distinct: Sequence[Template], pieces: Sequence[Piece],

@@ -25,6 +25,7 @@ from symbp.expr import (
     Select,
     access,
     add,
+    base_exponent,
     delta,
     factors,
     fresh_index,
@@ -171,8 +172,9 @@ class Known:
                 formals, value = self.copies[e.label]
                 found = substitute(value, dict(zip(formals, e.args, strict=True)))
                 return transform(found, equal) if EQUAL in found.tensors else found
-        elif isinstance(e, Mul) and (mask := self.masking(e)) is not ONE:
-            return mul(mask, self.rule(mul(*(f for f in e.args if not self.is_mask(f)))))
+        elif isinstance(e, Mul) and any(map(self.is_mask, e.args)):
+            kept = dict.fromkeys(base_exponent(f)[0] for f in e.args if self.is_mask(f))
+            return mul(*kept, self.rule(mul(*(f for f in e.args if not self.is_mask(f)))))
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
                 found: dict[Expr, Expr] = {}
@@ -183,8 +185,9 @@ class Known:
     def add(self, target: Access, value: Expr, tangent: bool = False) -> bool:
         """Notes what an equation computes; True if that's a copy, a tangent also where it's one but for known zeros."""
         if tangent:
-            kept = [self.opaque(f) for f in factors(value) if self.is_mask(f)]
-            rest = mul(*(f for f in factors(value) if not self.is_mask(f)))
+            found = factors(transform(value, self.transparent))
+            kept = [self.opaque(f) for f in found if is_index_mask(f)]
+            rest = mul(*(f for f in found if not is_index_mask(f)))
             if isinstance(rest, Access) or is_constant(rest):
                 self.copies[target.label] = target.args, mul(rest, *kept)
                 return True
@@ -195,24 +198,26 @@ class Known:
             self.values.setdefault(value.skeleton, []).append((value, target))
         return False
 
-
     def opaque(self, mask: Expr) -> Expr:
         """A condition as the read of a tensor of ones and zeros, so that a sum isn't contracted by it."""
         if isinstance(mask, Delta):
             self.masks[EQUAL] = SIDES, delta(*SIDES)
             return equal(access(EQUAL, mask.args))
-        if isinstance(mask, Access):
-            return mask
         key, axes = canonical(mask)
         self.masks[f"where {key.hex()}"] = axes, mask
         return access(f"where {key.hex()}", axes)
 
-    def is_mask(self, e: Expr) -> bool:
-        return is_index_mask(e) or (isinstance(e, Access) and e.label in self.masks)
+    def transparent(self, e: Expr) -> Expr:
+        """For `transform`: an opaque condition as itself."""
+        if not isinstance(e, Access) or e.label not in self.masks:
+            return e
+        formals, mask = self.masks[e.label]
+        return substitute(mask, dict(zip(formals, e.args, strict=True)))
 
-    def masking(self, e: Expr) -> Expr:
-        """The factors that are 1 or 0 by a condition on indices alone."""
-        return mul(*(f for f in factors(e) if self.is_mask(f)))
+    def is_mask(self, e: Expr) -> bool:
+        """Whether a factor is 1 or 0 by a condition on indices alone."""
+        base, _ = base_exponent(e)
+        return is_index_mask(e) or (isinstance(base, Access) and base.label in self.masks)
 
 
 def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
