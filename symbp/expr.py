@@ -404,7 +404,7 @@ def power(base: Expr | Number, exponent: Expr | Number) -> Expr:
         root = _exact_power(Fraction(b.value), Fraction(n.value))
         return _node(Pow, "**", (b, n)) if root is None else num(root)
     if isinstance(n.value, int):
-        if isinstance(b, Select) and n.value > 0 and b.args[1] is ONE and b.args[2] is ZERO:
+        if n.value > 0 and (isinstance(b, Delta) or (isinstance(b, Select) and b.args[1:] == (ONE, ZERO))):
             return b
         if isinstance(b, Mul):
             return mul(*(power(f, n) for f in b.args))

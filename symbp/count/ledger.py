@@ -24,7 +24,7 @@ from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.expr import ONE as ONE_FACTOR
-from symbp.expr import Condition, Delta, Expr, Num, transform, walk
+from symbp.expr import Delta, Expr, transform
 from symbp.normalise import normalise
 from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
@@ -377,12 +377,6 @@ class Ledger:
         if name not in OPTIMISERS:
             raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
         return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
-
-
-def is_single_place(e: Expr) -> bool:
-    """Whether it's the condition that an index equals a number."""
-    equal = isinstance(e, Delta) or (isinstance(e, Condition) and e.label == "==")
-    return equal and not e.accesses and any(isinstance(a, Num) for a in e.args)
 
 
 def without_label(e: Expr) -> Expr:

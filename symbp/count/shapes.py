@@ -18,7 +18,6 @@ from symbp.count.regions import ALL, NONE, Region, Space
 from symbp.count.tensors import Known, Tensors, is_index_mask, kept_inside, own_indices
 from symbp.count.work import Tally, Work
 from symbp.derive.reverse import parts
-from symbp.errors import SymbpError
 from symbp.expr import (
     ONE,
     ZERO,

@@ -19,7 +19,6 @@ from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space, arranged
 from symbp.count.tensors import Tensors, is_index_mask
 from symbp.expr import (
-    ONE,
     ZERO,
     Access,
     Add,
