@@ -212,7 +212,8 @@ class Shapes:
 
     def put_together(self, product: Expr, bound: Sequence[Index], e: Equation) -> Expr:
         """The sum, as it is counted."""
-        summed = sum_over(self.at_hand.read_through(product), list(bound))
+        summed = sum_over(self.at_hand.read_through(product, e.name), list(bound))
+        summed = self.at_hand.read_through(summed, e.name)
         return own_indices(summed, {i.label for i in (*summed.free, *e.target.free)})
 
     # ------------------------------------------------------------------------------------------- tangents
@@ -274,15 +275,11 @@ class Shapes:
                         deltas.append(delta(q, substitute(here, tied)))
                         here = q
                     template.append(here)
-            read = [substitute(a, tied) for a in t.read.args]
-            if s.known is None:
-                tangent: Expr = access(s.name, (*read, *s.own))
-            else:
-                tangent = substitute(s.known, dict(zip(at, read, strict=True)))
+            tangent = access(s.name, (*t.read.args, *s.own)) if s.known is None else substitute(s.known, at)
             left = [i for i in t.bound if i not in tied]
             own = t.read.label not in self.computed  # a parameter's own tangents are deltas, which settle first
-            local, more = kept_inside(t.local, tied, () if own else left)
-            value = self.put_together(mul(local, *deltas, tangent), [*left, *more], e)
+            product, more = kept_inside(mul(t.local, tangent), tied, () if own else left)
+            value = self.put_together(mul(product, *deltas), [*left, *more], e)
             if value is not ZERO:
                 out.append(Piece(value, s.bits, s.parameter, tuple(template)))
         return out

@@ -223,9 +223,9 @@ class Tangents:
     def whole(self, p: Piece, tangent: str) -> Expr:
         """Local derivative times tangent, summed."""
         own = p.read.label not in self.value  # a parameter's own tangents are deltas, which settle first
-        local, more = kept_inside(p.local, {i: i for i in p.fixed}, () if own else p.left)
-        product = mul(local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
-        summed = sum_over(self.at_hand.read_through(product), [*p.left, *more])
+        product = mul(p.local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
+        product, more = kept_inside(product, {i: i for i in p.fixed}, () if own else p.left)
+        summed = self.at_hand.read_through(sum_over(self.at_hand.read_through(product), [*p.left, *more]))
         return own_indices(summed, {i.label for i in summed.free})
 
     def summed(self, p: Piece, name: str) -> Template:

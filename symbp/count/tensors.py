@@ -89,7 +89,11 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
 
     Tangents aren't looked up as what others compute: what happens to equal one depends on the order of the parameters.
     """
-    tangents = {e.name for e in program.equations if e.reason is not None and e.reason.kind == "tangent"}
+    tangents = {
+        e.name: (e.reason.of, e.reason.wrt)
+        for e in program.equations
+        if e.reason is not None and e.reason.kind == "tangent"
+    }
     program = program.with_(replace(e, reason=None) for e in program.equations)
     program, stands_for = picked_apart(fix_sizes(program, sizes) if sizes else program)
     picked = {}
@@ -100,8 +104,11 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
     known = Known(program.tensors)
     equations = []
     for equation in program.equations:
-        value = known.read_through(equation.value)
-        copy = known.add(equation.target, value, equation.name in tangents)
+        of, wrt = tangents.get(equation.name, (None, None))
+        value = known.read_through(equation.value, of)
+        if of in known.copies:
+            value = known.tangent_of_copy(equation, of, {t: name for name, (t, p) in tangents.items() if p == wrt}) or value
+        copy = known.add(equation.target, value, of is not None)
         if not copy or equation.name in program.outputs:
             equations.append(Equation(equation.target, own_indices(value, {i.label for i in equation.target.free})))
     found = Tensors(tuple(equations), program.outputs, program.tensors, picked, known.masks)
@@ -162,8 +169,12 @@ class Known:
         self.copies: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
         self.values: dict[bytes, list[tuple[Expr, Access]]] = {}
         self.masks: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
+        self.place: dict[str, int] = {}  # of the equations, in the order in which they're added
+        self.last: int | None = None
 
-    def read_through(self, e: Expr) -> Expr:
+    def read_through(self, e: Expr, upto: str | None = None) -> Expr:
+        """The expression with what is computed read by name. upto: the last equation whose value may be read."""
+        self.last = self.place.get(upto) if upto is not None else None
         return transform(e, self.rule)
 
     def rule(self, e: Expr) -> Expr:
@@ -178,12 +189,13 @@ class Known:
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
                 found: dict[Expr, Expr] = {}
-                if match(pattern, e, found):
+                if (self.last is None or self.place[target.label] <= self.last) and match(pattern, e, found):
                     return substitute(target, {i: found[i] for i in target.free})
         return e
 
     def add(self, target: Access, value: Expr, tangent: bool = False) -> bool:
         """Notes what an equation computes; True if that's a copy, a tangent also where it's one but for known zeros."""
+        self.place.setdefault(target.label, len(self.place))
         if tangent:
             found = factors(transform(value, self.transparent))
             kept = [self.opaque(f) for f in found if is_index_mask(f)]
@@ -197,6 +209,15 @@ class Known:
         if target.free <= value.free and not tangent:
             self.values.setdefault(value.skeleton, []).append((value, target))
         return False
+
+    def tangent_of_copy(self, e: Equation, of: str, names: Mapping[str, str]) -> Expr | None:
+        """What a tangent of a copy is: that of what is copied. names: tensor -> its tangent by the same parameter."""
+        formals, copied = self.copies[of]
+        if not isinstance(copied, Access) or copied.label not in names:
+            return None
+        own = e.target.args[len(formals) :]
+        at = substitute(copied, dict(zip(formals, e.target.args, strict=False)))
+        return self.read_through(access(names[copied.label], (*at.args, *own)))
 
     def opaque(self, mask: Expr) -> Expr:
         """A condition as the read of a tensor of ones and zeros, so that a sum isn't contracted by it."""
