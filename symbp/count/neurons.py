@@ -15,7 +15,7 @@ from symbp.count.labels import fix_labels
 from symbp.count.ledger import derive
 from symbp.count.places import Places
 from symbp.count.scalars import Listing, expanded, listing
-from symbp.count.tensors import tensor_listing
+from symbp.count.tensors import tensor_listing, values_read
 from symbp.errors import SymbpError
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
@@ -87,6 +87,8 @@ class Materialised:
         """The program of such a strategy, with numbers for its sizes."""
         if strategy == "forward":
             return self.concrete
+        if strategy == "forward mode":  # of what is left of the network at these sizes
+            return derive(values_read(self.concrete), "forward", False)
         method, _, cse = strategy.partition(" + ")
         return fix_sizes(derive(self.symbolic, method.removesuffix(" mode"), bool(cse)), self.all_sizes)
 

@@ -14,7 +14,6 @@ from itertools import product
 from math import prod
 
 from symbp.count.tensors import Tensors, is_index_mask
-from symbp.count.work import zero_of_zeros
 from symbp.errors import SymbpError
 from symbp.expr import (
     TRUE,
@@ -36,6 +35,7 @@ from symbp.expr import (
     num,
     substitute,
 )
+from symbp.functions import zero_of_zeros
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
 
 Place = Mapping[Expr, int]

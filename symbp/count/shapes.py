@@ -18,6 +18,7 @@ from symbp.count.regions import ALL, NONE, Region, Space
 from symbp.count.tensors import Known, Tensors, is_index_mask, kept_inside, own_indices
 from symbp.count.work import Tally, Work
 from symbp.derive.reverse import parts
+from symbp.errors import SymbpError
 from symbp.expr import (
     ONE,
     ZERO,
@@ -28,6 +29,7 @@ from symbp.expr import (
     Reduce,
     access,
     add,
+    coefficient,
     delta,
     factors,
     index,
@@ -182,7 +184,7 @@ class Shapes:
                 for constant, inner, bound in masked_parts(e)
                 for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
                 if read.label in depends and self.tensors[read.label].dtype == "real"
-                and (local := mul(constant, diff(inner, read))) is not ZERO
+                and (local := mul(constant, local_derivative(inner, read))) is not ZERO
             ]  # fmt: skip
         return found
 
@@ -364,17 +366,31 @@ class Shapes:
 
 
 def masked_parts(e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
-    """As `parts`, where a condition on indices may stand before a sum."""
+    """As `parts`, where a condition on indices, or a sign of all terms together, may stand before a sum."""
     out = []
     rest = []
-    for term in terms(e.value):
+    for term in opened(e.value):
         mask = mul(*(f for f in factors(term) if is_index_mask(f)))
         inner = mul(*(f for f in factors(term) if not is_index_mask(f)))
-        if mask is not ONE and any(isinstance(f, Reduce) for f in factors(inner)):
+        if any(isinstance(f, Reduce) for f in factors(inner)):
             out += [(mul(mask, constant), body, bound) for constant, body, bound in parts(Equation(e.target, inner))]
         else:
             rest.append(term)
     return [*out, *(parts(Equation(e.target, add(*rest))) if rest else ())]
+
+
+def opened(e: Expr) -> list[Expr]:
+    """The terms of a sum, also where a number stands before all of them."""
+    number, rest = coefficient(e)
+    return [mul(number, t) for t in terms(rest)]
+
+
+def local_derivative(body: Expr, read: Access) -> Expr:
+    """Raises SymbpError for a product of sums, which is left where a size is one."""
+    try:
+        return diff(body, read)
+    except ValueError as error:
+        raise SymbpError("at these sizes an equation holds a product of sums") from error
 
 
 def in_whole(pieces: Sequence[HasBits], apart: int) -> list[tuple[int, tuple[HasBits, ...]]]:

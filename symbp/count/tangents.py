@@ -19,12 +19,11 @@ from itertools import pairwise
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, of_size, total
+from symbp.count.shapes import local_derivative, masked_parts
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
-from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
 from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over
-from symbp.functions import diff
 from symbp.operations import is_constant
 from symbp.program import Equation
 
@@ -89,10 +88,10 @@ class Tangents:
         value = written(body)
         self.value[e.name] = self.expanded(value)
         pieces: list[Piece] = []
-        for part, (constant, inner, bound) in enumerate(parts(Equation(e.target, body))):
+        for part, (constant, inner, bound) in enumerate(masked_parts(Equation(e.target, body))):
             for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest)):
                 if read.label in self.depends and self.listing.tensors[read.label].dtype == "real":
-                    local = mul(constant, diff(inner, read))
+                    local = mul(constant, local_derivative(inner, read))
                     if local is not ZERO:
                         pieces += self.pieces(read, local, bound, part)
         own, grown, found = self.joined(pieces)

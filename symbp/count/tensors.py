@@ -16,6 +16,7 @@ from symbp.expr import (
     ZERO,
     Access,
     Add,
+    Call,
     Delta,
     Expr,
     Index,
@@ -39,6 +40,7 @@ from symbp.expr import (
     transform,
     walk,
 )
+from symbp.functions import zero_of_zeros
 from symbp.operations import is_constant
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups, leading_to
@@ -89,11 +91,7 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
 
     Tangents aren't looked up as what others compute: what happens to equal one depends on the order of the parameters.
     """
-    tangents = {
-        e.name: (e.reason.of, e.reason.wrt)
-        for e in program.equations
-        if e.reason is not None and e.reason.kind == "tangent"
-    }
+    tangents = {e.name: e.reason.of for e in program.equations if e.reason and e.reason.kind == "tangent"}
     program = program.with_(replace(e, reason=None) for e in program.equations)
     program, stands_for = picked_apart(fix_sizes(program, sizes) if sizes else program)
     picked = {}
@@ -104,15 +102,25 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
     known = Known(program.tensors)
     equations = []
     for equation in program.equations:
-        of, wrt = tangents.get(equation.name, (None, None))
+        of = tangents.get(equation.name)
         value = known.read_through(equation.value, of)
-        if of in known.copies:
-            value = known.tangent_of_copy(equation, of, {t: name for name, (t, p) in tangents.items() if p == wrt}) or value
         copy = known.add(equation.target, value, of is not None)
         if not copy or equation.name in program.outputs:
             equations.append(Equation(equation.target, own_indices(value, {i.label for i in equation.target.free})))
     found = Tensors(tuple(equations), program.outputs, program.tensors, picked, known.masks)
     return found.restricted(program.outputs)
+
+
+def values_read(program: Program) -> Program:
+    """The program as it is differentiated: values of earlier equations read by name, no axes of length one."""
+    program = without_ones(program)
+    known = Known(program.tensors)
+    equations = []
+    for e in program.equations:
+        value = known.read_through(e.value)
+        known.add(e.target, value)
+        equations.append(Equation(e.target, value))
+    return program.with_(equations)
 
 
 def is_index_mask(e: Expr) -> bool:
@@ -186,6 +194,8 @@ class Known:
         elif isinstance(e, Mul) and any(map(self.is_mask, e.args)):
             kept = dict.fromkeys(base_exponent(f)[0] for f in e.args if self.is_mask(f))
             return mul(*kept, self.rule(mul(*(f for f in e.args if not self.is_mask(f)))))
+        elif isinstance(e, Call) and is_constant(e):
+            return ZERO if zero_of_zeros(e) else e
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
                 found: dict[Expr, Expr] = {}
@@ -209,15 +219,6 @@ class Known:
         if target.free <= value.free and not tangent:
             self.values.setdefault(value.skeleton, []).append((value, target))
         return False
-
-    def tangent_of_copy(self, e: Equation, of: str, names: Mapping[str, str]) -> Expr | None:
-        """What a tangent of a copy is: that of what is copied. names: tensor -> its tangent by the same parameter."""
-        formals, copied = self.copies[of]
-        if not isinstance(copied, Access) or copied.label not in names:
-            return None
-        own = e.target.args[len(formals) :]
-        at = substitute(copied, dict(zip(formals, e.target.args, strict=False)))
-        return self.read_through(access(names[copied.label], (*at.args, *own)))
 
     def opaque(self, mask: Expr) -> Expr:
         """A condition as the read of a tensor of ones and zeros, so that a sum isn't contracted by it."""

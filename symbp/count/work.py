@@ -11,9 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
-
-import numpy as np
 
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space, arranged
@@ -31,14 +28,12 @@ from symbp.expr import (
     Pow,
     Reduce,
     Select,
-    call,
     coefficient,
     index,
     mul,
     substitute,
-    transform,
 )
-from symbp.functions import TABLE, expand
+from symbp.functions import zero_of_zeros
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
 from symbp.program import Equation
 from symbp.recurrence import Group
@@ -390,22 +385,6 @@ def without_condition(e: Expr) -> Expr:
     if isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:]:
         return without_condition(next(a for a in e.args[1:] if a is not ZERO))
     return mul(*(f for f in e.args if not is_index_mask(f))) if isinstance(e, Mul) and masks(e) else e
-
-
-@cache
-def zero_of_zeros(e: Call) -> bool:
-    """Whether a function is zero where all that it reads is, as tanh is."""
-    at_zero = call(e.label, *(ZERO if a.accesses else a for a in e.args))
-    return transform(at_zero, _evaluated) is ZERO
-
-
-def _evaluated(e: Expr) -> Expr:
-    e = expand(e)
-    if isinstance(e, Call) and all(isinstance(a, Num) for a in e.args):
-        with np.errstate(all="ignore"):
-            value = TABLE[e.label].evaluate(*(float(a.value) for a in e.args))  # type: ignore[attr-defined,misc]
-        return ZERO if value == 0 else e
-    return e
 
 
 def masks(e: Expr) -> bool:
