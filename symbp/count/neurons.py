@@ -121,7 +121,7 @@ class Materialised:
             case "central differences":
                 return _times(self.operations("forward"), 2 * p) + Counter(add=3 * p, div=p)
             case "reverse + CSE":
-                return self.listing(strategy).operations()
+                return self.places(strategy).together()
         return self.places(strategy).operations()
 
     def places(self, strategy: str) -> Places:

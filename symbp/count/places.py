@@ -7,9 +7,10 @@ on indices say which of its parts there are, what is known to be zero is left ou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from itertools import product
 from math import prod
 
@@ -37,9 +38,11 @@ from symbp.expr import (
 )
 from symbp.functions import zero_of_zeros
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
+from symbp.simplify.share import canonical
 
 Place = Mapping[Expr, int]
 Entry = tuple[str, tuple[int, ...]]  # a tensor, and where in it
+Node = tuple[bytes, tuple[int, ...]]  # a subexpression's form, and where
 
 
 @dataclass
@@ -98,6 +101,11 @@ class Places:
         for c in self.computed(self.listing.outputs).values():
             total.update(c.operations)
         return +total
+
+    def together(self) -> Counter[str]:
+        """Of all that the outputs take, each subexpression computed once."""
+        found = [(self.equations[name], at) for name, at in self.computed(self.listing.outputs)]
+        return Shared(self).count((e.value, dict(zip(e.target.args, at, strict=True))) for e, at in found)
 
     def each_alone(self, outputs: Sequence[str]) -> Counter[str]:
         """Operations of what each entry of the outputs takes alone, summed over the entries."""
@@ -237,6 +245,48 @@ class Written:
         if out and not numbers and not positive:  # only what is subtracted is left
             self.computed.operations["neg"] += 1
         return out
+
+
+class Shared(Written):
+    """Entries computed together, each subexpression once for the values of its indices, whoever asks for it."""
+
+    def count(self, roots: Iterable[tuple[Expr, Place]]) -> Counter[str]:
+        """Operations by kind."""
+        nodes: dict[Node, tuple[Expr, Place]] = {}
+        wanted = [(node(e, at), e, at) for e, at in roots]
+        waiting = [(*w, False) for w in wanted]
+        order: list[Node] = []
+        while waiting:
+            name, e, at, done = waiting.pop()
+            if done:
+                order.append(name)
+            elif name not in nodes and not self.places.is_zero(e, at):
+                nodes[name] = e, at
+                waiting.append((name, e, at, True))
+                for swapped in (False, True) if swappable(e) else (False,):
+                    waiting += [(node(o, there), o, there, False) for o, there, _ in Written(self.places).one(e, at, swapped)]
+        asked: dict[Node, set[int]] = {}
+        for name, _, _ in wanted:
+            asked.setdefault(name, set()).add(PLUS)
+        for name in reversed(order):
+            (e, at), signs = nodes[name], asked.get(name, set())
+            if not signs:
+                continue
+            swapped = MINUS in signs and PLUS not in signs and swappable(e)
+            if MINUS in signs and not swapped and not self.places.is_number(e):
+                self.computed.operations["neg"] += 1
+            for operand, there, sign in self.one(e, at, swapped):
+                asked.setdefault(node(operand, there), set()).add(sign)
+        return +self.computed.operations
+
+
+def node(e: Expr, at: Place) -> Node:
+    """What tells a subexpression at a place from others: its form, and the values of its indices."""
+    form, axes = form_of(e)
+    return form, tuple(at[i] for i in axes)
+
+
+form_of = cache(canonical)
 
 
 def places(indices: Sequence[Index]) -> Iterator[tuple[int, ...]]:
