@@ -324,6 +324,11 @@ def add(*operands: Expr | Number) -> Expr:
     return _node(Add, "+", tuple([_scaled(c, rest) for rest, c in kept]))
 
 
+def uncollected(*operands: Expr) -> Expr:
+    """The sum of these very terms: where two are equal they stay two, as they cost two to compute."""
+    return operands[0] if len(operands) == 1 else _node(Add, "+", operands)
+
+
 def _scaled(c: Number, rest: Expr) -> Expr:
     """c * rest for a rest that has no coefficient: mul, without taking the product apart."""
     if c == 1:

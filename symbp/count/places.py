@@ -264,7 +264,8 @@ class Shared(Written):
                 nodes[name] = e, at
                 waiting.append((name, e, at, True))
                 for swapped in (False, True) if swappable(e) else (False,):
-                    waiting += [(node(o, there), o, there, False) for o, there, _ in Written(self.places).one(e, at, swapped)]
+                    operands = Written(self.places).one(e, at, swapped)
+                    waiting += [(node(o, there), o, there, False) for o, there, _ in operands]
         asked: dict[Node, set[int]] = {}
         for name, _, _ in wanted:
             asked.setdefault(name, set()).add(PLUS)

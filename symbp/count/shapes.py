@@ -23,6 +23,7 @@ from symbp.expr import (
     ONE,
     ZERO,
     Access,
+    Add,
     Expr,
     Index,
     Num,
@@ -38,6 +39,8 @@ from symbp.expr import (
     sum_over,
     terms,
     transform,
+    uncollected,
+    walk,
 )
 from symbp.functions import diff
 from symbp.operations import is_constant
@@ -228,7 +231,7 @@ class Shapes:
         apart = total_bits(self.bit[name] for name in partly)
         found: dict[object, tuple[int, Region]] = {}
         for bits, members in in_whole(pieces, apart):
-            alive, _ = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
+            alive = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
             self.merge(found, bits, alive)
         out = []
         for name in partly:
@@ -288,13 +291,13 @@ class Shapes:
 
     def unit(
         self, e: Equation, value: Expr, own: Sequence[Expr], weight: Polynomial, sign: int = 1
-    ) -> tuple[Region, Expr]:
-        value = own_indices(value, {i.label for i in (*value.free, *e.target.free)})
+    ) -> Region:
+        """Notes an expression for tangents; returns where it isn't known to be zero."""
         alive = self.work.not_zero(value)
         scope = e.target.free | frozenset(q for q in own if isinstance(q, Index))
         where = self.space.both(alive, self.needed.get(e.name, NONE))
         self.units[e.name].append(Unit(value, where, scope, weight, sign))
-        return alive, value
+        return alive
 
     def part(self, e: Equation, name: str, pieces: Sequence[Piece]) -> tuple[Region, Template, Expr | None]:
         """The tangents by the entries of a parameter that its template has; where templates differ, part by part."""
@@ -310,17 +313,19 @@ class Shapes:
         known: Expr | None = None
         values = []
         for n, template in enumerate(chain):
-            value = add(*(p.value for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)))
-            value = substitute(value, given(own, template))
-            alive, value = self.unit(e, value, template, one)
+            members = [p for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)]
+            alike = len({p.template or own for p in members}) == 1
+            value = (add if alike else uncollected)(*(p.value for p in members))
+            value = put_apart(value, given(own, template))
+            alive = self.unit(e, value, template, one)
             values.append((alive, value))
             if n:
-                self.unit(e, substitute(value, given(template, chain[n - 1])), chain[n - 1], one, -1)
+                self.unit(e, put_apart(value, given(template, chain[n - 1])), chain[n - 1], one, -1)
             if len(chain) == 1 and self.is_copy(value) and e.name not in self.listing.outputs:
                 known = value
                 self.units[e.name].pop()
         for (here, _), template in zip(values[:-1], chain[:-1], strict=True):
-            inside = self.work.not_zero(substitute(value, given(wide, template)))
+            inside = self.work.not_zero(put_apart(value, given(wide, template)))
             if not self.space.both(here, inside).same(here):
                 for d in ties(wide, template):
                     here = self.space.both(here, self.space.where(d))
@@ -355,8 +360,8 @@ class Shapes:
                 common, same = meeting(met, own)
                 for k in range(1, n + 1):
                     for chosen in combinations(met, k):
-                        moved = (substitute(values[t], given(t, common)) for t in chosen)
-                        self.unit(e, mul(add(*moved), *same), common, one, (-1) ** (n - k))
+                        moved = [mul(put_apart(values[t], given(t, common)), *same) for t in chosen]
+                        self.unit(e, uncollected(*moved), common, one, (-1) ** (n - k))
         for t, value in values.items():
             here = self.work.not_zero(value)
             for d in ties(wide, t):
@@ -369,7 +374,7 @@ def masked_parts(e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
     """As `parts`, where a condition on indices, or a sign of all terms together, may stand before a sum."""
     out = []
     rest = []
-    for term in opened(e.value):
+    for term in (t for t in terms(e.value) for t in opened(t)):
         mask = mul(*(f for f in factors(term) if is_index_mask(f)))
         inner = mul(*(f for f in factors(term) if not is_index_mask(f)))
         if any(isinstance(f, Reduce) for f in factors(inner)):
@@ -382,7 +387,15 @@ def masked_parts(e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
 def opened(e: Expr) -> list[Expr]:
     """The terms of a sum, also where a number stands before all of them."""
     number, rest = coefficient(e)
-    return [mul(number, t) for t in terms(rest)]
+    return [mul(number, t) for t in terms(rest)] if any(isinstance(n, Reduce) for n in walk(rest)) else [e]
+
+
+def put_apart(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    """A sum with other indices, term by term: two that come out equal stay two."""
+    number, rest = coefficient(e)
+    if not isinstance(rest, Add) or number not in (1, -1):
+        return substitute(e, table)
+    return mul(number, uncollected(*(put_apart(t, table) for t in rest.args)))
 
 
 def local_derivative(body: Expr, read: Access) -> Expr:

@@ -23,7 +23,7 @@ from symbp.count.shapes import local_derivative, masked_parts
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
 from symbp.errors import SymbpError
-from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over
+from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over, uncollected
 from symbp.operations import is_constant
 from symbp.program import Equation
 
@@ -163,7 +163,8 @@ class Tangents:
             if inside:  # all pieces of one read take its tangents equally often
                 times[p.read, p.part] = inside * sizes_of(p.fixed)
         for region in self.regions(pieces):
-            value = add(*(wholes[n] for n in region.pieces))
+            alike = len({tuple(at for at in pieces[n].template if at is not None) for n in region.pieces}) == 1
+            value = (add if alike else uncollected)(*(wholes[n] for n in region.pieces))
             if value is not ZERO:
                 cost = written(value)
                 own = plus(own, cost.operations, region.parameters)

@@ -183,14 +183,21 @@ class Known:
     def read_through(self, e: Expr, upto: str | None = None) -> Expr:
         """The expression with what is computed read by name. upto: the last equation whose value may be read."""
         self.last = self.place.get(upto) if upto is not None else None
-        return transform(e, self.rule)
+        return transform(transform(e, self.rule), self.settled) if self.masks else transform(e, self.rule)
+
+    def settled(self, e: Expr) -> Expr:
+        """For `transform`: a sum of conditions alone as the number, or the condition, that it is."""
+        if not isinstance(e, Reduce) or not e.accesses or not e.tensors <= self.masks.keys():
+            return e
+        found = factors(transform(e, self.transparent))
+        return mul(*(self.opaque(f) if is_index_mask(f) else f for f in found))
 
     def rule(self, e: Expr) -> Expr:
         if isinstance(e, Access):
             if e.label in self.copies:
                 formals, value = self.copies[e.label]
-                found = substitute(value, dict(zip(formals, e.args, strict=True)))
-                return transform(found, equal) if EQUAL in found.tensors else found
+                copied = substitute(value, dict(zip(formals, e.args, strict=True)))
+                return transform(copied, equal) if EQUAL in copied.tensors else copied
         elif isinstance(e, Mul) and any(map(self.is_mask, e.args)):
             kept = dict.fromkeys(base_exponent(f)[0] for f in e.args if self.is_mask(f))
             return mul(*kept, self.rule(mul(*(f for f in e.args if not self.is_mask(f)))))
@@ -198,9 +205,9 @@ class Known:
             return ZERO if zero_of_zeros(e) else e
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
-                found: dict[Expr, Expr] = {}
-                if (self.last is None or self.place[target.label] <= self.last) and match(pattern, e, found):
-                    return substitute(target, {i: found[i] for i in target.free})
+                indices: dict[Expr, Expr] = {}
+                if (self.last is None or self.place[target.label] <= self.last) and match(pattern, e, indices):
+                    return substitute(target, {i: indices[i] for i in target.free})
         return e
 
     def add(self, target: Access, value: Expr, tangent: bool = False) -> bool:
