@@ -1,7 +1,9 @@
 """The same strategies built at neuron level and counted there: the proof of `ledger`, for small networks.
 
-Nothing is shared with the counts at tensor level but what an operation is: a network is unrolled, its conditions on
-indices settle, and its scalar equations are counted one by one.
+The equations are those that `ledger` counts; here each is put at every one of its places, where its conditions on
+indices settle, and every operation is counted one by one (`places`). `Listing` has the same as scalar equations to be
+run, timed and printed; equal terms of one of them are collected, so it may take fewer operations where entries are
+copies of one another.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from functools import cached_property
 from symbp.count.labels import fix_labels
 from symbp.count.ledger import derive
 from symbp.count.places import Places
-from symbp.count.scalars import Listing, expanded, listing
+from symbp.count.scalars import Listing, expanded, listing, written_out
 from symbp.count.tensors import tensor_listing, values_read
 from symbp.errors import SymbpError
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
 from symbp.program import Program
+from symbp.recurrence import groups
 from symbp.unroll import concrete_sizes, fix_sizes, shape
 
 EXPANDED_LIMIT = 50_000  # operations of the expanded loss times parameters: what SymPy differentiates in 2 s
@@ -87,8 +90,6 @@ class Materialised:
         """The program of such a strategy, with numbers for its sizes."""
         if strategy == "forward":
             return self.concrete
-        if strategy == "forward mode":  # of what is left of the network at these sizes
-            return derive(values_read(self.concrete), "forward", False)
         method, _, cse = strategy.partition(" + ")
         return fix_sizes(derive(self.symbolic, method.removesuffix(" mode"), bool(cse)), self.all_sizes)
 
@@ -112,6 +113,11 @@ class Materialised:
         """Operations by kind. Raises SymbpError where the strategy can't be written out."""
         p = self.parameters
         match strategy:
+            case "forward mode" if self.recurrent:
+                return self.listing(strategy).operations()
+            case "expanded" if self.recurrent:
+                tangents = self.listing("forward mode")
+                return written_out(tangents.restricted(self.without_loss(tangents)))
             case "expanded":
                 return self.places("forward mode").written_out(self.gradients)
             case "per parameter":
@@ -124,12 +130,21 @@ class Materialised:
                 return self.places(strategy).together()
         return self.places(strategy).operations()
 
+    @cached_property
+    def recurrent(self) -> bool:
+        """Whether it runs step by step: then each step's tangents are other ones, those of the first being known."""
+        return any(group.time is not None for group in groups(self.concrete.equations))
+
     def places(self, strategy: str) -> Places:
         """The entries that such a strategy computes: forward, forward mode, reverse or reverse + CSE."""
         found = self.found.get(strategy)
         if found is None:
-            self.listing(strategy)
-            found = self.found[strategy] = Places(tensor_listing(self.derived(strategy)))
+            self.listing(strategy)  # refuses what is too large
+            if strategy == "forward mode":  # of what is left of the network at these sizes
+                program = derive(values_read(self.concrete), "forward", False)
+            else:
+                program = self.derived(strategy)
+            found = self.found[strategy] = Places(tensor_listing(program))
         return found
 
     @property
