@@ -62,6 +62,11 @@ class Materialised:
         """How many numbers the loss is differentiated by."""
         return sum(_entries(shape(t)) for t in self.concrete.parameters)
 
+    @cached_property
+    def entries(self) -> int:
+        """How many numbers a forward pass computes."""
+        return sum(_entries(shape(self.concrete.tensors[e.name])) for e in self.concrete.equations)
+
     def listing(self, strategy: str) -> Listing:
         """The equations of a strategy that has a list of its own: forward, forward mode, reverse, reverse + CSE, and
         expanded, as SymPy differentiates the loss.
@@ -75,8 +80,7 @@ class Materialised:
 
     def build(self, strategy: str) -> Listing:
         if strategy == "forward":
-            entries = sum(_entries(shape(self.concrete.tensors[e.name])) for e in self.concrete.equations)
-            self.refuse(entries, ENTRIES_LIMIT, "scalar equations")
+            self.refuse(self.entries, ENTRIES_LIMIT, "scalar equations")
             return listing(self.concrete)
         self.listing("forward")
         if strategy == "expanded":
@@ -139,15 +143,17 @@ class Materialised:
         """The entries that such a strategy computes: forward, forward mode, reverse or reverse + CSE."""
         found = self.found.get(strategy)
         if found is None:
-            self.listing(strategy)  # refuses what is too large
             if strategy == "forward mode":  # of what is left of the network at these sizes
+                entries = len(self.places("forward").computed((str(self.concrete.loss),)))
+                self.refuse(entries * self.parameters, TANGENT_LIMIT, "scalar equations")
                 program = derive(values_read(self.concrete), "forward", False)
             else:
+                self.refuse(self.entries, ENTRIES_LIMIT, "scalar equations")
                 program = self.derived(strategy)
             found = self.found[strategy] = Places(tensor_listing(program))
         return found
 
-    @property
+    @cached_property
     def gradients(self) -> tuple[str, ...]:
         """The tensors that every strategy but the first computes beside the loss."""
         return tuple(o for o in self.derived("reverse").outputs if o != self.concrete.loss)

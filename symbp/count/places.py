@@ -34,7 +34,6 @@ from symbp.expr import (
     compare,
     mul,
     num,
-    substitute,
 )
 from symbp.functions import zero_of_zeros
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
@@ -61,6 +60,7 @@ class Places:
         self.equations = {e.name: e for e in listing.equations}
         self.zero: dict[Entry, bool] = {}
         self.memo: dict[tuple[Expr, tuple[int, ...]], bool] = {}
+        self.found: dict[tuple[str, ...], dict[Entry, Computed]] = {}
         for group in listing.groups:
             here = [(e, entry) for e in group.equations for entry in self.entries(e.name)]
             self.zero.update((entry, True) for _, entry in here)
@@ -80,6 +80,12 @@ class Places:
 
     def computed(self, outputs: Sequence[str]) -> dict[Entry, Computed]:
         """All that these outputs take, each entry after those that it reads."""
+        key = tuple(outputs)
+        if key not in self.found:
+            self.found[key] = self.compute(key)
+        return self.found[key]
+
+    def compute(self, outputs: Sequence[str]) -> dict[Entry, Computed]:
         found: dict[Entry, Computed] = {}
         out: dict[Entry, Computed] = {}
         waiting = [(entry, False) for name in outputs for entry in self.entries(name)]
@@ -135,7 +141,7 @@ class Places:
 
     def is_zero(self, e: Expr, at: Place) -> bool:
         """Whether an expression is known to be zero at a place."""
-        key = e, tuple(at[i] for i in sorted(e.free, key=lambda i: i.digest))
+        key = e, tuple([at[i] for i in axes_of(e)])
         found = self.memo.get(key)
         if found is None:
             found = self.memo[key] = self._is_zero(e, at)
@@ -147,7 +153,7 @@ class Places:
                 return e is ZERO
             case Access() if e.label in self.listing.masks:
                 formals, mask = self.listing.masks[e.label]
-                return self.is_zero(substitute(mask, dict(zip(formals, e.args, strict=True))), at)
+                return self.is_zero(mask, {i: int(number(a, at)) for i, a in zip(formals, e.args, strict=True)})
             case Access():
                 return e.label in self.equations and self.zero[self.entry(e, at)]
             case Add():
@@ -288,6 +294,12 @@ def node(e: Expr, at: Place) -> Node:
 
 
 form_of = cache(canonical)
+
+
+@cache
+def axes_of(e: Expr) -> tuple[Index, ...]:
+    """The free indices in an order of their own."""
+    return tuple(sorted(e.free, key=lambda i: i.digest))
 
 
 def places(indices: Sequence[Index]) -> Iterator[tuple[int, ...]]:
