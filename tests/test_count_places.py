@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from test_count_conditions import check
 
@@ -58,3 +60,15 @@ def test_two_reads_of_one_entry_stay_two() -> None:
         found = Ledger(program, {"T": length})["forward"].operations
         assert found is not None
         assert {k: n.number for k, n in found.items() if n} == {"add": length + length - 1}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_closed_forms(name: str) -> None:
+    symbolic = Ledger(network(NETS[name]))
+    sizes = {"B": 3, "T": 7}
+    numbers = Ledger(network(NETS[name]), sizes)
+    for strategy in STRATEGIES:
+        form, number = symbolic[strategy].operations, numbers[strategy].operations
+        assert form is not None and number is not None
+        at = Counter({kind: n.at(sizes).number for kind, n in form.items()})
+        assert +at == +Counter({kind: n.number for kind, n in number.items()}), strategy

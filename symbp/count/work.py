@@ -89,6 +89,8 @@ class Work:
             for r in records:
                 if r.node not in new:
                     new[r.node] = self.part(r, seen) if occurrences[r.node.skeleton] > 1 else Fraction(1)
+                    if new[r.node] not in (0, 1):
+                        self.constrained.add(name)
             out[name] = summed(r if new[r.node] == 1 else replace(r, amount=r.amount * new[r.node]) for r in records)
         return out
 
@@ -98,7 +100,7 @@ class Work:
         key, where = substitute(r.node, renamed), rename_axes(r.where, renamed)
         before = seen.get(key, NONE)
         now = seen[key] = self.space.either((before, where))
-        places = [self.space.count(x, key.free) for x in (now, before, where)]
+        places = [self.space.count(x, key.free).at(self.space.sizes) for x in (now, before, where)]
         new = places[0] - places[1]
         return Fraction(0) if not new else new.ratio(places[2])
 
