@@ -53,8 +53,8 @@ def test_sizes_of_one(name: str) -> None:
 
 
 def test_two_reads_of_one_entry_stay_two() -> None:
-    """The sentence of docs/counting.md: r[t] + where(t > 0, r[t-1], r[t]) is an addition at every place."""
-    program = read("sizes T\nparam r[t]\nm[t] = r[t] + where(t > 0, r[t-1], r[t])\nloss = sum[t] m[t]")
+    """The sentence of docs/counting.md: r[t] + where(0 < t, r[t-1], r[t]) is an addition at every place."""
+    program = read("sizes T\nparam r[t]\nm[t] = r[t] + where(0 < t, r[t-1], r[t])\nloss = sum[t] m[t]")
     for length in (2, 5):
         assert check(program, {"T": length}) == set(STRATEGIES)
         found = Ledger(program, {"T": length})["forward"].operations
