@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from symbp.expr import (
     Condition,
     Expr,
     Mul,
+    Num,
     Pow,
     Reduce,
     Select,
@@ -337,6 +339,22 @@ def expand(e: Expr) -> Expr:
         formula = definition(e)
         if formula is not None:
             return transform(formula, expand)
+    return e
+
+
+@cache
+def zero_of_zeros(e: Call) -> bool:
+    """Whether a function is zero where all that it reads is, as tanh is."""
+    at_zero = call(e.label, *(ZERO if a.accesses else a for a in e.args))
+    return transform(at_zero, _settled_at_zero) is ZERO
+
+
+def _settled_at_zero(e: Expr) -> Expr:
+    e = expand(e)
+    if isinstance(e, Call) and all(isinstance(a, Num) for a in e.args):
+        with np.errstate(all="ignore"):
+            value = TABLE[e.label].evaluate(*(float(a.value) for a in e.args))  # type: ignore[attr-defined,misc]
+        return ZERO if value == 0 else e
     return e
 
 

@@ -119,8 +119,10 @@ def _sum(e: Add, negated: bool) -> Step:
             continue
         number, _ = coefficient(term)
         operands.append((-term if number < 0 else term, EITHER if (number < 0) != negated else PLUS))
-    n = len(operands) + constants - 1
-    return Step((("add", n),) if n else (), tuple(operands))
+    kinds = {"add": len(operands) + constants - 1}
+    if not constants and not any(sign == PLUS or swappable(o) for o, sign in operands):
+        kinds["neg"] = 1  # only in a sum whose terms aren't collected: others start with a plus
+    return Step(tuple((k, n) for k, n in kinds.items() if n), tuple(operands))
 
 
 def _product(e: Mul, negated: bool) -> Step:

@@ -24,7 +24,7 @@ from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.expr import ONE as ONE_FACTOR
-from symbp.expr import Condition, Delta, Expr, Num, transform, walk
+from symbp.expr import Delta, Expr, transform
 from symbp.normalise import normalise
 from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
@@ -178,8 +178,6 @@ class Ledger:
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
         short = self.shorter
-        if any(is_single_place(n) for e in (short or self).network.equations for n in walk(e.value)):
-            raise SymbpError("not counted where a condition singles out one place of a tensor, as t == 1 does")
         if short and self.blocks and any(has_condition(e.value) for e in short.listing("forward").equations):
             try:
                 return short.exact_tangents(self.blocks.depth)
@@ -379,12 +377,6 @@ class Ledger:
         if name not in OPTIMISERS:
             raise SymbpError(f"unknown optimizer {name!r}: {nearest(name, OPTIMISERS)}")
         return {kind: self.parameters * n for kind, n in OPTIMISERS[name].operations.items()}
-
-
-def is_single_place(e: Expr) -> bool:
-    """Whether it's the condition that an index equals a number."""
-    equal = isinstance(e, Delta) or (isinstance(e, Condition) and e.label == "==")
-    return equal and not e.accesses and any(isinstance(a, Num) for a in e.args)
 
 
 def without_label(e: Expr) -> Expr:

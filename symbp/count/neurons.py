@@ -1,7 +1,9 @@
 """The same strategies built at neuron level and counted there: the proof of `ledger`, for small networks.
 
-Nothing is shared with the counts at tensor level but what an operation is: a network is unrolled, its conditions on
-indices settle, and its scalar equations are counted one by one.
+The equations are those that `ledger` counts; here each is put at every one of its places, where its conditions on
+indices settle, and every operation is counted one by one (`places`). `Listing` has the same as scalar equations to be
+run, timed and printed; equal terms of one of them are collected, so it may take fewer operations where entries are
+copies of one another.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from symbp.count.entries import Entries
 from symbp.count.labels import fix_labels
 from symbp.count.ledger import derive
 from symbp.count.scalars import Listing, expanded, listing, written_out
+from symbp.count.tensors import tensor_listing, values_read
 from symbp.errors import SymbpError
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
 from symbp.program import Program
+from symbp.recurrence import groups
 from symbp.unroll import concrete_sizes, fix_sizes, shape
 
 EXPANDED_LIMIT = 50_000  # operations of the expanded loss times parameters: what SymPy differentiates in 2 s
@@ -32,6 +37,7 @@ class Materialised:
     program: Program
     sizes: Mapping[str, int] | None = None
     built: dict[str, Listing] = field(default_factory=dict)
+    found: dict[str, Entries] = field(default_factory=dict)
 
     @cached_property
     def all_sizes(self) -> dict[str, int]:
@@ -56,6 +62,11 @@ class Materialised:
         """How many numbers the loss is differentiated by."""
         return sum(_entries(shape(t)) for t in self.concrete.parameters)
 
+    @cached_property
+    def entries(self) -> int:
+        """How many numbers a forward pass computes."""
+        return sum(_entries(shape(self.concrete.tensors[e.name])) for e in self.concrete.equations)
+
     def listing(self, strategy: str) -> Listing:
         """The equations of a strategy that has a list of its own: forward, forward mode, reverse, reverse + CSE, and
         expanded, as SymPy differentiates the loss.
@@ -69,18 +80,22 @@ class Materialised:
 
     def build(self, strategy: str) -> Listing:
         if strategy == "forward":
-            entries = sum(_entries(shape(self.concrete.tensors[e.name])) for e in self.concrete.equations)
-            self.refuse(entries, ENTRIES_LIMIT, "scalar equations")
+            self.refuse(self.entries, ENTRIES_LIMIT, "scalar equations")
             return listing(self.concrete)
         self.listing("forward")
         if strategy == "expanded":
             return self.expanded()
-        method, _, cse = strategy.partition(" + ")
-        if method == "forward mode":
+        if strategy == "forward mode":
             entries = len(self.listing("forward").equations) * self.parameters
             self.refuse(entries, TANGENT_LIMIT, "scalar equations")
-        derived = derive(self.symbolic, method.removesuffix(" mode"), bool(cse))
-        return listing(fix_sizes(derived, self.all_sizes), share=bool(cse))
+        return listing(self.derived(strategy), share="CSE" in strategy)
+
+    def derived(self, strategy: str) -> Program:
+        """The program of such a strategy, with numbers for its sizes."""
+        if strategy == "forward":
+            return self.concrete
+        method, _, cse = strategy.partition(" + ")
+        return fix_sizes(derive(self.symbolic, method.removesuffix(" mode"), bool(cse)), self.all_sizes)
 
     def expanded(self) -> Listing:
         """Each dL/dp as one expression of inputs and parameters, without the loss."""
@@ -102,17 +117,46 @@ class Materialised:
         """Operations by kind. Raises SymbpError where the strategy can't be written out."""
         p = self.parameters
         match strategy:
+            case "forward mode" if self.recurrent:
+                return self.listing(strategy).operations()
+            case "expanded" if self.recurrent:
+                tangents = self.listing("forward mode")
+                return written_out(tangents.restricted(self.without_loss(tangents)))
             case "expanded":
-                forward_mode = self.listing("forward mode")
-                return written_out(forward_mode.restricted(self.without_loss(forward_mode)))
+                return self.places("forward mode").written_out(self.gradients)
             case "per parameter":
-                reverse = self.listing("reverse")
-                return reverse.each_alone(self.without_loss(reverse))
+                return self.places("reverse").each_alone(self.gradients)
             case "one-sided differences":
-                return _times(self.listing("forward").operations(), p + 1) + Counter(add=2 * p, div=p)
+                return _times(self.operations("forward"), p + 1) + Counter(add=2 * p, div=p)
             case "central differences":
-                return _times(self.listing("forward").operations(), 2 * p) + Counter(add=3 * p, div=p)
-        return self.listing(strategy).operations()
+                return _times(self.operations("forward"), 2 * p) + Counter(add=3 * p, div=p)
+            case "reverse + CSE":
+                return self.places(strategy).together()
+        return self.places(strategy).operations()
+
+    @cached_property
+    def recurrent(self) -> bool:
+        """Whether it runs step by step: then each step's tangents are other ones, those of the first being known."""
+        return any(group.time is not None for group in groups(self.concrete.equations))
+
+    def places(self, strategy: str) -> Entries:
+        """The entries that such a strategy computes: forward, forward mode, reverse or reverse + CSE."""
+        found = self.found.get(strategy)
+        if found is None:
+            if strategy == "forward mode":  # of what is left of the network at these sizes
+                entries = len(self.places("forward").computed((str(self.concrete.loss),)))
+                self.refuse(entries * self.parameters, TANGENT_LIMIT, "scalar equations")
+                program = derive(values_read(self.concrete), "forward", False)
+            else:
+                self.refuse(self.entries, ENTRIES_LIMIT, "scalar equations")
+                program = self.derived(strategy)
+            found = self.found[strategy] = Entries(tensor_listing(program))
+        return found
+
+    @cached_property
+    def gradients(self) -> tuple[str, ...]:
+        """The tensors that every strategy but the first computes beside the loss."""
+        return tuple(o for o in self.derived("reverse").outputs if o != self.concrete.loss)
 
     def without_loss(self, found: Listing) -> tuple[str, ...]:
         return tuple(o for o in found.outputs if o != self.concrete.loss)

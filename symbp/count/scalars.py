@@ -45,20 +45,6 @@ class Listing:
                 kept.append(equation)
         return replace(self, equations=tuple(reversed(kept)), outputs=outputs)
 
-    def each_alone(self, outputs: tuple[str, ...]) -> Counter[str]:
-        """Operations of `restricted((output,))`, summed over the outputs; for written-out equations only."""
-        asked: dict[str, int] = {}  # the outputs that need a value, as bits
-        for n, name in enumerate(outputs):
-            asked[name] = asked.get(name, 0) | 1 << n
-        total: Counter[str] = Counter()
-        for equation in reversed(self.equations):
-            by = asked.get(equation.name, 0)
-            for name in equation.value.tensors:
-                asked[name] = asked.get(name, 0) | by
-            for kind, n in tree_operations(equation.value).items():
-                total[kind] += n * by.bit_count()
-        return +total
-
 
 def listing(program: Program, share: bool = False) -> Listing:
     """The program at neuron level, copies and known numbers read through, values of earlier equations read by name.

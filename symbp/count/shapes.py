@@ -14,9 +14,9 @@ from itertools import combinations, pairwise
 from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
-from symbp.count.tally import Tally, is_index_mask
+from symbp.count.tally import Tally
 from symbp.count.templates import Template, contains, given, in_whole, meeting, ties, total_bits
-from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
+from symbp.count.tensors import Known, Tensors, is_index_mask, kept_inside, own_indices
 from symbp.count.work import Work
 from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
@@ -24,12 +24,14 @@ from symbp.expr import (
     ONE,
     ZERO,
     Access,
+    Add,
     Expr,
     Index,
     Num,
     Reduce,
     access,
     add,
+    coefficient,
     delta,
     factors,
     index,
@@ -37,8 +39,12 @@ from symbp.expr import (
     substitute,
     sum_over,
     terms,
+    transform,
+    uncollected,
+    walk,
 )
 from symbp.functions import diff
+from symbp.operations import is_constant
 from symbp.program import Equation, Tensor
 from symbp.recurrence import Group
 
@@ -173,7 +179,7 @@ class Shapes:
                 for constant, inner, bound in masked_parts(e)
                 for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
                 if read.label in depends and self.tensors[read.label].dtype == "real"
-                and (local := mul(constant, diff(inner, read))) is not ZERO
+                and (local := mul(constant, local_derivative(inner, read))) is not ZERO
             ]  # fmt: skip
         return found
 
@@ -203,7 +209,8 @@ class Shapes:
 
     def put_together(self, product: Expr, bound: Sequence[Index], e: Equation) -> Expr:
         """The sum, as it is counted."""
-        summed = sum_over(self.at_hand.read_through(product), list(bound))
+        summed = sum_over(self.at_hand.read_through(product, e.name), list(bound))
+        summed = self.at_hand.read_through(summed, e.name)
         return own_indices(summed, {i.label for i in (*summed.free, *e.target.free)})
 
     # ------------------------------------------------------------------------------------------- tangents
@@ -216,7 +223,7 @@ class Shapes:
         apart = total_bits(self.bit[name] for name in partly)
         found: dict[object, tuple[int, Region]] = {}
         for bits, members in in_whole(pieces, apart):
-            alive, _ = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
+            alive = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
             self.merge(found, bits, alive)
         out = []
         for name in partly:
@@ -265,38 +272,31 @@ class Shapes:
                         deltas.append(delta(q, substitute(here, tied)))
                         here = q
                     template.append(here)
-            read = [substitute(a, tied) for a in t.read.args]
-            if s.known is None:
-                tangent: Expr = access(s.name, (*read, *s.own))
-            else:
-                tangent = substitute(s.known, dict(zip(at, read, strict=True)))
+            tangent = access(s.name, (*t.read.args, *s.own)) if s.known is None else substitute(s.known, at)
             left = [i for i in t.bound if i not in tied]
             own = t.read.label not in self.computed  # a parameter's own tangents are deltas, which settle first
-            local, more = kept_inside(t.local, tied, () if own else left)
-            value = self.put_together(mul(local, *deltas, tangent), [*left, *more], e)
+            product, more = kept_inside(mul(t.local, tangent), tied, () if own else left)
+            value = self.put_together(mul(product, *deltas), [*left, *more], e)
             if value is not ZERO:
                 out.append(Piece(value, s.bits, s.parameter, tuple(template)))
         return out
 
     def unit(
         self, e: Equation, value: Expr, own: Sequence[Expr], weight: Polynomial, sign: int = 1
-    ) -> tuple[Region, Expr]:
-        value = own_indices(value, {i.label for i in (*value.free, *e.target.free)})
+    ) -> Region:
+        """Notes an expression for tangents; returns where it isn't known to be zero."""
         alive = self.work.not_zero(value)
-        computed = add(*(t for t in terms(value) if t.accesses))
-        if computed is not ZERO and computed is not value:  # a product with a constant tangent takes less
-            constant = self.work.not_zero(add(*(t for t in terms(value) if not t.accesses)))
-            if not self.space.both(constant, self.work.not_zero(computed)).same(constant):
-                raise SymbpError(f"some tangents of {e.name} are constants, and others by the same parameters aren't")
         scope = e.target.free | frozenset(q for q in own if isinstance(q, Index))
         where = self.space.both(alive, self.needed.get(e.name, NONE))
         self.units[e.name].append(Unit(value, where, scope, weight, sign))
-        return alive, value
+        return alive
 
     def part(self, e: Equation, name: str, pieces: Sequence[Piece]) -> tuple[Region, Template, Expr | None]:
         """The tangents by the entries of a parameter that its template has; where templates differ, part by part."""
         own = self.own(name)
         templates = [p.template or own for p in pieces]
+        if len(set(templates)) > 1:
+            pieces = [self.kept_apart(p, n) for n, p in enumerate(pieces)]
         wide = tuple(at[0] if len(set(at)) == 1 else q for q, at in zip(own, zip(*templates, strict=True), strict=True))
         one = self.depth.mark(self.tensors[name])
         chain = sorted(set(templates), key=lambda t: sum(a is q for a, q in zip(t, own, strict=True)))
@@ -305,27 +305,41 @@ class Shapes:
         known: Expr | None = None
         values = []
         for n, template in enumerate(chain):
-            value = add(*(p.value for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)))
-            value = substitute(value, given(own, template))
-            alive, value = self.unit(e, value, template, one)
+            members = [p for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)]
+            alike = len({p.template or own for p in members}) == 1
+            value = (add if alike else uncollected)(*(p.value for p in members))
+            value = put_apart(value, given(own, template))
+            alive = self.unit(e, value, template, one)
             values.append((alive, value))
             if n:
-                self.unit(e, substitute(value, given(template, chain[n - 1])), chain[n - 1], one, -1)
+                self.unit(e, put_apart(value, given(template, chain[n - 1])), chain[n - 1], one, -1)
             if len(chain) == 1 and self.is_copy(value) and e.name not in self.listing.outputs:
                 known = value
                 self.units[e.name].pop()
         for (here, _), template in zip(values[:-1], chain[:-1], strict=True):
-            inside = self.work.not_zero(substitute(value, given(wide, template)))
+            inside = self.work.not_zero(put_apart(value, given(wide, template)))
             if not self.space.both(here, inside).same(here):
                 for d in ties(wide, template):
                     here = self.space.both(here, self.space.where(d))
                 alive = self.space.either((alive, here))
         return alive, wide, known
 
+    def kept_apart(self, p: Piece, n: int) -> Piece:
+        """A piece with names of its own for the tangents that it reads: two that meet at some places stay two."""
+
+        def rule(e: Expr) -> Expr:
+            if not isinstance(e, Access) or e.label in self.forward:
+                return e
+            name = f"{e.label} ({n})"
+            self.tensors[name], self.work.alive[name] = self.tensors[e.label], self.work.alive[e.label]
+            return access(name, e.args)
+
+        return replace(p, value=transform(p.value, rule))
+
     def is_copy(self, value: Expr) -> bool:
         """Whether a tangent is a constant, or a value of the forward pass: then it's read instead."""
         rest = mul(*(f for f in factors(value) if not is_index_mask(f)))
-        return not rest.accesses or (isinstance(rest, Access) and rest.label in self.forward)
+        return is_constant(rest) or (isinstance(rest, Access) and rest.label in self.forward)
 
     def overlapping(self, e: Equation, own: Template, wide: Template, one: Polynomial,
                     distinct: Sequence[Template], pieces: Sequence[Piece],
@@ -338,8 +352,8 @@ class Shapes:
                 common, same = meeting(met, own)
                 for k in range(1, n + 1):
                     for chosen in combinations(met, k):
-                        moved = (substitute(values[t], given(t, common)) for t in chosen)
-                        self.unit(e, mul(add(*moved), *same), common, one, (-1) ** (n - k))
+                        moved = [mul(put_apart(values[t], given(t, common)), *same) for t in chosen]
+                        self.unit(e, uncollected(*moved), common, one, (-1) ** (n - k))
         for t, value in values.items():
             here = self.work.not_zero(value)
             for d in ties(wide, t):
@@ -349,17 +363,39 @@ class Shapes:
 
 
 def masked_parts(e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
-    """As `parts`, where a condition on indices may stand before a sum."""
+    """As `parts`, where a condition on indices, or a sign of all terms together, may stand before a sum."""
     out = []
     rest = []
-    for term in terms(e.value):
+    for term in (t for t in terms(e.value) for t in opened(t)):
         mask = mul(*(f for f in factors(term) if is_index_mask(f)))
         inner = mul(*(f for f in factors(term) if not is_index_mask(f)))
-        if mask is not ONE and any(isinstance(f, Reduce) for f in factors(inner)):
+        if any(isinstance(f, Reduce) for f in factors(inner)):
             out += [(mul(mask, constant), body, bound) for constant, body, bound in parts(Equation(e.target, inner))]
         else:
             rest.append(term)
     return [*out, *(parts(Equation(e.target, add(*rest))) if rest else ())]
+
+
+def opened(e: Expr) -> list[Expr]:
+    """The terms of a sum, also where a number stands before all of them."""
+    number, rest = coefficient(e)
+    return [mul(number, t) for t in terms(rest)] if any(isinstance(n, Reduce) for n in walk(rest)) else [e]
+
+
+def put_apart(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    """A sum with other indices, term by term: two that come out equal stay two."""
+    number, rest = coefficient(e)
+    if not isinstance(rest, Add) or number not in (1, -1):
+        return substitute(e, table)
+    return mul(number, uncollected(*(put_apart(t, table) for t in rest.args)))
+
+
+def local_derivative(body: Expr, read: Access) -> Expr:
+    """Raises SymbpError for a product of sums, which is left where a size is one."""
+    try:
+        return diff(body, read)
+    except ValueError as error:
+        raise SymbpError("at these sizes an equation holds a product of sums") from error
 
 
 @dataclass

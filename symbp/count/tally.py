@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symbp.count.polynomial import Polynomial, total
-from symbp.count.regions import ALL, Region, Space
-from symbp.expr import ONE, ZERO, Access, Add, Call, Delta, Expr, Index, Mul, Reduce, Select, coefficient, mul
+from symbp.count.regions import ALL, NONE, Region, Space
+from symbp.count.tensors import is_index_mask
+from symbp.expr import ZERO, Access, Add, Call, Expr, Index, Mul, Reduce, Select, coefficient, mul
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
 
 if TYPE_CHECKING:
@@ -121,33 +122,33 @@ class Tally:
                 ]
         here = step(e, swapped)
         inside = where
-        if isinstance(e, Call) and len(e.args) == 1:  # of a known zero it's a constant
-            inside = space.both(where, self.work.not_zero(e.args[0]))
+        if isinstance(e, Call):  # of known zeros it's a known number
+            inside = space.both(where, space.either(self.work.not_zero(a) for a in e.args if a.accesses))
         for kind, n in here.operations:
             self.add(kind, e, where, inside, n)
-        return [(operand, where, sign) for operand, sign in here.operands]
+        return [(operand, inside, sign) for operand, sign in here.operands]
 
     def sum(self, e: Expr, where: Region, swapped: bool) -> list[Operand]:
         """Terms that aren't zero, one addition between two; constants are one term."""
         out: list[Operand] = []
-        constant = False
+        numbers = NONE
         positive: list[Region] = []
         for term in e.args:
-            if not term.accesses and not term.free:
-                constant = True
+            inside = self.work.space.both(where, self.work.not_zero(term))
+            if not term.accesses:
+                numbers = self.work.space.either((numbers, inside))
                 continue
             number, _ = coefficient(term)
-            inside = self.work.space.both(where, self.work.not_zero(term))
             self.add("add", e, where, inside)
             out.append((-term if number < 0 else term, inside, EITHER if (number < 0) != swapped else PLUS))
             if (number < 0) == swapped or swappable(out[-1][0]):  # one that comes out positive for nothing
                 positive.append(inside)
-        if not constant:
-            self.add("add", e, where, where, -1)
-            first = self.work.space.either(positive)
-            if not first.is_all:  # where only negative terms are left
-                self.add("neg", e, where, where)
-                self.add("neg", e, where, self.work.space.both(where, first), -1)
+        self.add("add", e, where, numbers)
+        self.add("add", e, where, where, -1)
+        first = self.work.space.both(where, self.work.space.either((numbers, *positive)))
+        if not first.same(where):  # where only negative terms are left
+            self.add("neg", e, where, where)
+            self.add("neg", e, where, first, -1)
         return out
 
 
@@ -179,13 +180,6 @@ def without_condition(e: Expr) -> Expr:
     if isinstance(e, Select) and not e.args[0].accesses and ZERO in e.args[1:]:
         return without_condition(next(a for a in e.args[1:] if a is not ZERO))
     return mul(*(f for f in e.args if not is_index_mask(f))) if isinstance(e, Mul) and masks(e) else e
-
-
-def is_index_mask(e: Expr) -> bool:
-    """Whether a factor is 1 or 0 by a condition on indices alone."""
-    if e.accesses:
-        return False
-    return isinstance(e, Delta) or (isinstance(e, Select) and e.args[1] is ONE and e.args[2] is ZERO)
 
 
 def masks(e: Expr) -> bool:

@@ -19,12 +19,11 @@ from itertools import pairwise
 from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, of_size, total
+from symbp.count.shapes import local_derivative, masked_parts
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
-from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
-from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over
-from symbp.functions import diff
+from symbp.expr import ONE, ZERO, Access, Expr, Index, access, add, mul, substitute, sum_over, uncollected
 from symbp.operations import is_constant
 from symbp.program import Equation
 
@@ -89,10 +88,10 @@ class Tangents:
         value = written(body)
         self.value[e.name] = self.expanded(value)
         pieces: list[Piece] = []
-        for part, (constant, inner, bound) in enumerate(parts(Equation(e.target, body))):
+        for part, (constant, inner, bound) in enumerate(masked_parts(Equation(e.target, body))):
             for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest)):
                 if read.label in self.depends and self.listing.tensors[read.label].dtype == "real":
-                    local = mul(constant, diff(inner, read))
+                    local = mul(constant, local_derivative(inner, read))
                     if local is not ZERO:
                         pieces += self.pieces(read, local, bound, part)
         own, grown, found = self.joined(pieces)
@@ -165,7 +164,8 @@ class Tangents:
                 times[p.read, p.part] = inside * sizes_of(p.fixed)
         by_value: dict[Expr, list[Polynomial]] = {}
         for region in self.regions(pieces):
-            value = add(*(wholes[n] for n in region.pieces))
+            alike = len({tuple(at for at in pieces[n].template if at is not None) for n in region.pieces}) == 1
+            value = (add if alike else uncollected)(*(wholes[n] for n in region.pieces))
             if value is not ZERO:
                 by_value.setdefault(value, []).append(region.parameters)
                 self.note(found, region, value)
@@ -226,9 +226,9 @@ class Tangents:
     def whole(self, p: Piece, tangent: str) -> Expr:
         """Local derivative times tangent, summed."""
         own = p.read.label not in self.value  # a parameter's own tangents are deltas, which settle first
-        local, more = kept_inside(p.local, {i: i for i in p.fixed}, () if own else p.left)
-        product = mul(local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
-        summed = sum_over(self.at_hand.read_through(product), [*p.left, *more])
+        product = mul(p.local, access(tangent, in_order(p.read.free)) if p.known is None else p.known)
+        product, more = kept_inside(product, {i: i for i in p.fixed}, () if own else p.left)
+        summed = self.at_hand.read_through(sum_over(self.at_hand.read_through(product), [*p.left, *more]))
         return own_indices(summed, {i.label for i in summed.free})
 
     def summed(self, p: Piece, name: str) -> Template:

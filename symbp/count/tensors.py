@@ -16,13 +16,18 @@ from symbp.expr import (
     ZERO,
     Access,
     Add,
+    Call,
+    Delta,
     Expr,
     Index,
+    Mul,
     Num,
     Reduce,
     Select,
     access,
     add,
+    base_exponent,
+    delta,
     factors,
     fresh_index,
     index,
@@ -35,12 +40,15 @@ from symbp.expr import (
     transform,
     walk,
 )
+from symbp.functions import zero_of_zeros
 from symbp.operations import is_constant
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import Group, groups, leading_to
+from symbp.simplify.share import canonical
 from symbp.unroll import fix_sizes
 
 SINGLE = index("one", 1)
+EQUAL, SIDES = "==", (index("a", 1), index("b", 1))
 
 
 @dataclass(frozen=True)
@@ -48,12 +56,14 @@ class Tensors:
     """Equations in running order. tensors: every tensor by name. outputs: what they are for.
 
     picked: inputs that stand for what integers pick from a table, see `labels`: the table, and at which of its places.
+    masks: names in place of conditions, and what they stand for, over these indices: a sum isn't contracted by them.
     """
 
     equations: tuple[Equation, ...]
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     picked: Mapping[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
+    masks: Mapping[str, tuple[tuple[Expr, ...], Expr]] = field(default_factory=dict)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -77,7 +87,11 @@ def given_sizes(program: Program, sizes: Mapping[str, int] | None) -> dict[str, 
 
 
 def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> Tensors:
-    """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more."""
+    """The program with these sizes fixed, as it is counted; its other sizes are taken to be 2 or more.
+
+    Tangents aren't looked up as what others compute: what happens to equal one depends on the order of the parameters.
+    """
+    tangents = {e.name: e.reason.of for e in program.equations if e.reason and e.reason.kind == "tangent"}
     program = program.with_(replace(e, reason=None) for e in program.equations)
     program, stands_for = picked_apart(fix_sizes(program, sizes) if sizes else program)
     picked = {}
@@ -88,11 +102,32 @@ def tensor_listing(program: Program, sizes: Mapping[str, int] | None = None) -> 
     known = Known(program.tensors)
     equations = []
     for equation in program.equations:
-        value = known.read_through(equation.value)
-        copy = known.add(equation.target, value)
+        of = tangents.get(equation.name)
+        value = known.read_through(equation.value, of)
+        copy = known.add(equation.target, value, of is not None)
         if not copy or equation.name in program.outputs:
             equations.append(Equation(equation.target, own_indices(value, {i.label for i in equation.target.free})))
-    return Tensors(tuple(equations), program.outputs, program.tensors, picked).restricted(program.outputs)
+    found = Tensors(tuple(equations), program.outputs, program.tensors, picked, known.masks)
+    return found.restricted(program.outputs)
+
+
+def values_read(program: Program) -> Program:
+    """The program as it is differentiated: values of earlier equations read by name, no axes of length one."""
+    program = without_ones(program)
+    known = Known(program.tensors)
+    equations = []
+    for e in program.equations:
+        value = known.read_through(e.value)
+        known.add(e.target, value)
+        equations.append(Equation(e.target, value))
+    return program.with_(equations)
+
+
+def is_index_mask(e: Expr) -> bool:
+    """Whether a factor is 1 or 0 by a condition on indices alone."""
+    if e.accesses:
+        return False
+    return isinstance(e, Delta) or (isinstance(e, Select) and e.args[1] is ONE and e.args[2] is ZERO)
 
 
 def is_guarded(e: Expr) -> bool:
@@ -147,31 +182,77 @@ class Known:
         self.tensors = tensors
         self.copies: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
         self.values: dict[bytes, list[tuple[Expr, Access]]] = {}
-        self.memo: dict[Expr, Expr] = {}
+        self.masks: dict[str, tuple[tuple[Expr, ...], Expr]] = {}
+        self.place: dict[str, int] = {}  # of the equations, in the order in which they're added
+        self.last: int | None = None
 
-    def read_through(self, e: Expr) -> Expr:
-        return transform(e, self.rule)
+    def read_through(self, e: Expr, upto: str | None = None) -> Expr:
+        """The expression with what is computed read by name. upto: the last equation whose value may be read."""
+        self.last = self.place.get(upto) if upto is not None else None
+        return transform(transform(e, self.rule), self.settled) if self.masks else transform(e, self.rule)
+
+    def settled(self, e: Expr) -> Expr:
+        """For `transform`: a sum of conditions alone as the number, or the condition, that it is."""
+        if not isinstance(e, Reduce) or not e.accesses or not e.tensors <= self.masks.keys():
+            return e
+        found = factors(transform(e, self.transparent))
+        return mul(*(self.opaque(f) if is_index_mask(f) else f for f in found))
 
     def rule(self, e: Expr) -> Expr:
         if isinstance(e, Access):
             if e.label in self.copies:
                 formals, value = self.copies[e.label]
-                return substitute(value, dict(zip(formals, e.args, strict=True)))
+                copied = substitute(value, dict(zip(formals, e.args, strict=True)))
+                return transform(copied, equal) if EQUAL in copied.tensors else copied
+        elif isinstance(e, Mul) and any(map(self.is_mask, e.args)):
+            kept = dict.fromkeys(base_exponent(f)[0] for f in e.args if self.is_mask(f))
+            return mul(*kept, self.rule(mul(*(f for f in e.args if not self.is_mask(f)))))
+        elif isinstance(e, Call) and is_constant(e):
+            return ZERO if zero_of_zeros(e) else e
         elif e.args and e.skeleton in self.values:
             for pattern, target in self.values[e.skeleton]:
-                found: dict[Expr, Expr] = {}
-                if match(pattern, e, found):
-                    return substitute(target, {i: found[i] for i in target.free})
+                indices: dict[Expr, Expr] = {}
+                if (self.last is None or self.place[target.label] <= self.last) and match(pattern, e, indices):
+                    return substitute(target, {i: indices[i] for i in target.free})
         return e
 
-    def add(self, target: Access, value: Expr) -> bool:
-        """Notes what an equation computes; True if that's a copy."""
+    def add(self, target: Access, value: Expr, tangent: bool = False) -> bool:
+        """Notes what an equation computes; True if that's a copy, a tangent also where it's one but for known zeros."""
+        self.place.setdefault(target.label, len(self.place))
+        if tangent:
+            found = factors(transform(value, self.transparent))
+            kept = [self.opaque(f) for f in found if is_index_mask(f)]
+            rest = mul(*(f for f in found if not is_index_mask(f)))
+            if isinstance(rest, Access) or is_constant(rest):
+                self.copies[target.label] = target.args, mul(rest, *kept)
+                return True
         if isinstance(value, Access) or is_constant(value):
             self.copies[target.label] = (target.args, value)
             return True
-        if target.free <= value.free:
+        if target.free <= value.free and not tangent:
             self.values.setdefault(value.skeleton, []).append((value, target))
         return False
+
+    def opaque(self, mask: Expr) -> Expr:
+        """A condition as the read of a tensor of ones and zeros, so that a sum isn't contracted by it."""
+        if isinstance(mask, Delta):
+            self.masks[EQUAL] = SIDES, delta(*SIDES)
+            return equal(access(EQUAL, mask.args))
+        key, axes = canonical(mask)
+        self.masks[f"where {key.hex()}"] = axes, mask
+        return access(f"where {key.hex()}", axes)
+
+    def transparent(self, e: Expr) -> Expr:
+        """For `transform`: an opaque condition as itself."""
+        if not isinstance(e, Access) or e.label not in self.masks:
+            return e
+        formals, mask = self.masks[e.label]
+        return substitute(mask, dict(zip(formals, e.args, strict=True)))
+
+    def is_mask(self, e: Expr) -> bool:
+        """Whether a factor is 1 or 0 by a condition on indices alone."""
+        base, _ = base_exponent(e)
+        return is_index_mask(e) or (isinstance(base, Access) and base.label in self.masks)
 
 
 def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
@@ -185,6 +266,14 @@ def match(pattern: Expr, e: Expr, found: dict[Expr, Expr]) -> bool:
     return all(match(p, a, found) for p, a in zip(pattern.args, e.args, strict=True)) and len(
         set(found.values())
     ) == len(found)
+
+
+def equal(e: Expr) -> Expr:
+    """For `transform`: the opaque form of a delta in normal form."""
+    if not isinstance(e, Access) or e.label != EQUAL:
+        return e
+    found = delta(*e.args)
+    return access(EQUAL, found.args) if isinstance(found, Delta) else found
 
 
 def is_single(i: Expr) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symbp.count.regions import ALL, NONE, Region, Space, arranged
-from symbp.count.tally import Amounts, Record, Tally, is_index_mask, summed
-from symbp.count.tensors import Tensors
-from symbp.expr import ZERO, Access, Add, Delta, Expr, Index, Mul, Num, Pow, Reduce, Select, index, substitute
+from symbp.count.tally import Amounts, Record, Tally, summed
+from symbp.count.tensors import Tensors, is_index_mask
+from symbp.expr import ZERO, Access, Add, Call, Delta, Expr, Index, Mul, Num, Pow, Reduce, Select, index, substitute
+from symbp.functions import zero_of_zeros
 from symbp.program import Equation
 from symbp.recurrence import Group
 
@@ -68,6 +69,8 @@ class Work:
             for r in records:
                 if r.node not in new:
                     new[r.node] = self.part(r, seen) if occurrences[r.node.skeleton] > 1 else Fraction(1)
+                    if new[r.node] not in (0, 1):
+                        self.constrained.add(name)
             out[name] = summed(((r, new[r.node]) for r in records), self.space)
         return out
 
@@ -77,7 +80,7 @@ class Work:
         key, where = substitute(r.node, renamed), rename_axes(r.where, renamed)
         before = seen.get(key, NONE)
         now = seen[key] = self.space.either((before, where))
-        places = [self.space.count(x, key.free) for x in (now, before, where)]
+        places = [self.space.count(x, key.free).at(self.space.sizes) for x in (now, before, where)]
         new = places[0] - places[1]
         return Fraction(0) if not new else new.ratio(places[2])
 
@@ -127,6 +130,8 @@ class Work:
                 return self.not_zero(e.args[0])
             case Reduce() if e.label == "sum":
                 return space.without(self.not_zero(e.body), e.indices)
+            case Call() if zero_of_zeros(e):
+                return space.either(self.not_zero(a) for a in e.args if a.accesses)
             case Delta() if not e.accesses:
                 return space.where(e)
             case Select():

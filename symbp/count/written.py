@@ -26,6 +26,7 @@ from symbp.expr import (
     rebuild,
     substitute,
     sum_over,
+    uncollected,
 )
 from symbp.operations import MINUS, PLUS, step, swappable
 
@@ -84,8 +85,8 @@ def unconditional(e: Expr) -> Expr:
     if isinstance(e, Reduce) and (picked := _picked(e)) is not None:
         return unconditional(picked)
     if isinstance(e, Select) and not e.args[0].accesses:
-        kept = e.args[1] if e.args[1] is not ZERO else e.args[2]
-        return unconditional(kept)
+        kept = [unconditional(a) for a in e.args[1:] if a is not ZERO]
+        return uncollected(*kept)  # of two, both: an upper bound all the same
     return rebuild(e, [a if isinstance(a, Index) else unconditional(a) for a in e.args])
 
 

@@ -46,6 +46,7 @@ from symbp.expr.arithmetic import (
     size,
     sqrt,
     terms,
+    uncollected,
 )
 from symbp.expr.conditions import (
     FALSE,
@@ -122,5 +123,6 @@ __all__ = [
     "sum_over",
     "terms",
     "transform",
+    "uncollected",
     "walk",
 ]

@@ -234,6 +234,11 @@ def _add(operands: tuple[Expr | Number, ...]) -> Expr:
     return node(Add, "+", tuple([_scaled(c, rest) for rest, c in kept]))
 
 
+def uncollected(*operands: Expr) -> Expr:
+    """The sum of these very terms: where two are equal they stay two, as they cost two to compute."""
+    return operands[0] if len(operands) == 1 else node(Add, "+", operands)
+
+
 def _scaled(c: Number, rest: Expr) -> Expr:
     """c * rest for a rest that has no coefficient: mul, without taking the product apart."""
     if c == 1:
@@ -319,7 +324,7 @@ def power(base: Expr | Number, exponent: Expr | Number) -> Expr:
         root = _exact_power(Fraction(b.value), Fraction(n.value))
         return node(Pow, "**", (b, n)) if root is None else num(root)
     if isinstance(n.value, int):
-        if isinstance(b, Select) and n.value > 0 and b.args[1] is ONE and b.args[2] is ZERO:
+        if n.value > 0 and (isinstance(b, Delta) or (isinstance(b, Select) and b.args[1:] == (ONE, ZERO))):
             return b
         if isinstance(b, Mul):
             return mul(*(power(f, n) for f in b.args))
