@@ -17,6 +17,8 @@ from symbp.count.depth import Depth
 from symbp.count.exact import Exact, alone_exactly
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
+from symbp.count.sequences import Growth
+from symbp.count.stepwise import is_recurrent, stepwise
 from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
 from symbp.count.work import MAC
@@ -24,7 +26,8 @@ from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.expr import ONE as ONE_FACTOR
-from symbp.expr import Condition, Delta, Expr, Num, transform, walk
+from symbp.expr import ZERO as ZERO_FACTOR
+from symbp.expr import Condition, Delta, Expr, Num, Select, transform, walk
 from symbp.normalise import normalise
 from symbp.optimisers import OPTIMISERS
 from symbp.program import Program
@@ -48,7 +51,8 @@ NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-poin
 
 @dataclass(frozen=True)
 class Account:
-    """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not.
+    """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not, or where
+    they grow exponentially over the steps of a recurrence, and then `growth` says how.
 
     exact: False for an upper bound. macs: sums of products, term by term; each is a multiplication and an addition that
     `operations` has, too. moved: numbers that its equations read and write, each entry of their tensors once.
@@ -60,6 +64,7 @@ class Account:
     macs: Polynomial | None = None
     why: str = ""
     moved: Polynomial | None = None
+    growth: Growth | None = None
 
     @property
     def total(self) -> Polynomial | None:
@@ -77,9 +82,9 @@ class Account:
 class Written:
     """The tangents of forward mode, the gradients and the loss written out, by kind. exact: False for upper bounds."""
 
-    forward_mode: Amounts
-    gradients: Amounts
-    loss: Amounts
+    forward_mode: Amounts | Growth
+    gradients: Amounts | Growth
+    loss: Amounts | Growth
     exact: bool = True
 
 
@@ -177,6 +182,8 @@ class Ledger:
     @cached_property
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
+        if is_recurrent(self.network):
+            return Written(*stepwise(self.network, self.sizes))
         short = self.shorter
         if any(is_single_place(n) for e in (short or self).network.equations for n in walk(e.value)):
             raise SymbpError("not counted where a condition singles out one place of a tensor, as t == 1 does")
@@ -192,7 +199,9 @@ class Ledger:
             return Written(*found)
         try:
             return Written(*Exact(listing, self.loss, bound).forms())
-        except SymbpError:
+        except SymbpError as e:
+            if any(is_side_by_side(n) for q in listing.equations for n in walk(q.value)):
+                raise SymbpError(f"{e}; and where tensors stand side by side there is no upper bound") from None
             return Written(*found, exact=False)
 
     def exact_tangents(self, depth: Depth) -> Written:
@@ -231,9 +240,14 @@ class Ledger:
                 found, forward = self.tangents, self["forward"]
                 if forward.operations is None:
                     raise SymbpError(forward.why)
+                if isinstance(found.forward_mode, Growth):  # each step has as many tangents as the one before
+                    raise SymbpError("its tangents follow no polynomial in the number of steps")
                 return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
             case "expanded":
-                return Account(strategy, self.tangents.gradients, self.tangents.exact)
+                gradients = self.tangents.gradients
+                if isinstance(gradients, Growth):
+                    return Account(strategy, None, growth=gradients)
+                return Account(strategy, gradients, self.tangents.exact)
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:
@@ -327,11 +341,12 @@ class Ledger:
 
     @cached_property
     def expanded_loss(self) -> Polynomial | None:
-        """Operations of the loss written out down to inputs and parameters; None for a recurrence."""
+        """Operations of the loss written out down to inputs and parameters; None where they have no closed form."""
         try:
-            return total(self.tangents.loss.values())
+            found = self.tangents.loss
         except SymbpError:
             return None
+        return None if isinstance(found, Growth) else total(found.values())
 
     # -------------------------------------------------------------------------- one strategy, taken apart
 
@@ -385,6 +400,11 @@ def is_single_place(e: Expr) -> bool:
     """Whether it's the condition that an index equals a number."""
     equal = isinstance(e, Delta) or (isinstance(e, Condition) and e.label == "==")
     return equal and not e.accesses and any(isinstance(a, Num) for a in e.args)
+
+
+def is_side_by_side(e: Expr) -> bool:
+    """Whether a condition on indices chooses between two values neither of which is zero: no bound has both."""
+    return isinstance(e, Select) and not e.args[0].accesses and ZERO_FACTOR not in e.args[1:]
 
 
 def without_label(e: Expr) -> Expr:

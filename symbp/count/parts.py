@@ -18,6 +18,7 @@ from symbp.program import Program
 PARTS = ("kind", "stage", "layer", "equation", "optimizer")
 SHARED = ("forward", "reverse", "reverse + CSE")  # strategies that have equations of their own
 FORMULA = 60  # characters of a closed form in a table
+LETTER = "E"  # what is called, in words, that only has a recurrence
 LARGEST = 1_000_000  # size up to which a crossing is looked for
 
 
@@ -102,7 +103,8 @@ def formulas(ledger: Ledger) -> Table:
     """The closed form of every strategy in the sizes that aren't given, its exponent a size, and crossings."""
     accounts = [ledger[s] for s in STRATEGIES]
     rows = [[a.strategy, _form(a), _degrees(a)] for a in accounts]
-    notes = [f"{a.strategy}: not counted, {a.why}" for a in accounts if a.operations is None]
+    notes = [f"{a.strategy}: not counted, {a.why}" for a in accounts if a.why]
+    notes += [note for a in accounts if a.growth is not None for note in a.growth.words(LETTER)]
     if any(not a.exact for a in accounts):
         notes.append("<=: an upper bound, with every condition on indices (a causal mask, padding) taken to hold.")
     notes += crossings(accounts)
@@ -139,7 +141,8 @@ def formula_data(ledger: Ledger) -> dict[str, object]:
                 "flops": None if a.flops is None else str(a.flops),
                 "multiply_accumulates": None if a.macs is None else str(a.macs),
                 "by_kind": None if a.operations is None else {k: str(n) for k, n in a.operations.items()},
-                **({"why_not": a.why} if a.operations is None else {}),
+                **({"why_not": a.why} if a.why else {}),
+                **({"growth": a.growth.json()} if a.growth is not None else {}),
             }
         )
     out["strategies"] = strategies
@@ -147,9 +150,14 @@ def formula_data(ledger: Ledger) -> dict[str, object]:
 
 
 def _form(a: Account) -> str | None:
-    if a.total is None:
+    found = a.total
+    if a.growth is not None:
+        found = a.growth.solved()
+        if found is None:
+            return f"{LETTER}({a.growth.size}), below"
+    if found is None:
         return None
-    text = a.total.text()
+    text = found.text(order=() if a.growth is None else a.growth.names)
     if len(text) > FORMULA:
         terms = text.replace(" - ", " + -").split(" + ")
         kept = terms[0]
@@ -160,7 +168,7 @@ def _form(a: Account) -> str | None:
             kept += f" + {term}"
         text = kept.replace("+ -", "- ")
         if len(text) > FORMULA + 20:
-            text = _short_numbers(a.total)
+            text = _short_numbers(found)
     return text if a.exact else f"<= {text}"
 
 
@@ -176,6 +184,8 @@ def _short_numbers(p: Polynomial) -> str:
 
 
 def _degrees(a: Account) -> str | None:
+    if a.growth is not None:
+        return a.growth.order
     if a.total is None:
         return None
     found = [name + (f"^{n}" if n > 1 else "") for name in a.total.sizes if (n := a.total.degree(name))]

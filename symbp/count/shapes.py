@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
+from symbp.count.steps import add_up, parts_of_sum
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.work import Tally, Work, is_index_mask
 from symbp.derive.reverse import parts
@@ -178,12 +179,18 @@ class Shapes:
             self.at_hand.add(e.target, e.value)
             found[e.name] = [
                 Through(read, local, bound)
-                for constant, inner, bound in masked_parts(e)
+                for constant, inner, bound in self.parts(e)
                 for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
                 if read.label in depends and self.tensors[read.label].dtype == "real"
                 and (local := mul(constant, diff(inner, read))) is not ZERO
             ]  # fmt: skip
         return found
+
+    def parts(self, e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
+        return parts_of_sum(e.target, e.value) if e.name in self.listing.sums else masked_parts(e)
+
+    def total(self, e: Equation, values: Iterable[Expr]) -> Expr:
+        return (add_up if e.name in self.listing.sums else add)(*values)
 
     def find_needed(self, equations: Sequence[Equation]) -> None:
         """Where the loss depends on a tangent, from the loss back: that is the same for every parameter."""
@@ -224,7 +231,7 @@ class Shapes:
         apart = total_bits(self.bit[name] for name in partly)
         found: dict[object, tuple[int, Region]] = {}
         for bits, members in in_whole(pieces, apart):
-            alive, _ = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
+            alive, _ = self.unit(e, self.total(e, (p.value for p in members)), (), self.size(bits))
             self.merge(found, bits, alive)
         out = []
         for name in partly:
@@ -313,7 +320,8 @@ class Shapes:
         known: Expr | None = None
         values = []
         for n, template in enumerate(chain):
-            value = add(*(p.value for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)))
+            parted = zip(pieces, templates, strict=True)
+            value = self.total(e, (p.value for p, t in parted if contains(t, template, own)))
             value = substitute(value, given(own, template))
             alive, value = self.unit(e, value, template, one)
             values.append((alive, value))
@@ -340,14 +348,15 @@ class Shapes:
                     templates: Sequence[Template]) -> Region:  # fmt: skip
         """The same where templates overlap: by inclusion and exclusion."""
         alive = NONE
-        values = {t: add(*(p.value for p, of in zip(pieces, templates, strict=True) if of == t)) for t in distinct}
+        parted = list(zip(pieces, templates, strict=True))
+        values = {t: self.total(e, (p.value for p, of in parted if of == t)) for t in distinct}
         for n in range(1, len(distinct) + 1):
             for met in combinations(distinct, n):
                 common, same = meeting(met, own)
                 for k in range(1, n + 1):
                     for chosen in combinations(met, k):
                         moved = (substitute(values[t], given(t, common)) for t in chosen)
-                        self.unit(e, mul(add(*moved), *same), common, one, (-1) ** (n - k))
+                        self.unit(e, mul(self.total(e, moved), *same), common, one, (-1) ** (n - k))
         for t, value in values.items():
             here = self.work.not_zero(value)
             for d in ties(wide, t):

@@ -1,7 +1,8 @@
 """Networks with recurrences step by step: a tensor for every step, so that nothing reads itself.
 
 Only what runs along the time is written out; all other axes stay as they are. So a network of T steps is as long as T
-layers are, whatever its width.
+layers are, whatever its width. A sum over the steps is written out, too; the constants of its derivative stand before it
+once, as they do where it is a sum.
 """
 
 from __future__ import annotations
@@ -10,21 +11,49 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
 from itertools import product
+from math import prod
 
+from symbp.derive.reverse import parts
 from symbp.errors import SymbpError
-from symbp.expr import Access, Expr, Index, Num, Reduce, access, add, call, maximum_over, num, rebuild, substitute, sum_over
+from symbp.expr import (
+    Access,
+    Add,
+    Expr,
+    Index,
+    Num,
+    Reduce,
+    access,
+    add,
+    call,
+    factors,
+    maximum_over,
+    mul,
+    num,
+    rebuild,
+    substitute,
+    sum_over,
+    terms,
+    walk,
+)
+from symbp.operations import is_constant
 from symbp.program import Equation, Program, Tensor
 from symbp.recurrence import groups
 
 Axes = Mapping[str, frozenset[int]]  # computed tensor -> its axes that are written out
 
 
-def in_steps(program: Program) -> Program:
-    """The program with a tensor for every step of its recurrences, whose length is a number.
+def in_steps(program: Program, limit: int = 10**6) -> tuple[Program, frozenset[str]]:
+    """The program with a tensor for every step of its recurrences, whose length is a number; and the equations that
+    have a sum over time written out.
 
-    Raises SymbpError where it isn't, or where a step to be read is picked by an integer input.
+    Raises SymbpError where it isn't one, where these are more equations than the limit, or where what is read of the
+    steps is a maximum or picked by an integer input.
     """
     axes = along_time(program)
+    entries = sum(prod(len(steps(program.tensors[name].indices[k])) for k in found) for name, found in axes.items())
+    if entries > limit:
+        raise SymbpError(f"{entries:,} equations step by step are more than {limit:,}: leave the number of steps open")
+    sums = set()
     tensors = {name: t for name, t in program.tensors.items() if name not in axes}
     equations = []
     for group in groups(program.equations):
@@ -40,7 +69,20 @@ def in_steps(program: Program) -> Program:
                 left = tuple(i for k, i in enumerate(t.indices) if k not in at)
                 tensors[target.label] = Tensor(target.label, left, t.role, t.dtype, layer=t.layer)
             equations.append(Equation(target, _Steps(program, axes).convert(substitute(e.value, given))))
-    return replace(program, tensors=tensors, equations=tuple(equations), prediction=None, facts=(), inference=None)
+            if is_sum(e, axes):
+                sums.add(target.label)
+    whole = replace(program, tensors=tensors, equations=tuple(equations), prediction=None, facts=(), inference=None)
+    return whole, frozenset(sums)
+
+
+def is_sum(e: Equation, axes: Axes) -> bool:
+    """Whether it is a sum over time. Raises SymbpError where what becomes of its tangents isn't known."""
+    found = [n for n in walk(e.value) if isinstance(n, Reduce) and times(n.body, axes) & set(n.indices)]
+    if any(n.label == "max" for n in found):
+        raise SymbpError(f"{e.name} is the maximum over the steps of a recurrence")
+    if found and len(terms(e.value)) > 1:
+        raise SymbpError(f"{e.name} adds further terms to a sum over the steps of a recurrence")
+    return bool(found)
 
 
 def along_time(program: Program) -> Axes:
@@ -112,3 +154,20 @@ class _Steps:
             raise SymbpError(f"{e.label} is read at a step that an integer input picks")
         name = f"{e.label}[{','.join(a.label for a in at)}]"
         return access(name, [a for k, a in enumerate(e.args) if k not in axes])
+
+
+def parts_of_sum(target: Access, value: Expr) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
+    """The `parts` of a constant times a sum over steps that is written out."""
+    sums = [f for f in factors(value) if isinstance(f, Add)]
+    if len(sums) != 1:
+        return parts(Equation(target, value))
+    factor = mul(*(f for f in factors(value) if f not in sums))
+    return [part for t in sums[0].args for part in parts(Equation(target, mul(factor, t)))]
+
+
+def add_up(*summed: Expr) -> Expr:
+    """The sum, a constant before each of its terms before the whole."""
+    constants = {mul(*(f for f in factors(e) if is_constant(f))) for e in summed}
+    if len(constants) != 1:
+        return add(*summed)
+    return mul(*constants, add(*(mul(*(f for f in factors(e) if not is_constant(f))) for e in summed)))

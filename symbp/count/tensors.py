@@ -48,12 +48,14 @@ class Tensors:
     """Equations in running order. tensors: every tensor by name. outputs: what they are for.
 
     picked: inputs that stand for what integers pick from a table, see `labels`: the table, and at which of its places.
+    sums: equations that are a sum over the steps of a recurrence, written out: see `steps`.
     """
 
     equations: tuple[Equation, ...]
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     picked: Mapping[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
+    sums: frozenset[str] = frozenset()
 
     @cached_property
     def groups(self) -> list[Group]:
