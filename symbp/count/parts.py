@@ -150,14 +150,11 @@ def formula_data(ledger: Ledger) -> dict[str, object]:
 
 
 def _form(a: Account) -> str | None:
-    found = a.total
     if a.growth is not None:
-        found = a.growth.solved()
-        if found is None:
-            return f"{LETTER}({a.growth.size}), below"
-    if found is None:
+        return a.growth.closed_form(FORMULA) or f"{LETTER}({a.growth.size}), below"
+    if a.total is None:
         return None
-    text = found.text(order=() if a.growth is None else a.growth.names)
+    text = a.total.text()
     if len(text) > FORMULA:
         terms = text.replace(" - ", " + -").split(" + ")
         kept = terms[0]
@@ -168,7 +165,7 @@ def _form(a: Account) -> str | None:
             kept += f" + {term}"
         text = kept.replace("+ -", "- ")
         if len(text) > FORMULA + 20:
-            text = _short_numbers(found)
+            text = _short_numbers(a.total)
     return text if a.exact else f"<= {text}"
 
 

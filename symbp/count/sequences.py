@@ -80,7 +80,7 @@ class Growth:
 
     def words(self, name: str) -> list[str]:
         """How it grows, for a table's notes: the recurrence too, where it isn't solved."""
-        if self.solved() is not None:
+        if self.solved is not None:
             return []
         given = ", ".join(f"{name}({self.first + n}) = {v.text()}" for n, v in enumerate(self.totals))
         if len(given) > LONG:
@@ -102,22 +102,15 @@ class Growth:
 
     def json(self) -> dict[str, object]:
         """All of it as text."""
-        solved = self.solved()
         return {
             "size": self.size,
             "first": self.first,
             "values": [str(v) for v in self.totals],
             "coefficients": [str(c) for c in self.coefficients],
             "factor": self.rate,
-            "closed_form": None if solved is None else solved.text(order=self.names),
+            "closed_form": self.closed_form(),
             "by_kind": [{k: str(n) for k, n in a.items()} for a in self.values],
         }
-
-    @property
-    def names(self) -> list[str]:
-        """The sizes as a closed form has them, powers with T in the exponent last."""
-        found = self.solved()
-        return sorted(() if found is None else found.sizes, key=lambda s: ("^" in s, s))
 
     @property
     def rate(self) -> str:
@@ -143,8 +136,12 @@ class Growth:
         power_of_t = [] if n == 1 else [self.size if n == 2 else f"{self.size}^{n - 1}"]
         return " ".join([*others, *power_of_t, f"{rate}^{self.size}"])
 
-    def solved(self) -> Polynomial | None:
-        """All kinds together in closed form, r^T as a size of this name; None where a root isn't a whole number."""
+    @cached_property
+    def solved(self) -> list[tuple[int, Polynomial]] | None:
+        """All kinds together in closed form: roots r, the largest first, each with the polynomial that r^T is times.
+
+        None where a root isn't a whole number.
+        """
         roots: list[tuple[int, int]] = []
         for f, n in self.factors:
             if f.degree() != 1 or f.free_symbols - {f.gen}:
@@ -153,11 +150,26 @@ class Growth:
         basis = [(r, j) for r, n in roots for j in range(n)]
         steps = range(self.first, self.first + len(basis))
         inverse = sp.Matrix([[sp.Integer(r) ** t * t**j for r, j in basis] for t in steps]).inv()
-        out = ZERO
+        out = {r: ZERO for r, _ in reversed(roots)}
         for k, (r, j) in enumerate(basis):
             weights = (Fraction(int(w.p), int(w.q)) for w in inverse.row(k))
             c = total(v * w for v, w in zip(self.totals, weights, strict=True))
-            out = out + c * variable(self.size) ** j * (variable(f"{r}^{self.size}") if r != 1 else ONE)
+            out[r] = out[r] + c * variable(self.size) ** j
+        return list(out.items())
+
+    def closed_form(self, characters: int = 10**9) -> str | None:
+        """The same as text, (154*B*T - 15*B)*2^T - 46*B, cut behind so many characters."""
+        if self.solved is None:
+            return None
+        out = ""
+        for n, (root, p) in enumerate(self.solved):
+            text = p.text()
+            if root != 1:
+                text = f"({text})" if len(p.terms) > 1 else text
+                text += f"*{root}^{self.size}" if root > 0 else f"*({root})^{self.size}"
+            if out and len(out) + len(text) > characters:
+                return f"{out} + ... ({len(self.solved) - n} more)"
+            out += f" - {text[1:]}" if out and text.startswith("-") else f" + {text}" if out else text
         return out
 
 
