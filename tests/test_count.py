@@ -301,6 +301,13 @@ def by_recurrence() -> str:
     )
 
 
+def closed_form(program: Program) -> str:
+    """Of the expanded gradients."""
+    growth = Ledger(program)["expanded"].growth
+    assert growth is not None
+    return str(growth.closed_form())
+
+
 def figures() -> dict[str, str]:
     """The parts of docs/counting.md that hold figures."""
     sympy, ours = by_sympy(), counts()
@@ -318,6 +325,8 @@ def figures() -> dict[str, str]:
         "table": ours.table(),
         "closed forms": formulas(Ledger(load(TEXTBOOK))).text(),
         "GPT-2": formulas(Ledger(load("gpt:gpt2,head=tied,context=T"))).text(),
+        "recurrences": formulas(Ledger(load("lstm:2-2-1,half_squared_error"))).text(),
+        "solved": closed_form(load("rnn:2-2-1,half_squared_error")),
         "optimisers": apart(load(TEXTBOOK), "optimizer", "reverse + CSE", {"B": 64}).text(),
         "all sizes": formulas(Ledger(symbolic_network())).text(),
         "by stage": apart(load(TEXTBOOK), "stage", "reverse + CSE", {"B": 64}).text(),

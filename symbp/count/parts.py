@@ -52,12 +52,14 @@ def apart(
     rows: list[list[Cell]] = []
     for name, amounts in found.items():
         n = total(amounts.values()).number
-        more = [round(flops(amounts).number / (BYTES * traffic[name]), 2)] if part == "equation" else []
+        more = [f"{flops(amounts).number / (BYTES * traffic[name]):.2g}"] if part == "equation" else []
         rows.append([name, n, share(n, whole), *more, *(_number(amounts.get(k)) for k in used)])
     head = [part, "operations", "share", *(["FLOPs/byte"] if part == "equation" else []), *used]
     notes = []
     if part == "equation":
         notes.append(f"FLOPs/byte: every entry that an equation reads or writes moved once, {BYTES} bytes each.")
+    if part == "layer" and "none" in found:
+        notes.append("none: what belongs to no layer, as the loss.")
     return Table(title, head, rows, notes)
 
 
