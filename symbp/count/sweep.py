@@ -19,6 +19,7 @@ from symbp.program import Program
 UNDER = ("one-sided differences", "reverse + CSE")  # dashed: another line lies below
 FORMATS = (".pdf", ".png", ".svg")
 EXPONENTIAL = 1.5  # by how much an exponent grows where the size doubles, from which on it is none
+FAR = 4  # times as many digits
 SHORT = 10**7  # numbers from here on are shown as 1.28e34
 MANY = 16  # values counted up; a wider range doubles
 
@@ -73,7 +74,6 @@ class Sweep:
 
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
 
         with plt.rc_context({"svg.hashsalt": "symbp", "svg.fonttype": "none", "font.size": 12}):
             figure, ax = plt.subplots(figsize=(9, 5.2), layout="constrained")
@@ -87,9 +87,14 @@ class Sweep:
                                       linestyle="--" if s in UNDER else "-")  # fmt: skip
                     highest[line] = points[-1][1]
             ax.set(xlabel=self.name, ylabel="operations", title=self.title)
-            ax.yaxis.set_major_locator(MaxNLocator(9, integer=True))
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"$10^{{{y:.0f}}}$"))
+            ax.yaxis.set_major_locator(plt.MaxNLocator(9, integer=True))
+            ax.yaxis.set_major_formatter(plt.FuncFormatter(lambda y, _: f"$10^{{{y:.0f}}}$"))
             ax.set_ylim(bottom=max(ax.get_ylim()[0], 0))
+            *others, last = sorted(highest.values())
+            if others and last > FAR * others[-1]:  # it would press all others to the floor: it leaves the picture
+                ax.set_ylim(top=2 * others[-1])
+                (line,) = (line for line, top in highest.items() if top == last)
+                line.set_label(f"{line.get_label()}, up to $10^{{{last:.0f}}}$")
             if self.doubling:
                 ax.set_xscale("log", base=2)
                 ax.set_xticks(self.values, [str(v) for v in self.values])
