@@ -258,9 +258,9 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
     views = {"--html": page, "--memory": memory, "--sweep": swept, "--time": timing}
     kept_from = {"--html": "all it has", "--memory": "bytes", "--sweep": "a row a size", "--time": "small networks"}
     alone = [name for name, given in views.items() if given and not (name == "--sweep" and memory)]
-    apart_too = [name for name, given in {"--by": by != "strategy", "--formula": formula}.items() if given]
-    if len(alone) > 1 or (alone and apart_too and not memory):
-        first, other = (*alone, *apart_too)[:2]
+    within = [name for name, given in {"--by": by != "strategy", "--formula": formula}.items() if given]
+    if len(alone) > 1 or (alone and within and not memory):
+        first, other = (*alone, *within)[:2]
         raise SymbpError(f"{first} shows {kept_from[first]}: leave out {first} or {other}")
     if page is not None:
         from symbp.report.cost_page import cost_page

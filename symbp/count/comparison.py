@@ -37,7 +37,7 @@ def compare(program: Program, sizes: Mapping[str, int] | None = None) -> Counts:
         notes.append(f"The loss doesn't depend on {', '.join(ledger.unused)}: the gradient is 0 without an operation.")
     for name in sorted(lengths(program)):
         if concrete[name] == 1 and name not in (sizes or {}):
-            notes.append(f"{name} = 1 is a single step: --set {name}=20 counts a sequence, --formula one of any length.")
+            notes.append(f"{name} = 1 is a single step: --set {name}=20 counts a sequence, --formula any length.")
     if not all(r.exact for r in rows):
         notes.append(BOUND_NOTE)
     loss = ledger.expanded_loss

@@ -1,9 +1,9 @@
 """Counts that grow with every step of a recurrence: linear recurrences with constant coefficients, found and solved.
 
 One step of a network makes the sizes of the values and tangents written out by one linear map of those of the step
-before. So the sizes over the number of steps follow a linear recurrence, of an order no higher than the map's dimension
-(Cayley and Hamilton). It is found from as many values as determine it (Berlekamp 1968, Massey 1969), and has to hold for
-further ones, kind by kind.
+before. So the sizes over the number of steps follow a linear recurrence, of an order no higher than the map's
+dimension (Cayley and Hamilton). It is found from as many values as determine it (Berlekamp 1968, Massey 1969), and has
+to hold for further ones, kind by kind.
 """
 
 from __future__ import annotations

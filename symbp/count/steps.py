@@ -1,13 +1,13 @@
 """Networks with recurrences step by step: a tensor for every step, so that nothing reads itself.
 
 Only what runs along the time is written out; all other axes stay as they are. So a network of T steps is as long as T
-layers are, whatever its width. A sum over the steps is written out, too; the constants of its derivative stand before it
-once, as they do where it is a sum.
+layers are, whatever its width. A sum over the steps is written out, too; the constants of its derivative stand before
+it once, as they do where it is a sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from itertools import product
@@ -140,7 +140,8 @@ class _Steps:
             left = tuple(i for i in e.indices if i not in over)
             if over:
                 whole = sum_over if e.label == "sum" else maximum_over
-                places = ({i: num(v) for i, v in zip(over, at, strict=True)} for at in product(*map(steps, over)))
+                values = (map(num, at) for at in product(*map(steps, over)))
+                places: Iterable[dict[Expr, Expr]] = (dict(zip(over, at, strict=True)) for at in values)
                 each = [self.convert(whole(substitute(e.body, at), left)) for at in places]
                 return add(*each) if e.label == "sum" else reduce(lambda a, b: call("maximum", a, b), each)
         return rebuild(e, [self.convert(a) for a in e.args]) if e.args and not isinstance(e, Index) else e

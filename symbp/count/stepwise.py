@@ -25,7 +25,7 @@ LENGTHS = 40  # tried, at most
 LONGER = 16  # bits by which one equation can lengthen a number more than its bound says: 2^16 terms
 LIMIT = 6_000  # equations written out step by step, at most
 
-Found = tuple[Amounts, Amounts, Amounts]  # the tangents of forward mode, the gradients written out, the loss written out
+Found = tuple[Amounts, Amounts, Amounts]  # forward mode's tangents, the gradients written out, the loss written out
 
 
 Grown = tuple[Amounts | Growth, Amounts | Growth, Amounts | Growth]  # the same over the number of steps

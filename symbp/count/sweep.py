@@ -74,6 +74,7 @@ class Sweep:
 
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
+        from matplotlib import ticker
 
         with plt.rc_context({"svg.hashsalt": "symbp", "svg.fonttype": "none", "font.size": 12}):
             figure, ax = plt.subplots(figsize=(9, 5.2), layout="constrained")
@@ -87,8 +88,8 @@ class Sweep:
                                       linestyle="--" if s in UNDER else "-")  # fmt: skip
                     highest[line] = points[-1][1]
             ax.set(xlabel=self.name, ylabel="operations", title=self.title)
-            ax.yaxis.set_major_locator(plt.MaxNLocator(9, integer=True))
-            ax.yaxis.set_major_formatter(plt.FuncFormatter(lambda y, _: f"$10^{{{y:.0f}}}$"))
+            ax.yaxis.set_major_locator(ticker.MaxNLocator(9, integer=True))
+            ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"$10^{{{y:.0f}}}$"))
             ax.set_ylim(bottom=max(ax.get_ylim()[0], 0))
             *others, last = sorted(highest.values())
             if others and last > FAR * others[-1]:  # it would press all others to the floor: it leaves the picture
