@@ -212,6 +212,7 @@ def derive(net: str, wrt: str | None, level: str, method: str, lang: str, conven
               "  symbp count resnet18:3x32x32,classes=10 --by layer --set B=64\n"
               "  symbp count mlp:64-32-10,relu,cross_entropy --by stage --optimizer adamw --set B=64\n"
               "  symbp count gpt:gpt2,head=tied,context=T --formula    in the batch and the sequence's length\n"
+              "  symbp count lstm:2-2-1,half_squared_error --formula   over T steps: polynomials, exponential growth\n"
               "  symbp count mlp:2-3-2-1,sigmoid,half_squared_error --time\n"
               "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
               "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12\n"

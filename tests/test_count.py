@@ -129,15 +129,22 @@ def test_labels_are_counted() -> None:
 
 
 def test_what_is_not_counted_says_so() -> None:
-    found = load("lstm:8-32-4,cross_entropy").count({"T": 50, "B": 4})
+    text = """sizes B, T, J=8, K=8
+input x[b,t,j]
+param U[k,j]
+h[b,-1,j] = 0
+h[b,t,j] = tanh(x[b,t,j] + sum[k] h[b,t-1,k]*U[k,j])
+m[b,j] = max[t] h[b,t,j]
+loss = mean[b] sum[j] m[b,j]^2"""
+    found = read(text).count({"T": 12, "B": 4})
     row = found["expanded"]
     assert row.operations is None and row.total is None and found.ratio("expanded") is None
     assert "recurrence" in row.why
     assert "expanded: not counted" in found.table() and "not counted" in found._repr_html_()
     assert found.json()["strategies"][1]["operations"] is None
     assert found.repeats is None and found.expanded_loss is None
-    assert found["reverse"].total < 3 * found["forward"].total
-    assert found["per parameter"].exact and "<= " not in found.table()
+    assert found["reverse"].total < 5 * found["forward"].total
+    assert found["reverse"].exact
 
 
 def test_programs_without_a_gradient_are_refused() -> None:

@@ -186,6 +186,7 @@ class Counts:
             for row in self.rows
             if row.operations is None
         )
+        below += "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         if self.repeats is not None:
             below += f"<p>{escape(self.repeats.sentence)}</p>" + self.repeats.html()
         return f"<table><caption>{escape(self._heading())}</caption><tr>{head}</tr>{rows}</table>{below}"

@@ -138,7 +138,7 @@ def _latex(text: str) -> str:
 def _formula(text: str) -> str:
     """3.34e28*B*T^26 + ... (2 more) as mathematics."""
     text, more, _ = text.partition(" + ... (")
-    text = re.sub(r"(?<=\w) (?=[A-Za-z])", "*", text)  # B T^2
+    text = re.sub(r"(?<=\w) (?=[\w(])", "*", text)  # B T^2
     text = re.sub(r"(\d)e(\d+)", r"\1 \\cdot 10^{\2}", text).replace("<=", r"\le")
     text = re.sub(r"\^(\w+)", r"^{\1}", text).replace(",", "{,}").replace("*", r" \, ")
     dots = r" + \dots" if more else ""
