@@ -107,7 +107,7 @@ def sizes_option(texts: tuple[str, ...]) -> dict[str, int]:
     for text in (part.strip() for joined in texts for part in joined.split(",")):
         name, _, value = text.partition("=")
         if not (name.isidentifier() and value.isascii() and value.isdigit()):
-            raise SymbpError(f"--set {text}: write a size and a number, as in --set B=4")
+            raise SymbpError(f"--set {text}: write a size and a positive whole number, as in --set B=4")
         out[name] = int(value)
     return out
 
@@ -218,6 +218,7 @@ def derive(net: str, wrt: str | None, level: str, method: str, lang: str, conven
               "  symbp count resnet18:3x32x32,classes=10 --by layer --set B=64\n"
               "  symbp count mlp:64-32-10,relu,cross_entropy --by stage --optimizer adamw --set B=64\n"
               "  symbp count gpt:gpt2,head=tied,context=T --formula    in the batch and the sequence's length\n"
+              "  symbp count lstm:2-2-1,half_squared_error --formula   over T steps: polynomials, exponential growth\n"
               "  symbp count mlp:2-3-2-1,sigmoid,half_squared_error --time\n"
               "  symbp count 'mlp:2-{H}-{H}-1,sigmoid,half_squared_error' --sweep H=8..1024 --plot width.png\n"
               "  symbp count 'mlp:2-{3^depth}-1,sigmoid,half_squared_error' --sweep depth=1..12\n"
@@ -258,9 +259,16 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
     """
     from symbp.count import Counts, Ledger, compare
     from symbp.count.parts import apart, formula_data, formulas, formulas_apart
-    from symbp.count.sweep import sweep
+    from symbp.count.sweep import sweep, writable
 
     sizes = sizes_option(settings) or None
+    views = {"--html": page, "--memory": memory, "--sweep": swept, "--time": timing}
+    kept_from = {"--html": "all it has", "--memory": "bytes", "--sweep": "a row a size", "--time": "small networks"}
+    alone = [name for name, given in views.items() if given and not (name == "--sweep" and memory)]
+    within = [name for name, given in {"--by": by != "strategy", "--formula": formula}.items() if given]
+    if len(alone) > 1 or (alone and within and not memory):
+        first, other = (*alone, *within)[:2]
+        raise SymbpError(f"{first} shows {kept_from[first]}: leave out {first} or {other}")
     if page is not None:
         from symbp.report.cost_page import cost_page
 
@@ -287,6 +295,8 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
         if plot is not None and swept is None:
             raise SymbpError("--plot draws a sweep: add --sweep H=8..1024 or --sweep depth=1..12")
         if swept is not None:
+            if plot is not None:
+                writable(Path(plot))
             found = sweep(net, swept, load, sizes)
             if plot is not None:
                 found.plot(Path(plot))
@@ -326,6 +336,7 @@ def records(table: Table) -> dict[str, object]:
               "  symbp compare gpt:gpt2 resnet18:3x224x224 --csv")  # fmt: skip
 @click.argument("nets", nargs=-1, required=True)
 @set_option
+@click.option("--json", "form", flag_value="json", help="JSON instead of a table.")
 @click.option("--csv", "form", flag_value="csv", help="CSV instead of a table.")
 @click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
 def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) -> None:
@@ -334,7 +345,10 @@ def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) 
 
     with working("counting"):
         table = side_by_side([load(net) for net in nets], sizes_option(settings) or None)
-    click.echo(table.text() if form is None else table.csv() if form == "csv" else table.latex())
+    if form == "json":
+        click.echo(json.dumps(records(table), indent=2))
+    else:
+        click.echo(table.text() if form is None else table.csv() if form == "csv" else table.latex())
 
 
 @main.command(epilog="\b\nExamples:\n"

@@ -121,7 +121,7 @@ def test_errors_write_nothing(tmp_path: Path) -> None:
     refused("there is no tensor W9", "derive", TEXTBOOK, "--wrt", "W9")
     refused("say -o derivation.pdf", "derive", TEXTBOOK, "--format", "pdf")
     refused("there is no fragment 'poem'", "derive", TEXTBOOK, "--fragment", "poem")
-    refused("--set B: write a size and a number", "count", TEXTBOOK, "--set", "B")
+    refused("--set B: write a size and a positive whole number", "count", TEXTBOOK, "--set", "B")
     refused("has no size C", "count", TEXTBOOK, "--set", "C=2")
     refused("there is no folder", "generate", TEXTBOOK, "-o", str(tmp_path / "none" / "net.py"))
     empty = tmp_path / "empty.py"

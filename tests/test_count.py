@@ -129,15 +129,22 @@ def test_labels_are_counted() -> None:
 
 
 def test_what_is_not_counted_says_so() -> None:
-    found = load("lstm:8-32-4,cross_entropy").count({"T": 50, "B": 4})
+    text = """sizes B, T, J=8, K=8
+input x[b,t,j]
+param U[k,j]
+h[b,-1,j] = 0
+h[b,t,j] = tanh(x[b,t,j] + sum[k] h[b,t-1,k]*U[k,j])
+m[b,j] = max[t] h[b,t,j]
+loss = mean[b] sum[j] m[b,j]^2"""
+    found = read(text).count({"T": 12, "B": 4})
     row = found["expanded"]
     assert row.operations is None and row.total is None and found.ratio("expanded") is None
     assert "recurrence" in row.why
     assert "expanded: not counted" in found.table() and "not counted" in found._repr_html_()
     assert found.json()["strategies"][1]["operations"] is None
     assert found.repeats is None and found.expanded_loss is None
-    assert found["reverse"].total < 3 * found["forward"].total
-    assert found["per parameter"].exact and "<= " not in found.table()
+    assert found["reverse"].total < 5 * found["forward"].total
+    assert found["reverse"].exact
 
 
 def test_programs_without_a_gradient_are_refused() -> None:
@@ -301,6 +308,13 @@ def by_recurrence() -> str:
     )
 
 
+def closed_form(program: Program) -> str:
+    """Of the expanded gradients."""
+    growth = Ledger(program)["expanded"].growth
+    assert growth is not None
+    return str(growth.closed_form())
+
+
 def figures() -> dict[str, str]:
     """The parts of docs/counting.md that hold figures."""
     sympy, ours = by_sympy(), counts()
@@ -318,6 +332,8 @@ def figures() -> dict[str, str]:
         "table": ours.table(),
         "closed forms": formulas(Ledger(load(TEXTBOOK))).text(),
         "GPT-2": formulas(Ledger(load("gpt:gpt2,head=tied,context=T"))).text(),
+        "recurrences": formulas(Ledger(load("lstm:2-2-1,half_squared_error"))).text(),
+        "solved": closed_form(load("rnn:2-2-1,half_squared_error")),
         "optimisers": apart(load(TEXTBOOK), "optimizer", "reverse + CSE", {"B": 64}).text(),
         "all sizes": formulas(Ledger(symbolic_network())).text(),
         "by stage": apart(load(TEXTBOOK), "stage", "reverse + CSE", {"B": 64}).text(),

@@ -26,6 +26,7 @@ from symbp.emit.loading import load_module
 from symbp.emit.strides import strides_in_place, strides_like
 from symbp.errors import SymbpError
 from symbp.evaluate import evaluate
+from symbp.notation import read
 from symbp.program import Program
 from symbp.schedule import Planner, recompute, timeline
 from symbp.schedule.lifetimes import number
@@ -45,7 +46,35 @@ LARGE = {  # several megabytes each
     "gpt:layers=1,heads=4,width=64,context=64,vocabulary=64": {"B": 8},
     "lstm:32-128-10,cross_entropy": {"B": 128, "T": 6},
 }
-program = cache(load)
+TABLES = """sizes B, T=16, V=5000, D=32, K=500, C=32
+input x[b,c]
+int ids[b,t], who[b]
+label t_[b]
+param E[v,d], F[v,d], W[d,k], A[c,d]
+m[b,d] = mean[t] E[ids[b,t],d] + F[who[b],d] + sum[c] x[b,c]*A[c,d]
+s[b,k] = sum[d] tanh(m[b,d])*W[d,k]
+loss = mean[b] (logsumexp[k] s[b,k] - s[b,t_[b]])
+predict p[b,k] = s[b,k]"""
+PAIRS = """sizes B, N=3000, D=64
+int i_[b], j_[b]
+input y[b]
+param E[n,d], c[n]
+s[b] = sum[d] E[i_[b],d]*E[j_[b],d] + c[i_[b]] + c[j_[b]]
+loss = mean[b] (s[b] - y[b])^2
+predict p[b] = s[b]"""
+INTEGERS = {  # tokens and labels: rows read from tables, and their gradients collected
+    "gpt:layers=1,heads=2,width=32,context=32,vocabulary=2000": {"B": 16},
+    "gpt:layers=1,heads=2,width=32,context=32,vocabulary=2000,head=tied": {"B": 8},
+    "lstm:16-64-300,vocabulary=300,each,cross_entropy": {"B": 64, "T": 10},
+    "mlp:64-64-4000,relu,multiclass_hinge": {"B": 128},
+    TABLES: {"B": 512},
+    PAIRS: {"B": 4096},
+}
+
+
+@cache
+def program(net: str) -> Program:
+    return load(net) if ":" in net else read(net)
 
 
 @cache
@@ -201,11 +230,11 @@ def test_arrays_without_numbers_lie_as_numpys_do() -> None:
 
 
 @pytest.mark.parametrize("style", ["readable", "fast"])
-@pytest.mark.parametrize("net", LARGE)
-def test_modules_take_what_is_claimed(net: str, style: str) -> None:
+@pytest.mark.parametrize("net, sizes", [*LARGE.items(), *INTEGERS.items()])
+def test_modules_take_what_is_claimed(net: str, sizes: dict[str, int], style: str) -> None:
     text = generate(program(net), style=style, dtype="float32")
-    claimed = footprint(text, program(net), LARGE[net]).peak
-    _, measured = step(text, program(net), LARGE[net])
+    claimed = footprint(text, program(net), sizes).peak
+    _, measured = step(text, program(net), sizes)
     assert claimed > 2_000_000
     assert abs(measured - claimed) < 0.05 * measured
 

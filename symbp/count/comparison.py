@@ -8,6 +8,7 @@ from symbp.count.counts import Counts, Row
 from symbp.count.ledger import COMPUTED, STRATEGIES, Ledger
 from symbp.count.neurons import ENTRIES_LIMIT, EXPANDED_LIMIT, Materialised
 from symbp.count.repeats import Repeats, repeats
+from symbp.count.stepwise import lengths
 from symbp.errors import SymbpError
 from symbp.expr import Size, walk
 from symbp.program import Program
@@ -34,6 +35,9 @@ def compare(program: Program, sizes: Mapping[str, int] | None = None) -> Counts:
         notes.append(f"Counted for {', '.join(labels)} = 0: a label picks entries, which costs nothing.")
     if ledger.unused:
         notes.append(f"The loss doesn't depend on {', '.join(ledger.unused)}: the gradient is 0 without an operation.")
+    for name in sorted(lengths(program)):
+        if concrete[name] == 1 and name not in (sizes or {}):
+            notes.append(f"{name} = 1 is a single step: --set {name}=20 counts a sequence, --formula any length.")
     if not all(r.exact for r in rows):
         notes.append(BOUND_NOTE)
     loss = ledger.expanded_loss

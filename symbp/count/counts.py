@@ -10,7 +10,7 @@ from typing import Any
 
 from symbp.count.ledger import NO_FLOP
 from symbp.count.repeats import Repeats
-from symbp.count.table import LONG, WIDTH, Table, aligned, figure, shown
+from symbp.count.table import LONG, Table, aligned, figure, shown, width
 from symbp.operations import KINDS
 
 GROUPS = {
@@ -111,7 +111,7 @@ class Counts:
         if self.repeats is not None:
             lines += ["", *self.repeats.lines()]
         return "\n".join(
-            part.rstrip() for line in lines for part in (wrap(line, WIDTH) if len(line) > WIDTH else [line])
+            part.rstrip() for line in lines for part in (wrap(line, width()) if len(line) > width() else [line])
         )
 
     def plain_table(self) -> Table:
@@ -151,7 +151,7 @@ class Counts:
         columns: Mapping[str, tuple[str, ...]]
         for columns in ({k: (k,) for k in used}, grouped, {}):  # the most detailed that fits
             header, body = self._figures(columns)
-            if len(aligned(header, body)[0]) <= WIDTH:
+            if len(aligned(header, body)[0]) <= width():
                 break
         return header, body
 
@@ -186,6 +186,7 @@ class Counts:
             for row in self.rows
             if row.operations is None
         )
+        below += "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         if self.repeats is not None:
             below += f"<p>{escape(self.repeats.sentence)}</p>" + self.repeats.html()
         return f"<table><caption>{escape(self._heading())}</caption><tr>{head}</tr>{rows}</table>{below}"

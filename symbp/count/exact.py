@@ -40,7 +40,8 @@ Found = tuple[Amounts, Amounts, Amounts]
 class Exact:
     """Forward mode's tangents, the gradient written out and the loss written out, by kind.
 
-    bound: upper bounds of them, which tell their degrees. depth: of a network of equal blocks. Raises SymbpError where
+    bound: upper bounds of them, which tell their degrees. depth: of a network of equal blocks. longer: by how many bits
+    coefficients may be longer than the bound's, where that is none, as of tensors side by side. Raises SymbpError where
     they follow no polynomial, or where conditions hold for too many indices.
     """
 
@@ -49,6 +50,7 @@ class Exact:
     bound: Tangents
     depth: Depth = field(default_factory=Depth)
     common: Known = field(default_factory=dict)
+    longer: int = 0
 
     def forms(self) -> Found:
         varied = large_sizes(self.listing)
@@ -136,7 +138,7 @@ class Exact:
             found = (abs(Fraction(c)) for n in amounts.values() for c in n.at(sizes).terms.values())
             return int(max(found, default=Fraction(1))).bit_length()
 
-        return self.highest(longest) + self.depth.left_out + BITS
+        return self.highest(longest) + self.depth.left_out + BITS + self.longer
 
     @cached_property
     def degrees(self) -> dict[str, int]:

@@ -17,6 +17,8 @@ from symbp.count.depth import Depth
 from symbp.count.exact import Exact, alone_exactly
 from symbp.count.needs import each_alone, entries_needed
 from symbp.count.polynomial import ONE, ZERO, Polynomial, total
+from symbp.count.sequences import Growth
+from symbp.count.stepwise import is_recurrent, stepwise
 from symbp.count.tally import MAC
 from symbp.count.tangents import Tangents
 from symbp.count.tensors import Tensors, given_sizes, tensor_listing
@@ -48,7 +50,8 @@ NO_FLOP = ("compare", "select")  # kinds that aren't arithmetic on floating-poin
 
 @dataclass(frozen=True)
 class Account:
-    """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not.
+    """What one strategy costs. operations: by kind; None where it isn't counted, and then `why` says why not, or where
+    they grow exponentially over the steps of a recurrence, and then `growth` says how.
 
     exact: False for an upper bound. macs: sums of products, term by term; each is a multiplication and an addition that
     `operations` has, too. moved: numbers that its equations read and write, each entry of their tensors once.
@@ -60,6 +63,7 @@ class Account:
     macs: Polynomial | None = None
     why: str = ""
     moved: Polynomial | None = None
+    growth: Growth | None = None
 
     @property
     def total(self) -> Polynomial | None:
@@ -77,9 +81,9 @@ class Account:
 class Written:
     """The tangents of forward mode, the gradients and the loss written out, by kind. exact: False for upper bounds."""
 
-    forward_mode: Amounts
-    gradients: Amounts
-    loss: Amounts
+    forward_mode: Amounts | Growth
+    gradients: Amounts | Growth
+    loss: Amounts | Growth
     exact: bool = True
 
 
@@ -177,6 +181,8 @@ class Ledger:
     @cached_property
     def tangents(self) -> Written:
         """Forward mode and expansion. Raises SymbpError where they aren't counted."""
+        if is_recurrent(self.network):
+            return Written(*stepwise(self.network, self.sizes))
         short = self.shorter
         if short and self.blocks and any(has_condition(e.value) for e in short.listing("forward").equations):
             try:
@@ -229,9 +235,14 @@ class Ledger:
                 found, forward = self.tangents, self["forward"]
                 if forward.operations is None:
                     raise SymbpError(forward.why)
+                if isinstance(found.forward_mode, Growth):  # each step has as many tangents as the one before
+                    raise SymbpError("its tangents follow no polynomial in the number of steps")
                 return Account(strategy, plus(forward.operations, found.forward_mode), found.exact)
             case "expanded":
-                return Account(strategy, self.tangents.gradients, self.tangents.exact)
+                gradients = self.tangents.gradients
+                if isinstance(gradients, Growth):
+                    return Account(strategy, None, growth=gradients)
+                return Account(strategy, gradients, self.tangents.exact)
         raise KeyError(strategy)
 
     def summed(self, strategy: str) -> Account:
@@ -325,11 +336,12 @@ class Ledger:
 
     @cached_property
     def expanded_loss(self) -> Polynomial | None:
-        """Operations of the loss written out down to inputs and parameters; None for a recurrence."""
+        """Operations of the loss written out down to inputs and parameters; None where they have no closed form."""
         try:
-            return total(self.tangents.loss.values())
+            found = self.tangents.loss
         except SymbpError:
             return None
+        return None if isinstance(found, Growth) else total(found.values())
 
     # -------------------------------------------------------------------------- one strategy, taken apart
 

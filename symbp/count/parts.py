@@ -18,6 +18,7 @@ from symbp.program import Program
 PARTS = ("kind", "stage", "layer", "equation", "optimizer")
 SHARED = ("forward", "reverse", "reverse + CSE")  # strategies that have equations of their own
 FORMULA = 60  # characters of a closed form in a table
+LETTER = "E"  # what is called, in words, that only has a recurrence
 LARGEST = 1_000_000  # size up to which a crossing is looked for
 
 
@@ -51,12 +52,14 @@ def apart(
     rows: list[list[Cell]] = []
     for name, amounts in found.items():
         n = total(amounts.values()).number
-        more = [round(flops(amounts).number / (BYTES * traffic[name]), 2)] if part == "equation" else []
+        more = [f"{flops(amounts).number / (BYTES * traffic[name]):.2g}"] if part == "equation" else []
         rows.append([name, n, share(n, whole), *more, *(_number(amounts.get(k)) for k in used)])
     head = [part, "operations", "share", *(["FLOPs/byte"] if part == "equation" else []), *used]
     notes = []
     if part == "equation":
         notes.append(f"FLOPs/byte: every entry that an equation reads or writes moved once, {BYTES} bytes each.")
+    if part == "layer" and "none" in found:
+        notes.append("none: what belongs to no layer, as the loss.")
     return Table(title, head, rows, notes)
 
 
@@ -102,7 +105,8 @@ def formulas(ledger: Ledger) -> Table:
     """The closed form of every strategy in the sizes that aren't given, its exponent a size, and crossings."""
     accounts = [ledger[s] for s in STRATEGIES]
     rows = [[a.strategy, _form(a), _degrees(a)] for a in accounts]
-    notes = [f"{a.strategy}: not counted, {a.why}" for a in accounts if a.operations is None]
+    notes = [f"{a.strategy}: not counted, {a.why}" for a in accounts if a.why]
+    notes += [note for a in accounts if a.growth is not None for note in a.growth.words(LETTER)]
     if any(not a.exact for a in accounts):
         notes.append("<=: an upper bound, with every condition on indices (a causal mask, padding) taken to hold.")
     notes += crossings(accounts)
@@ -139,7 +143,8 @@ def formula_data(ledger: Ledger) -> dict[str, object]:
                 "flops": None if a.flops is None else str(a.flops),
                 "multiply_accumulates": None if a.macs is None else str(a.macs),
                 "by_kind": None if a.operations is None else {k: str(n) for k, n in a.operations.items()},
-                **({"why_not": a.why} if a.operations is None else {}),
+                **({"why_not": a.why} if a.why else {}),
+                **({"growth": a.growth.json()} if a.growth is not None else {}),
             }
         )
     out["strategies"] = strategies
@@ -147,6 +152,8 @@ def formula_data(ledger: Ledger) -> dict[str, object]:
 
 
 def _form(a: Account) -> str | None:
+    if a.growth is not None:
+        return a.growth.closed_form(FORMULA) or f"{LETTER}({a.growth.size}), below"
     if a.total is None:
         return None
     text = a.total.text()
@@ -176,6 +183,8 @@ def _short_numbers(p: Polynomial) -> str:
 
 
 def _degrees(a: Account) -> str | None:
+    if a.growth is not None:
+        return a.growth.order
     if a.total is None:
         return None
     found = [name + (f"^{n}" if n > 1 else "") for name in a.total.sizes if (n := a.total.degree(name))]

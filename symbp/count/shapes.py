@@ -7,13 +7,14 @@ let them through. One expression is counted for all tangents of a kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 
 from symbp.count.depth import Depth
 from symbp.count.polynomial import Polynomial, total
 from symbp.count.regions import ALL, NONE, Region, Space
+from symbp.count.steps import add_up, parts_of_sum
 from symbp.count.tally import Tally
 from symbp.count.templates import Template, contains, given, in_whole, meeting, ties, total_bits
 from symbp.count.tensors import Known, Tensors, is_index_mask, kept_inside, own_indices
@@ -176,12 +177,19 @@ class Shapes:
             self.at_hand.add(e.target, e.value)
             found[e.name] = [
                 Through(read, local, bound)
-                for constant, inner, bound in masked_parts(e)
+                for constant, inner, bound in self.parts(e)
                 for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest))
                 if read.label in depends and self.tensors[read.label].dtype == "real"
                 and (local := mul(constant, local_derivative(inner, read))) is not ZERO
             ]  # fmt: skip
         return found
+
+    def parts(self, e: Equation) -> list[tuple[Expr, Expr, tuple[Index, ...]]]:
+        return parts_of_sum(e.target, e.value) if e.name in self.listing.sums else masked_parts(e)
+
+    def total(self, e: Equation, values: Iterable[Expr], alike: bool = True) -> Expr:
+        """The sum of tangents. alike: by the same entries of a parameter; others that come out equal stay two."""
+        return (add_up if e.name in self.listing.sums else add if alike else uncollected)(*values)
 
     def find_needed(self, equations: Sequence[Equation]) -> None:
         """Where the loss depends on a tangent, from the loss back: that is the same for every parameter."""
@@ -223,7 +231,7 @@ class Shapes:
         apart = total_bits(self.bit[name] for name in partly)
         found: dict[object, tuple[int, Region]] = {}
         for bits, members in in_whole(pieces, apart):
-            alive = self.unit(e, add(*(p.value for p in members)), (), self.size(bits))
+            alive = self.unit(e, self.total(e, (p.value for p in members)), (), self.size(bits))
             self.merge(found, bits, alive)
         out = []
         for name in partly:
@@ -307,7 +315,7 @@ class Shapes:
         for n, template in enumerate(chain):
             members = [p for p, t in zip(pieces, templates, strict=True) if contains(t, template, own)]
             alike = len({p.template or own for p in members}) == 1
-            value = (add if alike else uncollected)(*(p.value for p in members))
+            value = self.total(e, (p.value for p in members), alike)
             value = put_apart(value, given(own, template))
             alive = self.unit(e, value, template, one)
             values.append((alive, value))
@@ -346,14 +354,15 @@ class Shapes:
                     templates: Sequence[Template]) -> Region:  # fmt: skip
         """The same where templates overlap: by inclusion and exclusion."""
         alive = NONE
-        values = {t: add(*(p.value for p, of in zip(pieces, templates, strict=True) if of == t)) for t in distinct}
+        parted = list(zip(pieces, templates, strict=True))
+        values = {t: self.total(e, (p.value for p, of in parted if of == t)) for t in distinct}
         for n in range(1, len(distinct) + 1):
             for met in combinations(distinct, n):
                 common, same = meeting(met, own)
                 for k in range(1, n + 1):
                     for chosen in combinations(met, k):
                         moved = [mul(put_apart(values[t], given(t, common)), *same) for t in chosen]
-                        self.unit(e, uncollected(*moved), common, one, (-1) ** (n - k))
+                        self.unit(e, self.total(e, moved, alike=False), common, one, (-1) ** (n - k))
         for t, value in values.items():
             here = self.work.not_zero(value)
             for d in ties(wide, t):

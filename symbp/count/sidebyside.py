@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from symbp.count.comparison import known_sizes
 from symbp.count.ledger import Ledger
 from symbp.count.table import Cell, Table, shown
+from symbp.errors import SymbpError
 from symbp.program import Program
 
 SHORT = 10**7  # numbers from here on are shown as 1.28e34
 
 
 def side_by_side(programs: Sequence[Program], sizes: Mapping[str, int] | None = None) -> Table:
-    """A row a network. sizes: taken where a network has a size of that name."""
+    """A row a network. sizes: taken where a network has a size of that name. Raises SymbpError if none has it."""
     rows: list[list[Cell]] = []
     bounds = False
+    for name in sizes or {}:
+        if not any(name in program.size_names for program in programs):
+            known = ", ".join(dict.fromkeys(n for program in programs for n in program.size_names)) or "all fixed"
+            raise SymbpError(f"none of these networks has a size {name}: their sizes are {known}")
     for program in programs:
         own = {name: n for name, n in (sizes or {}).items() if name in program.size_names}
         ledger = Ledger(program, known_sizes(program, own))

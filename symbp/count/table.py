@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
 WIDTH = 100
+NARROW = 72
 LONG = 10**15
 
 Cell = str | int | float | None
@@ -29,17 +33,17 @@ class Table:
     long: int = LONG
 
     def text(self) -> str:
-        """At most WIDTH columns: columns that don't fit are left out from the right, which a last line says."""
+        """At most `width()` columns: what doesn't fit is left out from the right, which a last line says."""
         cells = [[shown(c, self.long) for c in row] for row in self.rows]
         header = list(self.header)
         left_out: list[str] = []
-        while len(aligned(header, cells)[0]) > WIDTH and len(header) > 2:
+        while len(aligned(header, cells)[0]) > width() and len(header) > 2:
             left_out.insert(0, header.pop())
             cells = [row[:-1] for row in cells]
         lines = [self.title, "", *aligned(header, cells)]
         notes = [*self.notes, *([f"Not shown here: {', '.join(left_out)}; --csv has all."] if left_out else [])]
         if notes:
-            lines += ["", *(part for note in notes for part in wrap(note, WIDTH))]
+            lines += ["", *(part for note in notes for part in wrap(note, width()))]
         return "\n".join(line.rstrip() for line in lines)
 
     def csv(self) -> str:
@@ -79,6 +83,11 @@ class Table:
     _repr_html_ = html
 
 
+def width() -> int:
+    """Columns of text: WIDTH, or those of a narrower terminal down to NARROW."""
+    return max(NARROW, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)) if sys.stdout.isatty() else WIDTH
+
+
 def shown(cell: Cell, long: int = LONG) -> str:
     """A cell as people read it."""
     if cell is None:
@@ -114,8 +123,23 @@ def aligned(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     return [line(header), "-" * len(line(header)), *map(line, body)]
 
 
+FORMULA = re.compile(r"(<= )?(?=.*(\*|\^|\de\d))[\w,.*^()/+\- ]+")  # a closed form, or 1.28e34
+
+
 def _latex(text: str) -> str:
+    if FORMULA.fullmatch(text):
+        return _formula(text)
     for plain, written in (("\\", r"\textbackslash{}"), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"),
                            ("^", r"\^{}"), ("<=", r"$\le$"), ("~", r"\~{}")):  # fmt: skip
         text = text.replace(plain, written)
     return text
+
+
+def _formula(text: str) -> str:
+    """3.34e28*B*T^26 + ... (2 more) as mathematics."""
+    text, more, _ = text.partition(" + ... (")
+    text = re.sub(r"(?<=\w) (?=[\w(])", "*", text)  # B T^2
+    text = re.sub(r"(\d)e(\d+)", r"\1 \\cdot 10^{\2}", text).replace("<=", r"\le")
+    text = re.sub(r"\^(\w+)", r"^{\1}", text).replace(",", "{,}").replace("*", r" \, ")
+    dots = r" + \dots" if more else ""
+    return f"${text}{dots}$"

@@ -12,7 +12,7 @@ derivative. All entries of a tensor cost the same as long as no condition on ind
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,6 +20,7 @@ from symbp.count.polynomial import ONE as one
 from symbp.count.polynomial import ZERO as zero
 from symbp.count.polynomial import Polynomial, of_size, total
 from symbp.count.shapes import local_derivative, masked_parts
+from symbp.count.steps import add_up, parts_of_sum
 from symbp.count.tensors import Known, Tensors, kept_inside, own_indices
 from symbp.count.written import Amounts, Written, has_condition, in_order, plus, sizes_of, unconditional, written
 from symbp.errors import SymbpError
@@ -88,13 +89,15 @@ class Tangents:
         value = written(body)
         self.value[e.name] = self.expanded(value)
         pieces: list[Piece] = []
-        for part, (constant, inner, bound) in enumerate(masked_parts(Equation(e.target, body))):
+        is_sum = e.name in self.listing.sums
+        body_parts = (parts_of_sum(e.target, body) if is_sum else masked_parts(Equation(e.target, body)))
+        for part, (constant, inner, bound) in enumerate(body_parts):
             for read in sorted(inner.accesses, key=lambda a: (a.label, a.digest)):
                 if read.label in self.depends and self.listing.tensors[read.label].dtype == "real":
                     local = mul(constant, local_derivative(inner, read))
                     if local is not ZERO:
                         pieces += self.pieces(read, local, bound, part)
-        own, grown, found = self.joined(pieces)
+        own, grown, found = self.joined(pieces, add_up if is_sum else add)
         if pieces:
             self.depends[e.name] = found
             self.tangent[e.name] = grown
@@ -142,8 +145,11 @@ class Tangents:
 
     # ------------------------------------------------------------------------------- the pieces put together
 
-    def joined(self, pieces: list[Piece]) -> tuple[Amounts, Amounts, Dependence]:
-        """(operations of the tangents of one entry, the same with local derivatives written out, dependence)."""
+    def joined(self, pieces: list[Piece], sum_of: Callable[..., Expr]) -> tuple[Amounts, Amounts, Dependence]:
+        """(operations of the tangents of one entry, the same with local derivatives written out, dependence).
+
+        sum_of: `add`, or `add_up` for the terms of one sum.
+        """
         own: Amounts = {}
         grown: Amounts = {}
         found = Dependence()
@@ -165,7 +171,7 @@ class Tangents:
         by_value: dict[Expr, list[Polynomial]] = {}
         for region in self.regions(pieces):
             alike = len({tuple(at for at in pieces[n].template if at is not None) for n in region.pieces}) == 1
-            value = (add if alike else uncollected)(*(wholes[n] for n in region.pieces))
+            value = (sum_of if alike or sum_of is add_up else uncollected)(*(wholes[n] for n in region.pieces))
             if value is not ZERO:
                 by_value.setdefault(value, []).append(region.parameters)
                 self.note(found, region, value)

@@ -57,6 +57,7 @@ class Tensors:
 
     picked: inputs that stand for what integers pick from a table, see `labels`: the table, and at which of its places.
     masks: names in place of conditions, and what they stand for, over these indices: a sum isn't contracted by them.
+    sums: equations that are a sum over the steps of a recurrence, written out: see `steps`.
     """
 
     equations: tuple[Equation, ...]
@@ -64,6 +65,7 @@ class Tensors:
     tensors: Mapping[str, Tensor]
     picked: Mapping[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
     masks: Mapping[str, tuple[tuple[Expr, ...], Expr]] = field(default_factory=dict)
+    sums: frozenset[str] = frozenset()
 
     @cached_property
     def groups(self) -> list[Group]:
