@@ -1,7 +1,7 @@
 """The same strategies built at neuron level and counted there: the proof of `ledger`, for small networks.
 
 The equations are those that `ledger` counts; here each is put at every one of its places, where its conditions on
-indices settle, and every operation is counted one by one (`places`). `Listing` has the same as scalar equations to be
+indices settle, and every operation is counted one by one (`entries`). `Listing` has the same as scalar equations to be
 run, timed and printed; equal terms of one of them are collected, so it may take fewer operations where entries are
 copies of one another.
 """
