@@ -130,7 +130,9 @@ def split_step(
     others = {name: a for name, a in params.items() if name not in module.LAYERS}
     if others:
         params.update(module.flatten(others, module.shared)[1])
-    team = module.Team(PROCESSES, flat, flat_grads, *([params] if others else []), (x, t), module.sgd, {})
+    parts = module.pieces(flat), module.pieces(flat_grads)
+    state = [params] if others else []
+    team = module.Team(PROCESSES, flat, flat_grads, *parts, *state, (x, t), module.sgd, {})
     return stepping(module, params, partial(team.step, x, t), team.update, rate)
 
 

@@ -158,7 +158,7 @@ MISTAKES = [
     (LSTM, "@ U_g1_T", "@ U_g1", "d_W_i1", "it has U_g1[j3,j] where U_g1[j,j3] belongs"),
     (
         LSTM,
-        "(d_c1[t + 1] * f1[t + 1] if t + 1 < T else 0)",
+        "(f1[t + 1] * d_c1 if t + 1 < T else 0)",
         "0",
         "d_W_i1",
         "as if c1[n,t,j] did not depend on c1[n,t-1,j]",
