@@ -19,7 +19,7 @@ from symbp import __version__
 from symbp.errors import SymbpError
 
 if TYPE_CHECKING:
-    from symbp.count.table import Table
+    from symbp.count.tables.table import Table
     from symbp.program import Program
 
 
@@ -258,8 +258,8 @@ def count(net: str, settings: tuple[str, ...], by: str, strategy: str, optimizer
     that defines `net`. Sizes that are not --set are 1, or stay symbolic with --formula.
     """
     from symbp.count import Counts, Ledger, compare
-    from symbp.count.parts import apart, formula_data, formulas, formulas_apart
-    from symbp.count.sweep import sweep, writable
+    from symbp.count.tables.parts import apart, formula_data, formulas, formulas_apart
+    from symbp.count.tables.sweep import sweep, writable
 
     sizes = sizes_option(settings) or None
     views = {"--html": page, "--memory": memory, "--sweep": swept, "--time": timing}
@@ -341,7 +341,7 @@ def records(table: Table) -> dict[str, object]:
 @click.option("--latex", "form", flag_value="latex", help="A LaTeX tabular instead of a table.")
 def compare(nets: tuple[str, ...], settings: tuple[str, ...], form: str | None) -> None:
     """What NETS cost, side by side: parameters, a forward pass, the gradient, and the same without backpropagation."""
-    from symbp.count.sidebyside import side_by_side
+    from symbp.count.tables.sidebyside import side_by_side
 
     with working("counting"):
         table = side_by_side([load(net) for net in nets], sizes_option(settings) or None)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symbp.count.memory import Memory
-from symbp.count.table import Cell, Table
-from symbp.count.tradeoff import TradeOff, memory_sweep
+from symbp.count.memory.footprint import Memory
+from symbp.count.memory.tradeoff import TradeOff, memory_sweep
+from symbp.count.tables.table import Cell, Table
 from symbp.emit.footprint import module_footprints
 from symbp.errors import SymbpError
 from symbp.program import Program

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from symbp.architectures import load
 from symbp.cli import main
 from symbp.count import Ledger, compare
-from symbp.count.memory import Memory
-from symbp.count.parts import apart, formulas
-from symbp.count.table import Table, figure, shown
+from symbp.count.memory.footprint import Memory
+from symbp.count.tables.parts import apart, formulas
+from symbp.count.tables.table import Table, figure, shown
 from symbp.report.cost_page import cost_page
 
 NET = "mlp:4-8-3,tanh,cross_entropy"

@@ -15,10 +15,10 @@ from test_count_emitted import table as executed_by_the_code
 
 from symbp.architectures import load
 from symbp.count import STRATEGIES, compare
+from symbp.count.algebra.polynomial import variable
 from symbp.count.ledger import Ledger
-from symbp.count.parts import apart, formulas
-from symbp.count.polynomial import variable
-from symbp.count.sidebyside import side_by_side
+from symbp.count.tables.parts import apart, formulas
+from symbp.count.tables.sidebyside import side_by_side
 from symbp.declare import declare
 from symbp.derive.naive import expand_loss
 from symbp.errors import SymbpError

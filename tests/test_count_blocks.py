@@ -13,7 +13,7 @@ from symbp import Dense, Program, Sequential, Tanh, declare, sizes
 from symbp.architectures import load
 from symbp.builder import Builder
 from symbp.count import STRATEGIES
-from symbp.count.blocks import KEPT, find_blocks
+from symbp.count.equations.blocks import KEPT, find_blocks
 from symbp.count.ledger import Account, Ledger
 from symbp.layers import Layer, Residual
 from symbp.normalise import normalise

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from symbp.architectures import load
 from symbp.count.ledger import STRATEGIES, Ledger
-from symbp.count.neurons import Materialised
+from symbp.count.neurons.materialised import Materialised
 from symbp.notation import read
 from symbp.program import Program
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbp.architectures import load
-from symbp.count.comparison import compare
+from symbp.count.algebra.polynomial import Polynomial, through_points, variable
 from symbp.count.ledger import STRATEGIES, Ledger
-from symbp.count.neurons import Materialised
-from symbp.count.parts import apart, crossing, formulas
-from symbp.count.polynomial import Polynomial, through_points, variable
-from symbp.count.sweep import sweep
+from symbp.count.neurons.materialised import Materialised
+from symbp.count.tables.comparison import compare
+from symbp.count.tables.parts import apart, crossing, formulas
+from symbp.count.tables.sweep import sweep
 from symbp.errors import SymbpError
 from symbp.layers import Activation, BatchNorm, Dense, LayerNorm
 from symbp.program import Program

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from symbp.architectures import load
 from symbp.cli import main
-from symbp.count.memory import STRATEGIES, Memory
-from symbp.count.tradeoff import TradeOff
+from symbp.count.memory.footprint import STRATEGIES, Memory
+from symbp.count.memory.tradeoff import TradeOff
 from symbp.emit import generate
 from symbp.emit.arguments import arguments_of, label_limit
 from symbp.emit.footprint import footprint

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from symbp.count import STRATEGIES, Ledger, compare
-from symbp.count.neurons import Materialised
-from symbp.count.parts import formulas
-from symbp.count.polynomial import variable
+from symbp.count.algebra.polynomial import variable
+from symbp.count.neurons.materialised import Materialised
+from symbp.count.tables.parts import formulas
 from symbp.errors import SymbpError
 from symbp.notation import read
 

@@ -11,10 +11,10 @@ from training_modules import OPTIMIZERS, fresh
 from symbp.architectures import EXAMPLES, load
 from symbp.cli import main
 from symbp.count import compare
-from symbp.count.counts import BOUND, BYTES
+from symbp.count.algebra.polynomial import total
 from symbp.count.ledger import Ledger
-from symbp.count.parts import apart
-from symbp.count.polynomial import total
+from symbp.count.tables.counts import BOUND, BYTES
+from symbp.count.tables.parts import apart
 from symbp.errors import SymbpError
 from symbp.optimisers import OPTIMISERS
 from symbp.unroll import concrete_sizes

@@ -14,8 +14,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import flops  # noqa: E402
 
+from symbp.count.algebra.polynomial import variable  # noqa: E402
 from symbp.count.ledger import Ledger  # noqa: E402
-from symbp.count.polynomial import variable  # noqa: E402
 from symbp.notation import read  # noqa: E402
 
 DOCUMENT = (ROOT / "docs" / "flops.md").read_text(encoding="utf-8")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from symbp.architectures import load
-from symbp.count import Ledger, fields
-from symbp.count.places import Layout, adding_up, joined
-from symbp.count.polynomial import Polynomial, through_points, variable
-from symbp.count.rows import among
+from symbp.count import Ledger
+from symbp.count.algebra.polynomial import Polynomial, through_points, variable
+from symbp.count.algebra.rows import among
+from symbp.count.entrywise import fields
+from symbp.count.entrywise.places import Layout, adding_up, joined
 from symbp.expr import index
 
 A, B, C = index("a", 5), index("b", 4), index("c", 3)

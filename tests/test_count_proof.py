@@ -12,9 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from symbp.architectures import load
-from symbp.count.comparison import compare
-from symbp.count.neurons import Materialised
-from symbp.count.scalars import Listing
+from symbp.count.neurons.materialised import Materialised
+from symbp.count.neurons.scalars import Listing
+from symbp.count.tables.comparison import compare
 from symbp.expr import Access, Expr
 from symbp.program import Program
 from symbp.unroll import concrete_sizes, fix_sizes, shape

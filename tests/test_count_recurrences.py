@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbp.architectures import load
-from symbp.count.comparison import compare
+from symbp.count.equations.steps import in_steps
+from symbp.count.equations.written import Amounts
 from symbp.count.ledger import Ledger
-from symbp.count.neurons import Materialised
-from symbp.count.parts import formula_data, formulas
-from symbp.count.sequences import Growth, grown, shortest
-from symbp.count.steps import in_steps
-from symbp.count.stepwise import at_steps, stepwise
-from symbp.count.written import Amounts
+from symbp.count.neurons.materialised import Materialised
+from symbp.count.recurrences.sequences import Growth, grown, shortest
+from symbp.count.recurrences.stepwise import at_steps, stepwise
+from symbp.count.tables.comparison import compare
+from symbp.count.tables.parts import formula_data, formulas
 from symbp.notation import read
 from symbp.program import Program
 from symbp.unroll import fix_sizes
@@ -186,7 +186,7 @@ def test_the_shortest_recurrence_of_a_sequence(weights: list[int]) -> None:
 
 
 def test_a_recurrence_has_to_hold_for_further_values_and_kind_by_kind() -> None:
-    from symbp.count.polynomial import as_polynomial
+    from symbp.count.algebra.polynomial import as_polynomial
 
     def points(values: list[int]) -> dict[int, Amounts]:
         return {n: {"add": as_polynomial(2 * v), "mul": as_polynomial(v)} for n, v in enumerate(values, 5)}

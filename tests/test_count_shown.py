@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from symbp.cli import main
-from symbp.count.sweep import Sweep, writable
-from symbp.count.table import Table
+from symbp.count.tables.sweep import Sweep, writable
+from symbp.count.tables.table import Table
 from symbp.errors import SymbpError
 
 NET = "mlp:2-3-2-1,sigmoid,half_squared_error"

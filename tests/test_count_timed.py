@@ -14,7 +14,7 @@ from counting_numbers import Number, apply, plain
 from symbp.architectures import load
 from symbp.cli import main
 from symbp.count import compare
-from symbp.count.neurons import Materialised
+from symbp.count.neurons.materialised import Materialised
 from symbp.emit.run import load_module
 from symbp.emit.scalars import function_name, given, scalar_module
 from symbp.emit.timing import TIMED, timed

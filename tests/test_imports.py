@@ -21,6 +21,7 @@ STAGES = (
 # Rooms of a stage, first to last.
 ROOMS = {
     "expr": ("nodes", "arithmetic", "conditions", "reductions", "traversal"),
+    "count": ("algebra", "equations", "gradients", "entrywise", "recurrences", "ledger", "neurons", "tables", "memory"),
     "show": ("words", "names", "plan", "styles", "formulas", "steps", "fold", "pages", "result", "naive", "derivation",
              "graph"),
 }  # fmt: skip

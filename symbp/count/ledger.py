@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from symbp.count.blocks import Blocks, find_blocks
-from symbp.count.closed import closed_forms
-from symbp.count.depth import Depth
-from symbp.count.exact import Exact, alone_exactly
-from symbp.count.needs import each_alone, entries_needed
-from symbp.count.polynomial import ONE, ZERO, Polynomial, total
-from symbp.count.sequences import Growth
-from symbp.count.stepwise import is_recurrent, stepwise
-from symbp.count.tally import MAC
-from symbp.count.tangents import Tangents
-from symbp.count.tensors import Tensors, given_sizes, tensor_listing
-from symbp.count.written import Amounts, added, has_condition, plus, sizes_of
+from symbp.count.algebra.polynomial import ONE, ZERO, Polynomial, total
+from symbp.count.entrywise.exact import Exact, alone_exactly
+from symbp.count.equations.blocks import Blocks, find_blocks
+from symbp.count.equations.closed import closed_forms
+from symbp.count.equations.depth import Depth
+from symbp.count.equations.tally import MAC
+from symbp.count.equations.tensors import Tensors, given_sizes, tensor_listing
+from symbp.count.equations.written import Amounts, added, has_condition, plus, sizes_of
+from symbp.count.gradients.needs import each_alone, entries_needed
+from symbp.count.gradients.tangents import Tangents
+from symbp.count.recurrences.sequences import Growth
+from symbp.count.recurrences.stepwise import is_recurrent, stepwise
 from symbp.derive.reverse import adjoint_prefix
 from symbp.errors import SymbpError, UnusedParameterWarning, nearest
 from symbp.expr import ONE as ONE_FACTOR

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from symbp.count.neurons import Materialised
-from symbp.count.scalars import Listing
+from symbp.count.neurons.materialised import Materialised
+from symbp.count.neurons.scalars import Listing
 from symbp.errors import SymbpError
 from symbp.expr import (
     ONE,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from symbp.count.comparison import compare
-from symbp.count.counts import Counts
-from symbp.count.neurons import Materialised
-from symbp.count.parts import at
-from symbp.count.table import Cell, Table
+from symbp.count.neurons.materialised import Materialised
+from symbp.count.tables.comparison import compare
+from symbp.count.tables.counts import Counts
+from symbp.count.tables.parts import at
+from symbp.count.tables.table import Cell, Table
 from symbp.emit.run import load_module
 from symbp.emit.scalars import function_name, given, scalar_module
 from symbp.errors import SymbpError

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from symbp.count import Ledger
-from symbp.count.closed import closed_forms
-from symbp.count.polynomial import ZERO, Polynomial, total
-from symbp.count.tally import MAC
-from symbp.count.tensors import Tensors, tensor_listing
+from symbp.count.algebra.polynomial import ZERO, Polynomial, total
+from symbp.count.equations.closed import closed_forms
+from symbp.count.equations.tally import MAC
+from symbp.count.equations.tensors import Tensors, tensor_listing
 from symbp.errors import SymbpError
 from symbp.gradient import gradient
 from symbp.lower import Loop, Lowered, Statement, lower

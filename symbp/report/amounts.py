@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symbp.count.polynomial import Polynomial
-from symbp.count.table import figure
+from symbp.count.algebra.polynomial import Polynomial
+from symbp.count.tables.table import figure
 
 LONG = 60  # characters of a closed form that is printed whole
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -7,12 +7,12 @@ from math import log10
 
 from markupsafe import Markup
 
-from symbp.count.comparison import compare
-from symbp.count.counts import Counts
 from symbp.count.ledger import Ledger
-from symbp.count.memory import Memory
-from symbp.count.parts import apart, formulas
-from symbp.count.table import Table, figure
+from symbp.count.memory.footprint import Memory
+from symbp.count.tables.comparison import compare
+from symbp.count.tables.counts import Counts
+from symbp.count.tables.parts import apart, formulas
+from symbp.count.tables.table import Table, figure
 from symbp.emit.templates import templates
 from symbp.errors import SymbpError
 from symbp.program import Program

@@ -11,7 +11,7 @@ from html import escape
 from markupsafe import Markup
 
 from symbp.blocks import form
-from symbp.count.polynomial import ZERO
+from symbp.count.algebra.polynomial import ZERO
 from symbp.emit.templates import templates, templates_folder
 from symbp.errors import SymbpError
 from symbp.program import Program

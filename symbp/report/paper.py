@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from symbp.count.algebra.polynomial import Polynomial, total
+from symbp.count.equations.written import sizes_of
 from symbp.count.ledger import COMPUTED, Ledger
-from symbp.count.polynomial import Polynomial, total
-from symbp.count.table import Cell, Table, figure
-from symbp.count.written import sizes_of
+from symbp.count.tables.table import Cell, Table, figure
 from symbp.errors import SymbpError
 from symbp.program import Program
 from symbp.recurrence import leading_to
