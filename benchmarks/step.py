@@ -9,8 +9,9 @@ torch is PyTorch's eager mode; numpy_a is NumPy by hand as a careful student wri
 write. All start from the same numbers, and the first step of each, at learning rate 1, is compared with PyTorch's in
 double precision (agreement.py): the very callable that is timed.
 
-Each system runs in a process of its own. A round samples all of them in turn, the others stopped meanwhile, since idle
-thread pools spin. Ratios are taken within a round and their median is shown, so that slow spells of the machine cancel.
+Each system runs in a process of its own, three of them one after the other: where arrays happen to lie in memory makes
+a tenth of difference. A round samples all systems in turn, the others stopped meanwhile, since idle thread pools spin.
+Ratios are taken within a round and their median is shown, so that slow spells of the machine cancel.
 """
 
 from __future__ import annotations
@@ -87,28 +88,38 @@ class Worker:
         self.log.close()
 
 
-def measure(name: str, systems: Sequence[str], rounds: int, seconds: float, threads: int) -> dict[str, Any]:
-    """What each system takes for one network: a row a system, with "why" where there is nothing."""
+def measure(
+    name: str, systems: Sequence[str], rounds: int, seconds: float, threads: int, launches: int
+) -> dict[str, Any]:
+    """What each system takes for one network: a row a system, with "why" where there is nothing.
+
+    launches: over how many processes of a system the rounds are spread.
+    """
     net = nets.make(name)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         by, exact = agreement.reference(net)
         agreement.write(scratch / "reference.npz", exact)
         rows: dict[str, dict[str, Any]] = {}
-        workers = {}
-        try:
-            for system in systems:
-                workers[system] = Worker(system, threads, scratch)
-                rows[system] = first(workers[system], name, scratch / "reference.npz", seconds)
-            live = [system for system in systems if "why" not in rows[system]]
-            for k in range(rounds):
-                for system in live[k % len(live) :] + live[: k % len(live)]:
-                    rows[system]["samples"].append(workers[system].ask("sample"))
-            for system in live:
-                rows[system]["bytes"] = None if system in UNTRACED else workers[system].ask("memory")["bytes"]
-        finally:
-            for worker in workers.values():
-                worker.end()
+        live = list(systems)
+        for launch in range(launches):
+            workers = {}
+            try:
+                for system in live:
+                    workers[system] = Worker(system, threads, scratch)
+                    before = rows.get(system, {}).get("samples", [])
+                    rows[system] = first(workers[system], name, scratch / "reference.npz", seconds)
+                    if "why" not in rows[system]:
+                        rows[system]["samples"] = before
+                live = [system for system in live if "why" not in rows[system]]
+                for k in range(rounds * launch // launches, rounds * (launch + 1) // launches):
+                    for system in live[k % len(live) :] + live[: k % len(live)]:
+                        rows[system]["samples"].append(workers[system].ask("sample"))
+                for system in live:
+                    rows[system]["bytes"] = None if system in UNTRACED else workers[system].ask("memory")["bytes"]
+            finally:
+                for worker in workers.values():
+                    worker.end()
     for system in live:
         rows[system] |= summary(rows, system)
     return {"net": name, "dtype": net.dtype.name, "step_flops": net.step_flops, "reference": by, "systems": rows}
@@ -124,7 +135,7 @@ def first(worker: Worker, name: str, reference: Path, seconds: float) -> dict[st
     if not found["agrees"]:
         return {"why": f"disagrees: {found['where']} by {found['error']:.1e}"}
     warm = worker.ask("warm", seconds=seconds)
-    return {"why": warm["failed"]} if "failed" in warm else {**found, "samples": []}
+    return {"why": warm["failed"]} if "failed" in warm else found
 
 
 def summary(rows: dict[str, dict[str, Any]], system: str) -> dict[str, Any]:
@@ -239,6 +250,7 @@ def main() -> None:
     parser.add_argument("--nets", nargs="+", default=list(nets.NETS), choices=nets.NETS, metavar="NET")
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS, metavar="SYSTEM")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--launches", type=int, default=3, help="over how many processes the rounds are spread")
     parser.add_argument("--seconds", type=float, default=0.05, help="that a sample lasts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="where all samples go")
@@ -255,7 +267,7 @@ def main() -> None:
         versions = ["numpy", "torch"] if "torch" in a.systems else ["numpy"]
         found = {"circumstances": markdown.circumstances(versions), "nets": []}
         for name in a.nets:
-            found["nets"].append(measure(name, a.systems, a.rounds, a.seconds, a.threads))
+            found["nets"].append(measure(name, a.systems, a.rounds, a.seconds, a.threads, a.launches))
             print(report(found["nets"][-1]), flush=True)
             if a.json:
                 a.json.write_text(json.dumps(found, indent=1))
