@@ -198,6 +198,8 @@ class Recorder:
 
     def reshaped(self, v: Value, dims: Dims) -> Value:
         """The value in another shape."""
+        if v.base is not None and v.form.startswith("{}.reshape("):
+            v = v.base
         if tuple(v.dims) == dims:
             return v
         return self.view(v, f"{{}}.reshape({', '.join(constant(n).code for n in dims)})", dims)
