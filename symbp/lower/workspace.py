@@ -311,6 +311,7 @@ class _Builder:
     def _setup(self, rooms: dict[Value, Room]) -> Iterable[tuple[str, str]]:
         """(name, code) of what is made once."""
         done: set[str] = set()
+        same: dict[str, str] = {}  # part of a room -> the first name for it
         for v in self.calls.values:
             if v not in self.used or v.root.bound or v.place or v.name in done:
                 continue
@@ -325,7 +326,9 @@ class _Builder:
                 if whole is not v and whole.name not in done:  # it comes first, the others are parts of it
                     done.add(whole.name)
                     yield whole.name, made
-                code = made if whole is v else whole.name + _cut(whole, v)
+                part = whole.name + _cut(whole, v)
+                code = made if whole is v else same.get(part, part)
+                same.setdefault(part, v.name)
             yield v.name, code
 
 
