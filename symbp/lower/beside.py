@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from symbp.expr import Access, Add, Expr, Index, Mul, Num, Pow, Size, access, add, mul, num, substitute, walk
-from symbp.lower.constants import constant, known
-from symbp.lower.layouts import TINY
+from symbp.lower.constants import constant
+from symbp.lower.layouts import TINY, has_few_units, units
 from symbp.lower.recorder import Call, Recorder, Value
 from symbp.program import Equation, Program, Reason, Tensor
 from symbp.recurrence import groups
@@ -37,7 +37,7 @@ def name_factors(program: Program) -> tuple[Program, Kinds]:
     tensors = dict(program.tensors)
     names: dict[tuple[str, tuple[Expr, ...]], str] = {}
     for kind, labels in found.items():
-        if len(labels) > 1 and sum(_units(tensors[label]) for label in labels) <= TINY:
+        if len(labels) > 1 and sum(units(tensors[label]) for label in labels) <= TINY:
             names |= {(label, kind): unused(f"{label}_factor", program, names.values()) for label in labels}
     equations: list[Equation] = []
     for e in program.equations:
@@ -71,7 +71,8 @@ def _factors(program: Program, e: Equation, looped: set[str]) -> dict[Access, Ex
         if several != [read]
         and len(set(read.args)) == len(read.args) and set(read.args) == set(e.target.args)
         and all(isinstance(n, Access | Index | Num | Size | Add | Mul | Pow) for f in several for n in walk(f))
-        and _is_small(program.tensors[read.label]) and read.label not in looped
+        and len(read.args) > 1 and read.label not in looped
+        and program.tensors[read.label].role == "computed" and has_few_units(program.tensors[read.label])
     }  # fmt: skip
 
 
@@ -79,15 +80,6 @@ def _kind(program: Program, read: Access, factor: Expr) -> tuple[Expr, ...]:
     """The same for tensors of one batch of which the same is computed."""
     batch = (n for n in program.tensors[read.label].shape if not isinstance(n, Num))
     return substitute(factor, {read: access("#", [])}), *batch
-
-
-def _is_small(t: Tensor) -> bool:
-    symbolic = sum(not isinstance(n, Num) for n in t.shape)
-    return t.role == "computed" and symbolic == 1 < len(t.shape) and _units(t) <= TINY
-
-
-def _units(t: Tensor) -> int:
-    return known(mul(*(n for n in t.shape if isinstance(n, Num))))
 
 
 # -------------------------------------------------------------------------------------------------------- calls

@@ -121,8 +121,17 @@ def _together(e: Expr, *more: Access) -> list[list[Access]]:
 
 def _order(t: Tensor) -> Order:
     places = tuple(range(len(t.indices)))
+    if not has_few_units(t):
+        return places
     symbolic = [n for n in places if not isinstance(t.shape[n], Num)]
-    rest = [n for n in places if n not in symbolic]
-    if len(symbolic) == 1 and known(mul(*(t.shape[n] for n in rest))) <= TINY:
-        return (*rest, *symbolic)
-    return places
+    return (*(n for n in places if n not in symbolic), *symbolic)
+
+
+def has_few_units(t: Tensor) -> bool:
+    """Whether all axes but one, that of the batch, are numbers, and together no more than TINY."""
+    return sum(not isinstance(n, Num) for n in t.shape) == 1 and units(t) <= TINY
+
+
+def units(t: Tensor) -> int:
+    """How many numbers a tensor has for each sample."""
+    return known(mul(*(n for n in t.shape if isinstance(n, Num))))

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from symbp.count.algebra.polynomial import Polynomial, through_points
 from symbp.count.algebra.regions import NeedsSize, Space
-from symbp.count.equations.tally import Amounts
 from symbp.count.equations.tensors import Tensors
 from symbp.count.equations.work import Work
+from symbp.count.equations.written import Amounts
 from symbp.errors import SymbpError
 from symbp.expr import Condition, Delta, Expr, Index, Num, Size, walk
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from symbp.count.algebra.polynomial import Polynomial, total
 from symbp.count.algebra.regions import ALL, NONE, Region, Space
 from symbp.count.equations.tensors import is_index_mask
+from symbp.count.equations.written import Amounts
 from symbp.expr import ZERO, Access, Add, Call, Expr, Index, Mul, Reduce, Select, coefficient, mul
 from symbp.operations import EITHER, MINUS, PLUS, step, swappable
 
 if TYPE_CHECKING:
     from symbp.count.equations.work import Work
 
-Amounts = dict[str, Polynomial]  # by kind; "mac": sums of products, term by term, counted among add and mul too
 Operand = tuple[Expr, Region, int]
-MAC = "mac"
+MAC = "mac"  # kind of the sums of products, term by term, counted among add and mul too
 
 
 @dataclass

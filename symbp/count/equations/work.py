@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symbp.count.algebra.regions import ALL, NONE, Region, Space, arranged
-from symbp.count.equations.tally import Amounts, Record, Tally, summed
+from symbp.count.equations.tally import Record, Tally, summed
 from symbp.count.equations.tensors import Tensors, is_index_mask
+from symbp.count.equations.written import Amounts
 from symbp.expr import ZERO, Access, Add, Call, Delta, Expr, Index, Mul, Num, Pow, Reduce, Select, index, substitute
 from symbp.functions import zero_of_zeros
 from symbp.program import Equation

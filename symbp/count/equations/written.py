@@ -30,7 +30,7 @@ from symbp.expr import (
 )
 from symbp.operations import MINUS, PLUS, step, swappable
 
-Amounts = dict[str, Polynomial]
+Amounts = dict[str, Polynomial]  # by kind
 
 
 @dataclass

@@ -182,16 +182,16 @@ class Entries:
 class Written:
     """One entry's expression as it is written: a subexpression costs as often as it appears."""
 
-    def __init__(self, places: Entries) -> None:
-        self.places = places
+    def __init__(self, entries: Entries) -> None:
+        self.entries = entries
         self.computed = Computed()
 
     def tree(self, e: Expr, at: Place, sign: int) -> None:
-        if self.places.is_zero(e, at):
+        if self.entries.is_zero(e, at):
             return
         minus = sign == MINUS
         swapped = minus and swappable(e)
-        if minus and not swapped and not self.places.is_number(e):
+        if minus and not swapped and not self.entries.is_number(e):
             self.computed.operations["neg"] += 1
         for operand, there, wanted in self.one(e, at, swapped):
             self.tree(operand, there, wanted)
@@ -199,18 +199,18 @@ class Written:
     def one(self, e: Expr, at: Place, swapped: bool) -> list[tuple[Expr, Place, int]]:
         """Counts this node alone; returns what it's computed from."""
         count = self.computed.operations
-        known = self.places.is_zero
+        known = self.entries.is_zero
         match e:
-            case _ if self.places.is_number(e):
+            case _ if self.entries.is_number(e):
                 return []
             case Access():
-                if e.label in self.places.equations:
-                    self.computed.reads[self.places.entry(e, at)] += 1
+                if e.label in self.entries.equations:
+                    self.computed.reads[self.entries.entry(e, at)] += 1
                 return []
             case Add():
                 return self.sum(e, at, swapped)
-            case Mul() if any(map(self.places.is_mask, e.args)):
-                return [(mul(*(f for f in e.args if not self.places.is_mask(f))), at, MINUS if swapped else PLUS)]
+            case Mul() if any(map(self.entries.is_mask, e.args)):
+                return [(mul(*(f for f in e.args if not self.entries.is_mask(f))), at, MINUS if swapped else PLUS)]
             case Reduce():
                 bodies = [{**at, **inner} for inner in over(e)]
                 if e.label == "sum":
@@ -219,7 +219,7 @@ class Written:
                 return [(e.body, there, PLUS) for there in bodies]
             case Select() if not e.args[0].accesses:
                 return [(chosen(e, at), at, PLUS)]
-            case Call() if all(self.places.is_number(a) or known(a, at) for a in e.args):
+            case Call() if all(self.entries.is_number(a) or known(a, at) for a in e.args):
                 return []  # of known zeros it's a known number
         here = step(e, swapped)
         for kind, n in here.operations:
@@ -231,9 +231,9 @@ class Written:
         out = []
         numbers = positive = False
         for term in e.args:
-            if self.places.is_zero(term, at):
+            if self.entries.is_zero(term, at):
                 continue
-            if self.places.is_number(term):
+            if self.entries.is_number(term):
                 numbers = True
                 continue
             c, _ = coefficient(term)
@@ -259,11 +259,11 @@ class Shared(Written):
             name, e, at, done = waiting.pop()
             if done:
                 order.append(name)
-            elif name not in nodes and not self.places.is_zero(e, at):
+            elif name not in nodes and not self.entries.is_zero(e, at):
                 nodes[name] = e, at
                 waiting.append((name, e, at, True))
                 for swapped in (False, True) if swappable(e) else (False,):
-                    operands = Written(self.places).one(e, at, swapped)
+                    operands = Written(self.entries).one(e, at, swapped)
                     waiting += [(node(o, there), o, there, False) for o, there, _ in operands]
         asked: dict[Node, set[int]] = {}
         for name, _, _ in wanted:
@@ -273,7 +273,7 @@ class Shared(Written):
             if not signs:
                 continue
             swapped = MINUS in signs and PLUS not in signs and swappable(e)
-            if MINUS in signs and not swapped and not self.places.is_number(e):
+            if MINUS in signs and not swapped and not self.entries.is_number(e):
                 self.computed.operations["neg"] += 1
             for operand, there, sign in self.one(e, at, swapped):
                 asked.setdefault(node(operand, there), set()).add(sign)

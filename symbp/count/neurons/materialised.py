@@ -18,11 +18,11 @@ from symbp.count.equations.tensors import tensor_listing, values_read
 from symbp.count.ledger import derive
 from symbp.count.neurons.entries import Entries
 from symbp.count.neurons.scalars import Listing, expanded, listing, written_out
+from symbp.count.recurrences.stepwise import is_recurrent
 from symbp.errors import SymbpError
 from symbp.normalise import normalise
 from symbp.operations import tree_operations
 from symbp.program import Program
-from symbp.recurrence import groups
 from symbp.unroll import concrete_sizes, fix_sizes, shape
 
 EXPANDED_LIMIT = 50_000  # operations of the expanded loss times parameters: what SymPy differentiates in 2 s
@@ -117,9 +117,9 @@ class Materialised:
         """Operations by kind. Raises SymbpError where the strategy can't be written out."""
         p = self.parameters
         match strategy:
-            case "forward mode" if self.recurrent:
+            case "forward mode" if is_recurrent(self.concrete):
                 return self.listing(strategy).operations()
-            case "expanded" if self.recurrent:
+            case "expanded" if is_recurrent(self.concrete):
                 tangents = self.listing("forward mode")
                 return written_out(tangents.restricted(self.without_loss(tangents)))
             case "expanded":
@@ -133,11 +133,6 @@ class Materialised:
             case "reverse + CSE":
                 return self.places(strategy).together()
         return self.places(strategy).operations()
-
-    @cached_property
-    def recurrent(self) -> bool:
-        """Whether it runs step by step: then each step's tangents are other ones, those of the first being known."""
-        return any(group.time is not None for group in groups(self.concrete.equations))
 
     def places(self, strategy: str) -> Entries:
         """The entries that such a strategy computes: forward, forward mode, reverse or reverse + CSE."""

@@ -32,6 +32,7 @@ Grown = tuple[Amounts | Growth, Amounts | Growth, Amounts | Growth]  # the same 
 
 
 def is_recurrent(program: Program) -> bool:
+    """Whether it runs step by step: then each step's tangents are other ones, those of the first being known."""
     return any(group.time is not None for group in groups(program.equations))
 
 
